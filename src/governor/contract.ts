@@ -1,0 +1,76 @@
+/**
+ * What the governor promises and what it asks of those who hold memory.
+ * The contract stands here, the policies beside it: nothing in this file has an implementation.
+ */
+
+/** The only pressure scale in the project, calmest first. */
+export const PRESSURE_LEVELS = ['optimal', 'moderate', 'high', 'critical', 'emergency'] as const;
+export type PressureLevel = (typeof PRESSURE_LEVELS)[number];
+
+/** What sort of memory a consumer holds: V8 objects, off-heap buffers, mapped files, WASM linear memory. */
+export const MEMORY_KINDS = ['heap', 'external', 'mapped', 'wasm'] as const;
+export type MemoryKind = (typeof MEMORY_KINDS)[number];
+
+export interface ReclaimRequest {
+  /** Bytes wanted back, 1 up. Giving back more is allowed, less is normal. */
+  readonly targetBytes: number;
+  readonly level: PressureLevel;
+  readonly strategy: 'basic' | 'aggressive' | 'smart';
+}
+
+/** What the governor calls to get bytes back. What it returns is a claim: what counts is the ledger afterwards. */
+export interface Reclaimer {
+  /** Bytes that could be given back now. An estimate, O(1), never throws. */
+  reclaimableBytes(): number;
+  /** Gives back at once, bounded in time: may run inside a tryReserve of somebody else. */
+  reclaimNow?(request: ReclaimRequest): number;
+  /** Gives back with waiting (spill, close). `scratch` was reserved beforehand: it needs no more. */
+  reclaim?(request: ReclaimRequest, help: { signal: AbortSignal; scratch: Uint8Array }): Promise<number>;
+}
+
+export interface ConsumerOptions {
+  readonly name: string;
+  readonly kind: MemoryKind;
+  /** The most this consumer may ever hold, bytes. Required: nothing grows without a bound. `Infinity` means "up to the line". */
+  readonly maxBytes: number;
+  readonly parent?: Consumer;
+  /** How long the governor protects it: low gives back first. Whole number, default 0. */
+  readonly importance?: number;
+  readonly reclaimer?: Reclaimer;
+}
+
+export interface AdmitOptions {
+  readonly signal?: AbortSignal;
+  /** Default 30,000 ms. */
+  readonly timeoutMs?: number;
+}
+
+/** A named holder of memory in the ledger. */
+export interface Consumer extends Disposable {
+  readonly name: string;
+  readonly kind: MemoryKind;
+  readonly maxBytes: number;
+  readonly heldBytes: number;
+  readonly peakBytes: number;
+  /** Reserves or throws `BudgetExceededError` (`PLIMSOLL_BUDGET_EXCEEDED`). Synchronous. */
+  reserve(bytes: number): Reservation;
+  /** Reserves or returns `undefined`: being over budget is normal. Synchronous. */
+  tryReserve(bytes: number): Reservation | undefined;
+  /** Waits its turn for room. Rejects on timeout (`PLIMSOLL_ADMISSION_TIMEOUT`) or abort. */
+  admit(bytes: number, options?: AdmitOptions): Promise<Reservation>;
+}
+
+/** Bytes a consumer holds. Reserved before allocating, released by `Symbol.dispose`; disposing twice is safe. */
+export interface Reservation extends Disposable {
+  readonly bytes: number;
+  readonly consumer: Consumer;
+  /** Adds bytes or throws `BudgetExceededError`. */
+  grow(bytes: number): void;
+  tryGrow(bytes: number): boolean;
+  /** Gives bytes back; never more than it holds (`RangeError`). */
+  shrink(bytes: number): void;
+  /** Sets the size: `grow` or `shrink` by the difference. */
+  resize(bytes: number): void;
+  /** Moves the bytes to another consumer; afterwards that consumer owns them. */
+  transfer(to: Consumer): void;
+}
