@@ -1,0 +1,19 @@
+import type { Consumer, ConsumerOptions, PressureLevel } from '../governor/contract.ts';
+
+/** The memory meters at one moment. */
+export interface MemoryReading {
+  readonly rssBytes: number;
+  readonly ledgerBytes: number;
+  readonly level: PressureLevel;
+}
+
+/** Where a pipeline asks for memory figures: it reads no operating system itself. */
+export interface MemoryProbe {
+  /** Reads the meters now. Called at a bounded rate, at most about once per `sampleEveryMs` and at the first and last batch of a stage. */
+  sample(): MemoryReading;
+}
+
+/** Where a pipeline gets the consumer of each stage. A governor fits as it stands. */
+export interface ConsumerSource {
+  consumer(options: ConsumerOptions): Consumer;
+}

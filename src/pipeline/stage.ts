@@ -1,0 +1,67 @@
+import type { Consumer, MemoryKind } from '../governor/contract.ts';
+import type { Batch } from './batch.ts';
+
+/** What a stage may hold at most. A stage that declares nothing holds nothing: each reservation of it is refused. */
+export interface StageMemory {
+  readonly kind: MemoryKind;
+  /** Bytes, `Infinity` for "up to the line". */
+  readonly maxBytes: number;
+}
+
+/** What has been done since it was last said; each figure is added, 0 when absent. */
+export interface StageCounts {
+  readonly itemsIn?: number;
+  readonly itemsOut?: number;
+  readonly bytesIn?: number;
+  readonly bytesOut?: number;
+}
+
+/** What the pipeline hands to a stage. */
+export interface StageContext {
+  readonly name: string;
+  /** Whatever waits in a stage waits on this as well. Between batches the pipeline looks at it by itself. */
+  readonly signal: AbortSignal;
+  /**
+   * Where the stage reserves, before it allocates, all that it holds: batches, tables, buffers. What it has not released
+   * when it ends is released for it and stands in the report as `unreleasedBytes`, which is a fault of the stage.
+   */
+  readonly memory: Consumer;
+  /**
+   * Adds to the stage's counts what the pipeline cannot see: batches are counted as they change hands, so a source says what it has
+   * read, a sink what it has written, a phase all of it. Throws the signal's reason when aborted, samples
+   * and reports progress when it is time to: call it every few milliseconds of work. About 0.1 µs when nothing is due.
+   */
+  advance(counts: StageCounts): void;
+}
+
+/** Begins a flow. */
+export interface Source<O extends Batch> {
+  readonly name: string;
+  readonly memory?: StageMemory;
+  /** Usually an async generator: its `finally` runs at the end, on an error further down and on abort. */
+  open(context: StageContext): AsyncIterable<O>;
+}
+
+/**
+ * One step of a flow. Batches are pulled: a stage asks its input for the next one when it is asked itself, holds what it reserved
+ * and no more, and releases it in a `finally`. The suite in `test/contract/stage.ts` holds every stage to that.
+ */
+export interface Stage<I extends Batch, O extends Batch> {
+  readonly name: string;
+  readonly memory?: StageMemory;
+  run(input: AsyncIterable<I>, context: StageContext): AsyncIterable<O>;
+}
+
+/** Ends a flow and gives its result. */
+export interface Sink<I extends Batch, R> {
+  readonly name: string;
+  readonly memory?: StageMemory;
+  drain(input: AsyncIterable<I>, context: StageContext): Promise<R>;
+}
+
+/** A part of the job that is no stream of batches (publishing, a guide): it stands in the same table. */
+export interface Phase<R> {
+  readonly name: string;
+  readonly memory?: StageMemory;
+  run(context: StageContext): Promise<R> | R;
+}
