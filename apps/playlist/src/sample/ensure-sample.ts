@@ -1,0 +1,114 @@
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { generateM3u, type M3uCounts } from './generate-m3u.ts';
+import { generateXmltv, type XmltvCounts } from './generate-xmltv.ts';
+
+/** To be raised when the generators write other bytes for the same options. */
+const GENERATOR_VERSION = 1;
+
+const FIRST_LIST = {
+  file: 'city.m3u',
+  seed: 11,
+  channels: 28_000,
+  duplicates: 620,
+  bad: 41,
+  unwantedGroup: 930,
+  unwantedUrl: 415,
+} as const;
+const SECOND_LIST = {
+  file: 'islands.m3u.gz',
+  seed: 12,
+  channels: 11_161,
+  duplicates: 187,
+  bad: 19,
+  unwantedGroup: 244,
+  unwantedUrl: 158,
+} as const;
+const GUIDE = { file: 'guide.xml', seed: 13, bytes: 120_000_000 } as const;
+const RECIPE = { version: GENERATOR_VERSION, lists: [FIRST_LIST, SECOND_LIST], guide: GUIDE };
+
+/** Channels in the sample's playlist once repeats, bad entries and the two filters have taken theirs: the reference size. */
+export const SAMPLE_CHANNELS = FIRST_LIST.channels + SECOND_LIST.channels;
+
+export interface SampleProgress {
+  /** File being written. */
+  readonly file: string;
+  /** Of the whole sample, 0 to 1. */
+  readonly fraction: number;
+}
+
+export interface Sample {
+  readonly configPath: string;
+  /** False when the files of an earlier run were good. */
+  readonly generated: boolean;
+  readonly lists: readonly M3uCounts[];
+  readonly guide: XmltvCounts;
+}
+
+interface Manifest {
+  readonly recipe: typeof RECIPE;
+  readonly files: readonly { readonly file: string; readonly sizeBytes: number }[];
+  readonly lists: readonly M3uCounts[];
+  readonly guide: XmltvCounts;
+}
+
+/** The folder of the bundled sample: `playlist.toml`, and `.generated/` with what it reads. The same from `src/` and from `dist/`. */
+export const SAMPLE_DIR = join(import.meta.dirname, '..', '..', 'sample');
+
+/**
+ * Sees to it that the sources of the bundled sample configuration are there: 130 MB on disk, about a second. Files that a manifest
+ * vouches for, by size, stay; anything else, such as what an interrupted run left, is written anew.
+ */
+export async function ensureSample(onProgress?: (progress: SampleProgress) => void, dir = SAMPLE_DIR): Promise<Sample> {
+  const configPath = join(SAMPLE_DIR, 'playlist.toml');
+  const folder = join(dir, '.generated');
+  const manifestPath = join(folder, 'manifest.json');
+  const known = await readManifest(folder, manifestPath);
+  if (known !== undefined) return { configPath, generated: false, lists: known.lists, guide: known.guide };
+
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(folder, { recursive: true });
+  const lists: M3uCounts[] = [];
+  let done = 0;
+  for (const { file, ...options } of RECIPE.lists) {
+    const share = options.channels / SAMPLE_CHANNELS / 10;
+    const from = done;
+    onProgress?.({ file, fraction: from });
+    lists.push(
+      await generateM3u({
+        ...options,
+        path: join(folder, file),
+        onProgress: (fraction) => onProgress?.({ file, fraction: from + fraction * share }),
+      }),
+    );
+    done += share;
+  }
+  const guide = await generateXmltv({
+    path: join(folder, GUIDE.file),
+    seed: GUIDE.seed,
+    bytes: GUIDE.bytes,
+    playlist: FIRST_LIST,
+    onProgress: (fraction) => onProgress?.({ file: GUIDE.file, fraction: done + fraction * (1 - done) }),
+  });
+  const files = [];
+  for (const { file } of [...RECIPE.lists, GUIDE])
+    files.push({ file, sizeBytes: (await stat(join(folder, file))).size });
+  const manifest: Manifest = { recipe: RECIPE, files, lists, guide };
+  await writeFile(`${manifestPath}.part`, `${JSON.stringify(manifest, null, 2)}\n`);
+  await rename(`${manifestPath}.part`, manifestPath);
+  onProgress?.({ file: GUIDE.file, fraction: 1 });
+  return { configPath, generated: true, lists, guide };
+}
+
+async function readManifest(folder: string, path: string): Promise<Manifest | undefined> {
+  try {
+    const manifest = JSON.parse(await readFile(path, 'utf8')) as Manifest;
+    if (JSON.stringify(manifest.recipe) !== JSON.stringify(RECIPE)) return undefined;
+    for (const { file, sizeBytes } of manifest.files)
+      if ((await stat(join(folder, file))).size !== sizeBytes) return undefined;
+    return manifest;
+  } catch {
+    // Absent or cut short: either way it vouches for nothing.
+    return undefined;
+  }
+}
