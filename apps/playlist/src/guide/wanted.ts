@@ -1,0 +1,376 @@
+/**
+ * Which channels of the guides are wanted, and under which id each is written.
+ *
+ * The numbering stage tells every kept playlist channel (`want`), the index pass tells what the guides have (`claim...`), the
+ * playlist writer asks what became of each channel (`resolve`), the guide writer asks for each guide channel where it goes
+ * (`outputsOf`). Ways to match, the better one first, whichever guide it is in; of equal ones the first guide's wins:
+ *   exact       the guide's id is a wanted tvg-id;
+ *   rewritten   the guide's id is what a wanted tvg-id was before a rule changed it: kept under the new id;
+ *   alias       the alias file names the guide's id, or its display-name;
+ *   name        the normalised names are equal.
+ * With the last two the playlist's channel adopts the guide's id, and the guide stays as it is.
+ *
+ * Memory: 21 bytes for each distinct id and as many for each distinct normalised name; nothing for a guide channel that nobody
+ * wants; 33 bytes for one that is matched, and its id's bytes when it is adopted. All of it is reserved before it grows.
+ */
+import type { Consumer } from 'plimsoll';
+import { Digest } from '../channels/digest.ts';
+import { KeyTable } from '../channels/key-table.ts';
+import { AliasTable } from './alias-table.ts';
+import { ByteArena } from './byte-arena.ts';
+import { NameNormaliser } from './name-normaliser.ts';
+import { MAX_REWRITES_PER_ID, RewriteTable } from './rewrite-table.ts';
+import { NO_GUIDE, SlotKind, SlotMark, SlotTable } from './slot-table.ts';
+
+/** How a playlist channel was matched. */
+export const Match = { none: 0, id: 1, rewritten: 2, alias: 3, name: 4 } as const;
+
+/** The most guides in one run. */
+export const MAX_GUIDES = 254;
+
+/** Where the texts of a channel stand in a buffer: [start, end), start -1 or an empty span when there is none. Reuse one object for all calls. */
+export interface WantedSpans {
+  /** tvg_id as the playlist will have it. */
+  idStart: number;
+  idEnd: number;
+  /** tvg_id as it was before a rule changed it; -1 when none did. */
+  originalStart: number;
+  originalEnd: number;
+  nameStart: number;
+  nameEnd: number;
+  tvgNameStart: number;
+  tvgNameEnd: number;
+}
+
+export interface WantedOptions {
+  /** Match channels by normalised name. Default true. */
+  readonly byName?: boolean;
+  /** Pairs of playlist channel (name or tvg-id) and guide channel (id or display-name); at most 100,000. */
+  readonly aliases?: Iterable<readonly [string, string]>;
+}
+
+const RECORD_WORDS = 10;
+const NAME_WORD = 3;
+const TVG_NAME_WORD = 6;
+const ALIAS_WORD = 9;
+
+export class WantedChannels implements Disposable {
+  /** Size of what `want` writes and `resolve` reads. */
+  static readonly RECORD_BYTES = RECORD_WORDS * 4;
+
+  /** After a `resolve` that returned `Match.alias` or `Match.name`: the adopted id is `adopted[adoptedStart, adoptedEnd)`, not to be written to. */
+  adopted: Buffer = Buffer.alloc(0);
+  adoptedStart = 0;
+  adoptedEnd = 0;
+  /** Slots that the last `outputsOf` found; valid up to the number it returned. */
+  readonly outputs = new Int32Array(MAX_REWRITES_PER_ID + 1);
+
+  readonly #consumer: Consumer;
+  readonly #byName: boolean;
+  /** Wanted ids -> a slot's value (see `#slotOf`) once a guide has it. */
+  readonly #ids: KeyTable;
+  /** Normalised names -> value of the guide channel that claimed it. */
+  readonly #names: KeyTable;
+  /** Ids that nobody wants, of guide channels that were claimed by alias or name -> value. */
+  #adoptedIds: KeyTable | undefined;
+  /** Slots given away before `forgetClaims`: a value is a slot + 1 + this, so all older values mean "unclaimed". */
+  #forgotten = 0;
+  /** Made when a rule has first changed an id. */
+  #rewrites: RewriteTable | undefined;
+  readonly #aliases: AliasTable | undefined;
+  readonly #arena: ByteArena;
+  readonly #slots: SlotTable;
+  readonly #normaliser = new NameNormaliser();
+  readonly #digest = new Digest();
+  readonly #probe = new Digest();
+
+  /** Everything is reserved from `consumer`; a refusal throws `BudgetExceededError`. The caller disposes. */
+  constructor(consumer: Consumer, options: WantedOptions = {}) {
+    this.#consumer = consumer;
+    this.#byName = options.byName ?? true;
+    this.#ids = new KeyTable(consumer, { withValues: true });
+    this.#names = new KeyTable(consumer, { withValues: true });
+    this.#arena = new ByteArena(consumer);
+    this.#slots = new SlotTable(consumer);
+    if (options.aliases !== undefined) this.#aliases = new AliasTable(consumer, options.aliases, this.#normaliser);
+  }
+
+  /** Columns of the matched channels; the guide writer keeps its state there. */
+  get slots(): SlotTable {
+    return this.#slots;
+  }
+
+  /** Distinct wanted and adopted ids. */
+  get idCount(): number {
+    return this.#ids.size;
+  }
+
+  /** Rewrites left out for `MAX_REWRITES_PER_ID`, or a new id longer than 1 KiB. */
+  get refusedRewriteCount(): number {
+    return this.#rewrites?.refusedCount ?? 0;
+  }
+
+  /**
+   * Notes a kept playlist channel and writes `RECORD_BYTES` at `record[at]` that `resolve` will want back, whatever their place in
+   * a file meanwhile. Before the first claim only. About 1 µs.
+   */
+  want(bytes: Buffer, spans: WantedSpans, record: Buffer, at: number): void {
+    record.fill(0, at, at + WantedChannels.RECORD_BYTES);
+    const hasId = spans.idEnd > spans.idStart && spans.idStart >= 0;
+    if (hasId) {
+      const digest = this.#digest.of(bytes, spans.idStart, spans.idEnd);
+      this.#ids.add(digest);
+      writeDigest(digest, record, at);
+      if (spans.originalStart >= 0 && spans.originalEnd > spans.originalStart) {
+        this.#rewrites ??= new RewriteTable(this.#consumer, this.#arena);
+        this.#rewrites.add(bytes, spans.originalStart, spans.originalEnd, spans.idStart, spans.idEnd);
+      }
+    }
+    let alias = this.#aliases === undefined ? 0 : this.#aliases.find(bytes, spans);
+    if (this.#byName || this.#aliases !== undefined) {
+      const name = this.#wantName(bytes, spans.tvgNameStart, spans.tvgNameEnd, record, at + TVG_NAME_WORD * 4);
+      if (name && alias === 0 && this.#aliases !== undefined) alias = this.#aliases.findNormalised(this.#digest);
+      const other = this.#wantName(bytes, spans.nameStart, spans.nameEnd, record, at + NAME_WORD * 4);
+      if (other && alias === 0 && this.#aliases !== undefined) alias = this.#aliases.findNormalised(this.#digest);
+    }
+    record.writeUInt32LE(alias, at + ALIAS_WORD * 4);
+  }
+
+  /**
+   * What became of the channel whose record stands at `record[at]`, as one of `Match`, once the guides are indexed. A channel that
+   * adopts an id marks it as used: the guide is written for adopted ids that were asked for here, and no others.
+   */
+  resolve(record: Buffer, at: number): number {
+    const probe = this.#probe;
+    if (readDigest(probe, record, at)) {
+      const slot = this.#slotOf(this.#ids.get(probe));
+      if (slot >= 0) return this.#slots.kind[slot] === SlotKind.rewritten ? Match.rewritten : Match.id;
+    }
+    const alias = record.readUInt32LE(at + ALIAS_WORD * 4);
+    if (alias > 0 && this.#aliases !== undefined) {
+      const slot = this.#aliases.slotOf(alias - 1);
+      if (slot >= 0) return this.#adopt(slot, Match.alias);
+    }
+    if (!this.#byName) return Match.none;
+    for (let word = TVG_NAME_WORD; word >= NAME_WORD; word -= 3) {
+      if (!readDigest(probe, record, at + word * 4)) continue;
+      const slot = this.#slotOf(this.#names.get(probe));
+      if (slot >= 0) return this.#adopt(slot, Match.name);
+    }
+    return Match.none;
+  }
+
+  /**
+   * Index pass: guide number `guide` (from 0) has a channel of this id, decoded; `declared` says by a `<channel>` element. With `dry`
+   * nothing is noted. True when it is (would be) news: a decision changes by it.
+   */
+  claimId(guide: number, bytes: Uint8Array, start: number, end: number, declared: boolean, dry = false): boolean {
+    if (start >= end) return false;
+    const digest = this.#digest.of(bytes, start, end);
+    let news = this.#claimExact(digest, guide, declared, dry);
+    const rewrite = this.#rewrites?.first(digest) ?? 0;
+    if (rewrite > 0) news = this.#claimRewrites(rewrite, guide, declared, dry) || news;
+    const target = this.#aliases === undefined ? -1 : this.#aliases.targetOfId(digest);
+    if (target >= 0 && declared && this.#aliases!.canClaim(target, true)) {
+      const slot = dry ? 0 : this.#slotFor(this.#digest.of(bytes, start, end), guide, bytes, start, end);
+      if (!dry && slot >= 0) this.#aliases!.claim(target, true, slot);
+      news = news || slot >= 0;
+    }
+    return news;
+  }
+
+  /** Index pass: the channel of guide `guide` whose id, decoded, is `id[idStart, idEnd)` has this display-name, decoded. As `claimId`. */
+  claimName(
+    guide: number,
+    id: Uint8Array,
+    idStart: number,
+    idEnd: number,
+    name: Uint8Array,
+    start: number,
+    end: number,
+    dry = false,
+  ): boolean {
+    if (idStart >= idEnd || (!this.#byName && this.#aliases === undefined)) return false;
+    const length = this.#normaliser.normalise(name, start, end);
+    if (length === 0) return false;
+    const probe = this.#probe.of(this.#normaliser.bytes, 0, length);
+    const byName = this.#byName && this.#isUnclaimed(this.#names.get(probe));
+    const targets = this.#aliases?.targetOfName(probe) ?? -1;
+    const byAlias = targets >= 0 && this.#aliasFree(targets);
+    if (dry || (!byAlias && !byName)) return byAlias || byName;
+    const slot = this.#slotFor(this.#digest.of(id, idStart, idEnd), guide, id, idStart, idEnd);
+    if (slot < 0) return false;
+    if (byName) this.#names.set(probe, this.#valueOf(slot));
+    for (let target = targets; target >= 0; target = this.#aliases!.nextOfName(target)) {
+      if (this.#aliases!.canClaim(target, false)) this.#aliases!.claim(target, false, slot);
+    }
+    return true;
+  }
+
+  /**
+   * Writing pass: finds the slots that the channel of this id (decoded) in guide `guide` is written for, puts them into
+   * `outputs` and returns how many; -1 when the id is wanted and the index does not know that a guide has it.
+   */
+  outputsOf(guide: number, bytes: Uint8Array, start: number, end: number): number {
+    if (start >= end) return 0;
+    const digest = this.#digest.of(bytes, start, end);
+    const slots = this.#slots;
+    let count = 0;
+    const value = this.#ids.get(digest);
+    if (this.#isUnclaimed(value)) return -1;
+    if (value >= 0) {
+      const slot = this.#slotOf(value);
+      if (slots.kind[slot] !== SlotKind.exact) return -1;
+      this.outputs[count++] = slot;
+    } else if (this.#adoptedIds !== undefined) {
+      const slot = this.#slotOf(this.#adoptedIds.get(digest));
+      // Ids mean something within one guide only: another guide's channel of this id is another channel.
+      if (slot >= 0 && slots.guide[slot] === guide && (slots.marks[slot]! & SlotMark.asked) !== 0)
+        this.outputs[count++] = slot;
+    }
+    const rewrites = this.#rewrites;
+    for (let rewrite = rewrites?.first(digest) ?? 0; rewrite > 0; rewrite = rewrites!.next(rewrite)) {
+      const slot = this.#slotOf(this.#ids.get(rewrites!.newId(rewrite)));
+      if (slot < 0) return -1;
+      if (slots.kind[slot] === SlotKind.rewritten) this.outputs[count++] = slot;
+    }
+    return count;
+  }
+
+  /** The new id of a slot of kind `rewritten` as a copy. */
+  rewrittenId(slot: number): Buffer {
+    const entry = this.#slots.idEntry[slot]! - 1;
+    return Buffer.from(this.#arena.chunk(entry).subarray(this.#arena.start(entry), this.#arena.end(entry)));
+  }
+
+  /** Forgets all claims and what `resolve` was asked, keeps all wants: before the guides are indexed again. */
+  forgetClaims(): void {
+    this.#forgotten += this.#slots.count;
+    this.#slots.clear();
+    this.#adoptedIds?.[Symbol.dispose]();
+    this.#adoptedIds = undefined;
+    this.#aliases?.forgetClaims();
+  }
+
+  [Symbol.dispose](): void {
+    this.#ids[Symbol.dispose]();
+    this.#names[Symbol.dispose]();
+    this.#adoptedIds?.[Symbol.dispose]();
+    this.#rewrites?.[Symbol.dispose]();
+    this.#aliases?.[Symbol.dispose]();
+    this.#arena[Symbol.dispose]();
+    this.#slots[Symbol.dispose]();
+  }
+
+  /** Slot of a table's value, -1 when the key is absent (-1) or unclaimed. */
+  #slotOf(value: number): number {
+    return value > this.#forgotten ? value - this.#forgotten - 1 : -1;
+  }
+
+  #valueOf(slot: number): number {
+    return slot + 1 + this.#forgotten;
+  }
+
+  #isUnclaimed(value: number): boolean {
+    return value >= 0 && value <= this.#forgotten;
+  }
+
+  #aliasFree(target: number): boolean {
+    for (let at = target; at >= 0; at = this.#aliases!.nextOfName(at))
+      if (this.#aliases!.canClaim(at, false)) return true;
+    return false;
+  }
+
+  /** Leaves the name's digest in `#digest`; false when there is no name. */
+  #wantName(bytes: Buffer, start: number, end: number, record: Buffer, at: number): boolean {
+    if (start < 0 || end <= start) return false;
+    const length = this.#normaliser.normalise(bytes, start, end);
+    if (length === 0) return false;
+    const digest = this.#digest.of(this.#normaliser.bytes, 0, length);
+    if (this.#byName) this.#names.add(digest);
+    writeDigest(digest, record, at);
+    return true;
+  }
+
+  #claimExact(digest: Digest, guide: number, declared: boolean, dry: boolean): boolean {
+    const value = this.#ids.get(digest);
+    if (value < 0) return false;
+    const slot = this.#slotOf(value);
+    const slots = this.#slots;
+    if (slot < 0) {
+      if (!dry) this.#ids.set(digest, this.#valueOf(slots.add(SlotKind.exact, declared ? guide : NO_GUIDE)));
+      return true;
+    }
+    if (slots.kind[slot] === SlotKind.exact && (slots.guide[slot] !== NO_GUIDE || !declared)) return false;
+    if (dry) return true;
+    if (slots.kind[slot] !== SlotKind.exact) slots.guide[slot] = NO_GUIDE;
+    slots.kind[slot] = SlotKind.exact;
+    if (declared) slots.guide[slot] = guide;
+    return true;
+  }
+
+  #claimRewrites(first: number, guide: number, declared: boolean, dry: boolean): boolean {
+    const slots = this.#slots;
+    const rewrites = this.#rewrites!;
+    let news = false;
+    for (let rewrite = first; rewrite > 0; rewrite = rewrites.next(rewrite)) {
+      const newId = rewrites.newId(rewrite);
+      let slot = this.#slotOf(this.#ids.get(newId));
+      if (slot >= 0 && (slots.kind[slot] !== SlotKind.rewritten || slots.guide[slot] !== NO_GUIDE || !declared))
+        continue;
+      news = true;
+      if (dry) return true;
+      if (slot < 0) {
+        slot = slots.add(SlotKind.rewritten, NO_GUIDE);
+        slots.idEntry[slot] = rewrites.entry(rewrite) + 1;
+        this.#ids.set(newId, this.#valueOf(slot));
+      }
+      if (declared) slots.guide[slot] = guide;
+    }
+    return news;
+  }
+
+  /** The slot of a guide channel that somebody may adopt, with its id's bytes kept; -1 when the id is too long to keep. */
+  #slotFor(digest: Digest, guide: number, id: Uint8Array, start: number, end: number): number {
+    const slots = this.#slots;
+    let slot = this.#slotOf(this.#ids.get(digest));
+    if (slot < 0 || slots.kind[slot] !== SlotKind.exact) {
+      this.#adoptedIds ??= new KeyTable(this.#consumer, { withValues: true });
+      slot = this.#slotOf(this.#adoptedIds.get(digest));
+      if (slot >= 0 && slots.guide[slot] !== guide) return -1;
+    }
+    if (slot >= 0 && slots.idEntry[slot] !== 0) return slot;
+    const entry = this.#arena.add(id, start, end);
+    if (entry < 0) return -1;
+    if (slot < 0) {
+      slot = slots.add(SlotKind.adopted, guide);
+      this.#adoptedIds!.add(digest);
+      this.#adoptedIds!.set(digest, this.#valueOf(slot));
+    }
+    slots.idEntry[slot] = entry + 1;
+    return slot;
+  }
+
+  #adopt(slot: number, match: number): number {
+    const entry = this.#slots.idEntry[slot]! - 1;
+    this.#slots.marks[slot] = this.#slots.marks[slot]! | SlotMark.asked;
+    this.adopted = this.#arena.chunk(entry);
+    this.adoptedStart = this.#arena.start(entry);
+    this.adoptedEnd = this.#arena.end(entry);
+    return match;
+  }
+}
+
+function writeDigest(digest: Digest, record: Buffer, at: number): void {
+  record.writeUInt32LE(digest.a, at);
+  record.writeUInt32LE(digest.b, at + 4);
+  record.writeUInt32LE(digest.c, at + 8);
+}
+
+/** False when there is none: all zeros. */
+function readDigest(digest: Digest, record: Buffer, at: number): boolean {
+  digest.a = record.readUInt32LE(at);
+  digest.b = record.readUInt32LE(at + 4);
+  digest.c = record.readUInt32LE(at + 8);
+  return (digest.a | digest.b | digest.c) !== 0;
+}
