@@ -1,0 +1,88 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { demand, type Gate } from './gate.ts';
+
+const PROJECT_DIR = join(import.meta.dirname, '..', '..');
+const NODES_DIR = join(PROJECT_DIR, 'test', 'nodes');
+const MAJORS = [20, 22, 24, 26] as const;
+const execute = promisify(execFile);
+
+/** Runs a program; its output is in the failure. */
+async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
+  try {
+    return (await execute(command, [...args], { cwd, maxBuffer: 1 << 24 })).stdout;
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    demand(false, `${command} ${args.join(' ')}: ${(stdout + stderr).trim().slice(-1500)}`);
+  }
+}
+
+const nodePath = (major: number): string => join(NODES_DIR, 'node_modules', `node-${major}`, 'bin', 'node');
+
+/** Every door is opened with `import` and with `require`, and both must be the same module. */
+const SMOKE = `
+const doors = JSON.parse(process.argv[2]);
+(async () => {
+  for (const door of doors) {
+    const imported = await import(door);
+    const required = require(door);
+    if (Object.keys(imported).length === 0) throw new Error(door + ' exports nothing');
+    for (const name of Object.keys(imported)) if (imported[name] !== required[name]) throw new Error(door + ' has two of ' + name);
+  }
+  const { createGovernor } = await import('plimsoll');
+  const governor = createGovernor({ limitBytes: 2 ** 30 });
+  const consumer = governor.consumer({ name: 'smoke', kind: 'external', maxBytes: 2 ** 20 });
+  const reservation = consumer.reserve(1000);
+  if (consumer.heldBytes !== 1000) throw new Error('held ' + consumer.heldBytes);
+  reservation[Symbol.dispose]();
+  if (consumer.heldBytes !== 0) throw new Error('still held ' + consumer.heldBytes);
+  governor[Symbol.dispose]();
+  console.log(process.version);
+})().catch((error) => { console.error(error); process.exitCode = 1; });
+`;
+
+export const packedPackageGate: Gate = {
+  name: 'package',
+  promise:
+    'the packed tarball passes publint and are-the-types-wrong, and its doors open with import and require on Node 20, 22, 24 and 26',
+  async run(say) {
+    const dir = join(PROJECT_DIR, 'test', '.tmp', 'package');
+    rmSync(dir, { recursive: true, force: true });
+    mkdirSync(dir, { recursive: true });
+    try {
+      const packed = JSON.parse(
+        await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], PROJECT_DIR),
+      ) as [{ filename: string; size: number; entryCount: number }];
+      const { filename, size, entryCount } = packed[0];
+      const tarball = join(dir, filename);
+      await run('npx', ['publint', 'run', '--strict', tarball], PROJECT_DIR);
+      // Old `moduleResolution: node10` cannot see subpath exports; a CommonJS file that requires ES modules is what the design asks for.
+      await run('npx', ['attw', tarball, '--profile', 'esm-only'], PROJECT_DIR);
+      say('publint and attw are content');
+      if (!MAJORS.every((major) => existsSync(nodePath(major)))) {
+        say('installing Node 20, 22, 24 and 26 from npm');
+        await run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], NODES_DIR);
+      }
+      writeFileSync(join(dir, 'package.json'), '{ "name": "smoke", "private": true }');
+      writeFileSync(join(dir, 'smoke.cjs'), SMOKE);
+      await run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund', '--ignore-scripts', tarball], dir);
+      const { exports } = JSON.parse(readFileSync(join(PROJECT_DIR, 'package.json'), 'utf8')) as {
+        exports: Record<string, unknown>;
+      };
+      const doors = Object.keys(exports)
+        .filter((door) => !door.endsWith('.json'))
+        .map((door) => door.replace(/^\./, 'plimsoll'));
+      const versions: string[] = [];
+      for (const major of MAJORS) {
+        const version = (await run(nodePath(major), ['smoke.cjs', JSON.stringify(doors)], dir)).trim();
+        demand(version.startsWith(`v${major}.`), `expected Node ${major}, ran ${version}`);
+        versions.push(version);
+      }
+      return `${entryCount} files, ${(size / 1024).toFixed(0)} KiB; ${doors.join(', ')} by import and require on ${versions.join(', ')}`;
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  },
+};

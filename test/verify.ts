@@ -1,0 +1,60 @@
+/**
+ * Runs the gates at full size: `npm run verify`, or some of them: `npm run verify -- survival fuzz`.
+ * One line for each with its figures; exit 1 when one does not hold, 2 for a gate that does not exist.
+ */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { flatPeakGate } from '../apps/playlist/test/gates/flat-peak.ts';
+import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
+import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
+import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
+import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
+import { packedPackageGate } from './gates/packed-package.ts';
+
+const GATES: readonly Gate[] = [packedPackageGate, realDataGate, survivalGate, flatPeakGate, fuzzGate];
+
+async function main(names: readonly string[]): Promise<number> {
+  const unknown = names.filter((name) => !GATES.some((gate) => gate.name === name));
+  if (unknown.length > 0) {
+    console.error(`No gate is called ${unknown.join(' or ')}; there are ${GATES.map((gate) => gate.name).join(', ')}.`);
+    return 2;
+  }
+  const build = spawnSync('npm', ['run', '--silent', 'build'], {
+    cwd: join(import.meta.dirname, '..'),
+    stdio: 'inherit',
+  });
+  if (build.status !== 0) return 1;
+  const started = performance.now();
+  const failed: string[] = [];
+  for (const gate of GATES.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    if (!(await holds(gate))) failed.push(gate.name);
+  }
+  const total = seconds(performance.now() - started);
+  if (failed.length === 0) console.log(`All gates hold (${total}).`);
+  else console.log(`Not held: ${failed.join(', ')} (${total}). Again with: npm run verify -- ${failed.join(' ')}`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+async function holds(gate: Gate): Promise<boolean> {
+  const started = performance.now();
+  const took = (): string => seconds(performance.now() - started);
+  console.log(`gate ${gate.name}: ${gate.promise}`);
+  try {
+    const figures = await gate.run((line) => console.log(`     ${line}`));
+    console.log(`  ok ${gate.name} (${took()}): ${figures}`);
+    return true;
+  } catch (error) {
+    if (error instanceof GateSkipped) {
+      console.log(`skip ${gate.name}: ${error.message}`);
+      return true;
+    }
+    // A failure is a sentence; anything else is a fault of the gate and is shown whole.
+    console.log(
+      `FAIL ${gate.name} (${took()}): ${error instanceof GateFailure ? error.message : (error as Error).stack}`,
+    );
+    console.log(`     again with: npm run verify -- ${gate.name}`);
+    return false;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
