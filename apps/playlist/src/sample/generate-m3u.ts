@@ -20,6 +20,8 @@ export interface M3uOptions {
   readonly unwantedGroup?: number;
   /** Further distinct channels whose URL does not start with `http`. Default 0. */
   readonly unwantedUrl?: number;
+  /** `false` leaves out what only a lenient reader gets right: odd quotes, spaces and line ends, repeats and bad entries. Default true. */
+  readonly dirty?: boolean;
   /** Called about every MiB with a fraction from 0 to 1. */
   readonly onProgress?: (fraction: number) => void;
 }
@@ -45,6 +47,7 @@ export interface M3uCounts {
 const BUFFER_BYTES = 1 << 20;
 /** No entry is longer than this. */
 const ENTRY_ROOM = 8192;
+const ORDINARY = 50;
 const KIND_COUNT = 5;
 const Kind = { channel: 0, duplicate: 1, bad: 2, unwantedGroup: 3, unwantedUrl: 4 } as const;
 /** The unwanted have channel numbers of their own. */
@@ -55,11 +58,11 @@ const UNWANTED_FROM = 0x4000_0000;
  * about 100 MB/s. The file appears under its name when it is whole.
  */
 export async function generateM3u(options: M3uOptions): Promise<M3uCounts> {
-  const { path, channels, seed = 1, onProgress } = options;
+  const { path, channels, seed = 1, dirty = true, onProgress } = options;
   const left = [
     channels,
-    options.duplicates ?? (channels > 1 ? Math.round(channels * 0.015) : 0),
-    options.bad ?? Math.round(channels * 0.001),
+    options.duplicates ?? (dirty && channels > 1 ? Math.round(channels * 0.015) : 0),
+    options.bad ?? (dirty ? Math.round(channels * 0.001) : 0),
     options.unwantedGroup ?? 0,
     options.unwantedUrl ?? 0,
   ];
@@ -67,7 +70,7 @@ export async function generateM3u(options: M3uOptions): Promise<M3uCounts> {
   const [, duplicates, bad, unwantedGroup, unwantedUrl] = left as [number, number, number, number, number];
   const file = await openFileWriter(path);
   try {
-    const maker = new EntryMaker(seed, channels);
+    const maker = new EntryMaker(seed, channels, dirty);
     const order = new SeededRandom().restart(seed, 0xffff_fff0);
     maker.header();
     for (let done = 0; done < entries; done++) {
@@ -150,6 +153,7 @@ class EntryMaker {
   readonly #name = new ByteWriter(512);
   readonly #seed: number;
   readonly #numberBound: number;
+  readonly #dirty: boolean;
   #unwanted = UNWANTED_FROM;
   #lines = 0;
   #crlf = false;
@@ -157,8 +161,9 @@ class EntryMaker {
   withNumber = 0;
   withoutId = 0;
 
-  constructor(seed: number, channels: number) {
+  constructor(seed: number, channels: number, dirty: boolean) {
     this.#seed = seed;
+    this.#dirty = dirty;
     this.#numberBound = Math.max(1, Math.floor(channels * 1.2));
   }
 
@@ -170,7 +175,7 @@ class EntryMaker {
 
   entry(kind: number, order: SeededRandom): void {
     // Line ends change in blocks, as in files put together from several.
-    if (this.#lines++ % 4096 === 0) this.#crlf = order.chance(30);
+    if (this.#lines++ % 4096 === 0) this.#crlf = this.#dirty && order.chance(30);
     if (kind === Kind.channel) {
       this.#write(this.channelCount, kind);
       if (!this.#channel.hasId) this.withoutId++;
@@ -189,7 +194,8 @@ class EntryMaker {
     const { out } = this;
     const channel = this.#channel.become(this.#seed, number);
     const random = this.#random.restart(this.#seed ^ 0x5bd1e995, number);
-    const style = random.below(100);
+    // What is odd about the entry; from 50 to 95 nothing is.
+    const style = this.#dirty ? random.below(100) : ORDINARY;
     this.#name.used = 0;
     channel.writeName(this.#name);
     const name = this.#name.bytes.subarray(0, this.#name.used);

@@ -1,0 +1,19 @@
+/** `npm run bench -- playlist` runs all of a program's benches, `npm run bench -- playlist parse` one of them. */
+import { benchParse } from './playlist/parse.ts';
+
+const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
+  playlist: { parse: benchParse },
+};
+
+const [program = '', ...names] = process.argv.slice(2);
+const benches = BENCHES[program];
+const unknown = benches === undefined ? [program] : names.filter((name) => benches[name] === undefined);
+if (benches === undefined || unknown.length > 0) {
+  const known = Object.entries(BENCHES).map(([key, value]) => `${key} [${Object.keys(value).join('|')}]`);
+  console.error(
+    `No bench is called ${unknown.map((name) => `\`${name}\``).join(', ')}; there are: ${known.join(', ')}.`,
+  );
+  process.exitCode = 2;
+} else {
+  for (const [name, bench] of Object.entries(benches)) if (names.length === 0 || names.includes(name)) await bench();
+}
