@@ -8,6 +8,7 @@
 import { Column, type EntryBatch, Field, Flag, ROW } from '../channels/entry-batch.ts';
 import { isWhite, skipWhite, startsWithWord, trimEnd } from './ascii.ts';
 import { ExtinfLine } from './extinf-line.ts';
+import { extgrpValue, HEADER_TAG_BYTES, isHeaderLine, isHlsTag } from './hash-line.ts';
 
 export const PROBLEM_KINDS = [
   /** `#EXTINF` and then another one, or the end, before a URL. */
@@ -44,23 +45,10 @@ const CARRIAGE_RETURN = 13;
 const HASH = 35;
 
 const EXTINF = Buffer.from('#extinf');
-const EXTM3U = Buffer.from('#extm3u');
-const EXTGRP = Buffer.from('#extgrp:');
-const HLS_TAGS = ['#ext-x-targetduration', '#ext-x-media-sequence', '#ext-x-stream-inf'].map((tag) => Buffer.from(tag));
 
 const URL_SPAN = 2 * Field.url;
 const GROUP_SPAN = 2 * Field.group;
 const DETAIL_BYTES = 80;
-
-/** Whether a line, from its `#` on, is a header: `#EXTM3U`, `#EXTM3U8`, `#extm3u url-tvg=...`. */
-export function isHeaderLine(bytes: Uint8Array, start: number, end: number): boolean {
-  return startsWithWord(bytes, start, end, EXTM3U);
-}
-
-/** Where the value of an `#EXTGRP:` line begins, -1 when the line is no such line. */
-export function extgrpValue(bytes: Uint8Array, start: number, end: number): number {
-  return startsWithWord(bytes, start, end, EXTGRP) ? skipWhite(bytes, start + EXTGRP.length, end) : -1;
-}
 
 /**
  * Finds the entries of one M3U file, batch by batch.
@@ -264,7 +252,8 @@ export class M3uScanner {
         this.#groupStart = group;
         this.#groupEnd = groupEnd;
       }
-    } else if (this.#isHlsTag(start, end)) {
+    } else if (this.entryCount === 0 && this.#batch.count === 0 && isHlsTag(bytes, start, end)) {
+      // Only before the first entry: later it is one more unknown line, and what came before it is kept.
       this.refused = true;
       this.#report(line, 'hls-not-a-channel-list', this.#detail(start, trimEnd(bytes, start, end)));
       return next;
@@ -284,17 +273,10 @@ export class M3uScanner {
     const { onHeader } = this.#options;
     if (onHeader === undefined) return;
     const text = this.#batch.bytes
-      .toString('utf8', start + EXTM3U.length, end)
+      .toString('utf8', start + HEADER_TAG_BYTES, end)
       .replace(/^8(?=\s|$)/, '')
       .trim();
     if (text !== '') onHeader(text);
-  }
-
-  /** Only before the first entry: in the middle of a list such a line is one more unknown line, and what came before it is kept. */
-  #isHlsTag(start: number, end: number): boolean {
-    if (this.entryCount > 0 || this.#batch.count > 0) return false;
-    const { bytes } = this.#batch;
-    return HLS_TAGS.some((tag) => startsWithWord(bytes, start, end, tag));
   }
 
   /** The last piece, [limit, length), has no line feed: of use only when it is a URL. */
