@@ -1,0 +1,114 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { generateM3u } from '../../src/sample/generate-m3u.ts';
+import { generateXmltv } from '../../src/sample/generate-xmltv.ts';
+import { SeededRandom } from '../../src/sample/seeded-random.ts';
+import { freshDir } from './fixtures.ts';
+import { runApp } from './run-app.ts';
+
+const dir = freshDir('interrupted');
+const lists: string[] = [];
+const guides: string[] = [];
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+beforeAll(async () => {
+  // Two editions of the same job, so that old and new output differ.
+  for (const seed of [1, 2]) {
+    const list = await generateM3u({ path: join(dir, `list-${seed}.m3u`), channels: 8000, seed });
+    const guide = await generateXmltv({
+      path: join(dir, `guide-${seed}.xml`),
+      bytes: 20_000_000,
+      seed,
+      playlist: { channels: 8000, seed },
+    });
+    lists.push(list.path);
+    guides.push(guide.path);
+  }
+});
+
+const hash = (path: string): string | undefined =>
+  existsSync(path) ? createHash('sha256').update(readFileSync(path)).digest('hex') : undefined;
+const job = (edition: number) => ({ lists: [lists[edition]!], guides: [guides[edition]!] });
+
+async function finished(where: string, edition: number) {
+  const run = await runApp({ dir: where, ...job(edition) });
+  expect(run.exitCode, run.stderr).toBe(0);
+  return {
+    run,
+    playlist: hash(run.playlistPath),
+    guide: hash(run.guidePath),
+    files: readdirSync(join(where, 'out')).sort(),
+  };
+}
+
+describe.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('a run that gets %s at any moment', (signal) => {
+  it('leaves the old files or the new ones, whole, and the next start takes the temporary files away', async () => {
+    const where = join(dir, signal);
+    mkdirSync(where);
+    const fresh = await finished(join(where, 'new'), 1);
+    const old = await finished(where, 0);
+    const random = new SeededRandom().restart(20_260_105, signal.length);
+    for (let round = 0; round < 6; round++) {
+      const afterMs = 20 + random.below(Math.ceil(old.run.elapsedMs * 0.95));
+      let timer: NodeJS.Timeout | undefined;
+      const run = await runApp({
+        dir: where,
+        ...job(1),
+        onStart: (child) => (timer = setTimeout(() => child.kill(signal), afterMs)),
+      });
+      clearTimeout(timer);
+      const said = `${signal} after ${afterMs} ms: exit ${run.exitCode ?? run.signal}, ${run.stderr}`;
+      expect([old.playlist, fresh.playlist], said).toContain(hash(run.playlistPath));
+      expect([old.guide, fresh.guide], said).toContain(hash(run.guidePath));
+      if (signal !== 'SIGKILL' && run.exitCode !== null) expect([0, 130, 143], said).toContain(run.exitCode);
+      expect(run.stderr, said).not.toMatch(/^\s+at /m);
+      // The next start, with the old edition again, finds everything as it was.
+      const after = await finished(where, 0);
+      expect([after.playlist, after.guide, after.files], said).toEqual([old.playlist, old.guide, old.files]);
+    }
+  }, 120_000);
+});
+
+const isRoot = process.getuid?.() === 0;
+if (!isRoot) console.warn('A full disk is not tested: only root may mount a small one.');
+
+describe.skipIf(!isRoot)('a full disk', () => {
+  const where = join(dir, 'full');
+  const disk = join(where, 'disk');
+  let mounted = false;
+  beforeAll(() => {
+    mkdirSync(disk, { recursive: true });
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', disk], { stdio: 'ignore' });
+      mounted = true;
+    } catch {
+      console.warn('A full disk is not tested: a small tmpfs cannot be mounted here.');
+    }
+  });
+  afterAll(() => {
+    if (mounted) execFileSync('umount', ['-l', disk]);
+  });
+
+  it('ends the run with one clear line, and the old files are as they were', async (context) => {
+    if (!mounted) context.skip('a small tmpfs cannot be mounted here');
+    const small = await generateM3u({ path: join(where, 'small.m3u'), channels: 1000 });
+    const old = await runApp({ dir: where, lists: [small.path], outputDir: disk });
+    expect(old.exitCode, old.stderr).toBe(0);
+    const before = hash(old.playlistPath);
+    const files = readdirSync(disk).sort();
+    const big = await generateM3u({ path: join(where, 'big.m3u'), channels: 100_000 });
+    const run = await runApp({ dir: where, lists: [big.path], outputDir: disk });
+    expect(run.exitCode, run.stderr).toBe(1);
+    const lines = run.stderr.trim().split('\n');
+    expect(lines.length, run.stderr).toBe(1);
+    expect(lines[0]).toMatch(/disk|space|ENOSPC/i);
+    expect(hash(run.playlistPath)).toBe(before);
+    const again = await runApp({ dir: where, lists: [small.path], outputDir: disk });
+    expect(again.exitCode, again.stderr).toBe(0);
+    expect(hash(again.playlistPath)).toBe(before);
+    expect(readdirSync(disk).sort()).toEqual(files);
+  }, 120_000);
+});
