@@ -1,0 +1,444 @@
+/**
+ * Finds the `<channel>` and `<programme>` elements of an XMLTV guide by scanning bytes.
+ *
+ * A buffer of a few hundred KiB moves over the guide; an element is never taken apart, only its start tag is read. The end of a
+ * programme is sought with Horspool's algorithm (R. N. Horspool, "Practical fast searching in strings", 1980) for the word
+ * `programme`, which finds the end tag and also a start tag that has no business there, in one go over the bytes.
+ * Comments, CDATA sections and processing instructions inside an element are only looked for where the buffer has a `<!` or `<?`.
+ *
+ * Invariants: what the scanner reports does not depend on how the source cuts the guide into pieces; nothing is fetched, no
+ * entity is expanded; after damage it goes on at the next place that can be an element; no byte is searched in vain twice, so no
+ * guide makes it slow.
+ */
+import type { Consumer, Reservation } from 'plimsoll';
+import type { ByteSource } from '../sources/byte-source.ts';
+import type { DamageKind } from './guide-damage.ts';
+import { doctypeEnd, INCOMPLETE, MarkupFinder } from './markup.ts';
+import { MALFORMED, StartTag } from './start-tag.ts';
+
+/** What `next` found. */
+export const Token = { more: 0, channel: 1, programme: 2, end: 3 } as const;
+
+export interface ScannerOptions {
+  /** First size of the buffer. Default 512 KiB. */
+  readonly bufferBytes?: number;
+  /** The longest element; the buffer grows up to this. Default 4 MiB. */
+  readonly maxElementBytes?: number;
+  readonly onDamage: (kind: DamageKind, byteOffset: number) => void;
+}
+
+/** White space before an element that counts as part of it, so that kept elements keep their indentation. */
+const MAX_LEAD_BYTES = 32;
+/** How far a CDATA section between elements is searched for its end. */
+const MAX_STRAY_SECTION_BYTES = 64 * 1024;
+/** Enough to tell any markup by its first bytes. */
+const PEEK_BYTES = 12;
+
+const LT = 0x3c;
+const GT = 0x3e;
+const SLASH = 0x2f;
+const BANG = 0x21;
+const QUESTION = 0x3f;
+
+const PROGRAMME = Buffer.from('programme');
+const CHANNEL = Buffer.from('channel');
+const TV = Buffer.from('tv');
+const CDATA = Buffer.from('<![CDATA[');
+const COMMENT = Buffer.from('<!--');
+const DOCTYPE = Buffer.from('<!DOCTYPE');
+
+/** Horspool's shifts for `programme`. */
+const SHIFT = new Uint8Array(256).fill(PROGRAMME.length);
+for (let i = 0; i < PROGRAMME.length - 1; i++) SHIFT[PROGRAMME[i]!] = PROGRAMME.length - 1 - i;
+
+/** Results of the search for an element's end beside an offset. */
+const UNTERMINATED = -3;
+
+const Phase = { prolog: 0, inside: 1, after: 2 } as const;
+
+export class GuideScanner implements Disposable {
+  /** The bytes around the element; valid until `refill`. */
+  buffer: Buffer;
+  /** The element is `buffer[start, end)`, its start tag ends before `tagEnd`; white space that goes with it begins at `lead`. */
+  lead = 0;
+  start = 0;
+  tagEnd = 0;
+  end = 0;
+  /** The attributes of the element's start tag. */
+  readonly tag = new StartTag();
+  /** The guide declares entities of its own; references to them cannot be understood. */
+  declaresEntities = false;
+
+  readonly #maxElementBytes: number;
+  readonly #onDamage: (kind: DamageKind, byteOffset: number) => void;
+  readonly #reservation: Reservation;
+  readonly #markup = new MarkupFinder();
+  /** Offset in the guide of `buffer[0]`. */
+  #base = 0;
+  /** Everything before has been dealt with. */
+  #pos = 0;
+  #used = 0;
+  #final = false;
+  #phase: 0 | 1 | 2 = Phase.prolog;
+  /** Within something that was reported: silent until the next thing that is understood. */
+  #lost = false;
+  #hasDoctype = false;
+  /** End that is being sought over several buffers: that of a comment (1) or an instruction (3) outside the elements. */
+  #skipping: 0 | 1 | 3 = 0;
+  #skippingFrom = 0;
+
+  /** The buffer is reserved from `consumer`; the caller disposes. */
+  constructor(consumer: Consumer, options: ScannerOptions) {
+    const bufferBytes = options.bufferBytes ?? 512 * 1024;
+    this.#maxElementBytes = options.maxElementBytes ?? 4 * 1024 * 1024;
+    this.#onDamage = options.onDamage;
+    this.#reservation = consumer.reserve(bufferBytes);
+    this.buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  }
+
+  /** Bytes of the guide seen so far. */
+  get readBytes(): number {
+    return this.#base + this.#used;
+  }
+
+  /** Where in the guide an offset in `buffer` is. */
+  offsetOf(at: number): number {
+    return this.#base + at;
+  }
+
+  /** Turns to the start of another guide (or of the same again). */
+  restart(): void {
+    this.#base = 0;
+    this.#pos = 0;
+    this.#used = 0;
+    this.#final = false;
+    this.#phase = Phase.prolog;
+    this.#lost = false;
+    this.#skipping = 0;
+    this.declaresEntities = false;
+    this.#hasDoctype = false;
+    this.#markup.restart();
+  }
+
+  /**
+   * Moves what is left to the front of the buffer and reads on until it is at least half full or the source ends. All spans are
+   * void afterwards. A source that fails leaves the scanner as it was: call `endHere` and go on to find what is there.
+   */
+  async refill(source: ByteSource): Promise<void> {
+    const keep = this.#pos;
+    if (keep > 0) {
+      this.buffer.copyWithin(0, keep, this.#used);
+      this.#base += keep;
+      this.#used -= keep;
+      this.#pos = 0;
+      this.#markup.moved(keep);
+    } else if (this.#used === this.buffer.length) this.#grow();
+    const enough = Math.max(this.#used + 1, this.buffer.length >> 1);
+    while (this.#used < enough) {
+      const got = await source.read(this.buffer, this.#used, this.buffer.length - this.#used);
+      if (got === 0) {
+        this.endHere();
+        return;
+      }
+      this.#used += got;
+    }
+  }
+
+  /** Nothing more comes. */
+  endHere(): void {
+    this.#final = true;
+  }
+
+  /** The next element, `Token.more` when `refill` is needed first, `Token.end` at the end. Synchronous. */
+  next(): number {
+    const buffer = this.buffer;
+    if (this.#base === 0 && this.#pos === 0 && !this.#passMark()) return Token.more;
+    for (;;) {
+      if (this.#skipping !== 0 && !this.#skipOn()) return Token.more;
+      const used = this.#used;
+      let at = this.#pos;
+      while (at < used && (buffer[at] === 0x20 || (buffer[at]! >= 9 && buffer[at]! <= 13))) at++;
+      this.lead = this.#lost ? at : Math.max(this.#pos, at - MAX_LEAD_BYTES);
+      this.#pos = this.lead;
+      if (at === used) return this.#final ? this.#finish() : Token.more;
+      if (buffer[at] !== LT) {
+        this.#stray('stray-text', at);
+        const tag = buffer.indexOf(LT, at);
+        this.#pos = tag < 0 || tag > used ? used : tag;
+        continue;
+      }
+      if (used - at < PEEK_BYTES && !this.#final) return Token.more;
+      const token = this.#markupAt(at);
+      if (token >= 0) return token;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.buffer = Buffer.alloc(0);
+    this.#used = 0;
+    this.#reservation[Symbol.dispose]();
+  }
+
+  /** Passes over a byte order mark at the very start; false when more is needed to tell. */
+  #passMark(): boolean {
+    if (this.#used < 3) return this.#final;
+    if (this.buffer[0] === 0xef && this.buffer[1] === 0xbb && this.buffer[2] === 0xbf) this.#pos = 3;
+    return true;
+  }
+
+  /** Deals with the `<` at `at`: a token to return, or -1 to go on from `#pos`. */
+  #markupAt(at: number): number {
+    const byte = this.buffer[at + 1];
+    if (byte === 0x70 && this.#isName(PROGRAMME, at + 1)) return this.#element(at, Token.programme);
+    if (byte === 0x63 && this.#isName(CHANNEL, at + 1)) return this.#element(at, Token.channel);
+    if (byte === BANG) return this.#declaration(at);
+    if (byte === QUESTION) return this.#skip(3, at, at + 2);
+    if (byte === SLASH) return this.#endTag(at);
+    if (byte === 0x74 && this.#isName(TV, at + 1)) return this.#root(at);
+    this.#stray(this.#phase === Phase.prolog ? 'not-xmltv' : 'unexpected-element', at);
+    this.#pos = at + 1;
+    return -1;
+  }
+
+  #element(at: number, token: number): number {
+    const used = this.#used;
+    const name = token === Token.programme ? PROGRAMME.length : CHANNEL.length;
+    const tagEnd = this.tag.read(this.buffer, at + 1 + name, used);
+    let end: number = tagEnd;
+    if (tagEnd >= 0 && !this.tag.selfClosed) {
+      end = token === Token.programme ? this.#programmeEnd(tagEnd) : this.#channelEnd(tagEnd);
+    }
+    if (end === INCOMPLETE) {
+      if (used - at < this.#maxElementBytes && !this.#final) return Token.more;
+      const tooLong = used - at >= this.#maxElementBytes;
+      return this.#damaged(tooLong ? 'element-too-long' : 'unterminated-element', at, tagEnd);
+    }
+    if (end === MALFORMED) return this.#damaged('bad-tag', at, -1);
+    if (end === UNTERMINATED) return this.#damaged('unterminated-element', at, tagEnd);
+    if (end - at > this.#maxElementBytes) return this.#damaged('element-too-long', at, tagEnd);
+    if (this.#phase !== Phase.inside) {
+      this.#stray(this.#phase === Phase.prolog ? 'not-xmltv' : 'after-end', at);
+      this.#phase = Phase.inside;
+    }
+    this.#lost = false;
+    this.start = at;
+    this.tagEnd = tagEnd;
+    this.end = end;
+    this.#pos = end;
+    return token;
+  }
+
+  /** Reports a damaged element and goes on behind its start tag, or, if that is what is damaged, behind its `<`. */
+  #damaged(kind: DamageKind, at: number, tagEnd: number): number {
+    this.#onDamage(kind, this.#base + at);
+    this.#lost = true;
+    this.#pos = tagEnd >= 0 ? tagEnd : at + 1;
+    return -1;
+  }
+
+  /** End of the programme whose content begins at `from`: an offset, or INCOMPLETE or UNTERMINATED. */
+  #programmeEnd(from: number): number {
+    const buffer = this.buffer;
+    const used = this.#used;
+    const markup = this.#markup;
+    let at = from;
+    for (;;) {
+      let last = at + PROGRAMME.length - 1;
+      for (;;) {
+        if (last >= used) break;
+        const byte = buffer[last]!;
+        if (byte === 0x65 && isProgramme(buffer, last)) break;
+        last += SHIFT[byte]!;
+      }
+      const hit = last >= used ? used : last - PROGRAMME.length + 1;
+      const special = markup.next(buffer, at, used);
+      if (special < hit) {
+        at = markup.end(buffer, special, used);
+        if (at < 0) return INCOMPLETE;
+        continue;
+      }
+      if (hit === used) return INCOMPLETE;
+      at = last + 1;
+      if (at === used) return INCOMPLETE;
+      const before = buffer[hit - 1];
+      if (before === SLASH && buffer[hit - 2] === LT) {
+        const end = this.#tagClose(at);
+        if (end !== MALFORMED) return end;
+      } else if (before === LT && isDelimiter(buffer[at]!)) return UNTERMINATED;
+    }
+  }
+
+  /** The same for a channel: walks from tag to tag, there are few. */
+  #channelEnd(from: number): number {
+    const buffer = this.buffer;
+    const used = this.#used;
+    let at = from;
+    for (;;) {
+      const tag = at >= used ? -1 : buffer.indexOf(LT, at);
+      if (tag < 0 || tag + PEEK_BYTES > used) {
+        if (tag < 0 || tag >= used || !this.#final) return INCOMPLETE;
+      }
+      const byte = buffer[tag + 1];
+      at = tag + 1;
+      if (byte === SLASH && this.#isName(CHANNEL, tag + 2)) {
+        const end = this.#tagClose(tag + 2 + CHANNEL.length);
+        if (end !== MALFORMED) return end;
+      } else if (byte === BANG || byte === QUESTION) {
+        at = this.#markup.end(buffer, tag, used);
+        if (at < 0) return INCOMPLETE;
+      } else if (
+        (byte === 0x63 && this.#isName(CHANNEL, tag + 1)) ||
+        (byte === 0x70 && this.#isName(PROGRAMME, tag + 1))
+      ) {
+        return UNTERMINATED;
+      }
+    }
+  }
+
+  /** Behind the `>` that may follow white space at `at`; INCOMPLETE; MALFORMED when something else stands there. */
+  #tagClose(at: number): number {
+    const buffer = this.buffer;
+    while (at < this.#used && (buffer[at] === 0x20 || (buffer[at]! >= 9 && buffer[at]! <= 13))) at++;
+    if (at >= this.#used) return INCOMPLETE;
+    return buffer[at] === GT ? at + 1 : MALFORMED;
+  }
+
+  #declaration(at: number): number {
+    if (this.#startsWith(COMMENT, at)) return this.#skip(1, at, at + COMMENT.length);
+    if (this.#startsWith(CDATA, at)) {
+      // Text has no place here, nor what stands in it; but without an end in sight it may be an element's that broke off.
+      const end = this.#markup.endOf(
+        2,
+        this.buffer,
+        at + CDATA.length,
+        Math.min(this.#used, at + MAX_STRAY_SECTION_BYTES),
+      );
+      if (end < 0 && !this.#final && this.#used - at < MAX_STRAY_SECTION_BYTES) return Token.more;
+      this.#stray('stray-text', at);
+      this.#pos = end < 0 ? at + CDATA.length : end;
+      return -1;
+    }
+    if (this.#phase === Phase.prolog && !this.#hasDoctype && this.#startsWith(DOCTYPE, at)) {
+      const end = doctypeEnd(this.buffer, at + DOCTYPE.length, this.#used);
+      if (end >= 0) {
+        this.#hasDoctype = true;
+        if (this.buffer.subarray(at, end).includes('<!ENTITY')) this.declaresEntities = true;
+        this.#pos = end;
+        return -1;
+      }
+      if (!this.#final && this.#used - at < this.#maxElementBytes) return Token.more;
+      this.#hasDoctype = true;
+    }
+    this.#stray('unterminated-markup', at);
+    this.#pos = at + 2;
+    return -1;
+  }
+
+  #endTag(at: number): number {
+    const isEnd = this.#isName(TV, at + 2);
+    const end = isEnd ? this.#tagClose(at + 2 + TV.length) : MALFORMED;
+    if (end === INCOMPLETE && !this.#final) return Token.more;
+    if (end >= 0 && this.#phase === Phase.inside) {
+      this.#phase = Phase.after;
+      this.#lost = false;
+      this.#pos = end;
+      return -1;
+    }
+    this.#stray('unexpected-element', at);
+    this.#pos = at + 2;
+    return -1;
+  }
+
+  #root(at: number): number {
+    const end = this.tag.read(this.buffer, at + 1 + TV.length, this.#used);
+    if (end === INCOMPLETE && !this.#final && this.#used - at < this.#maxElementBytes) return Token.more;
+    if (end < 0) {
+      this.#stray('bad-tag', at);
+      this.#pos = at + 1;
+    } else {
+      if (this.#phase !== Phase.prolog)
+        this.#stray(this.#phase === Phase.after ? 'after-end' : 'unexpected-element', at);
+      this.#phase = this.tag.selfClosed ? Phase.after : Phase.inside;
+      this.#lost = false;
+      this.#pos = end;
+    }
+    return -1;
+  }
+
+  /** Starts to look for the end of a comment (1) or processing instruction (3) outside the elements. */
+  #skip(what: 1 | 3, at: number, from: number): number {
+    this.#skipping = what;
+    this.#skippingFrom = this.#base + at;
+    this.#pos = from;
+    return -1;
+  }
+
+  /** False when more is needed. */
+  #skipOn(): boolean {
+    const end = this.#markup.endOf(this.#skipping as 1 | 3, this.buffer, this.#pos, this.#used);
+    if (end >= 0) {
+      this.#pos = end;
+    } else if (this.#final) {
+      this.#onDamage('unterminated-markup', this.#skippingFrom);
+      this.#lost = true;
+      this.#pos = this.#used;
+    } else {
+      this.#pos = Math.max(this.#pos, this.#used - 2);
+      return false;
+    }
+    this.#skipping = 0;
+    return true;
+  }
+
+  #finish(): number {
+    this.#pos = this.#used;
+    if (this.#phase === Phase.inside) this.#onDamage('missing-end', this.#base + this.#used);
+    if (this.#phase === Phase.prolog) this.#stray('not-xmltv', this.#used);
+    this.#phase = Phase.after;
+    return Token.end;
+  }
+
+  #stray(kind: DamageKind, at: number): void {
+    if (!this.#lost) this.#onDamage(this.#phase === Phase.after ? 'after-end' : kind, this.#base + at);
+    this.#lost = true;
+  }
+
+  #grow(): void {
+    const size = Math.min(this.buffer.length * 2, this.#maxElementBytes + 64 * 1024);
+    if (size <= this.buffer.length) throw new Error('The scanner asked for more with a full buffer');
+    this.#reservation.grow(size);
+    const grown = Buffer.allocUnsafeSlow(size);
+    this.buffer.copy(grown, 0, 0, this.#used);
+    this.#reservation.shrink(this.buffer.length);
+    this.buffer = grown;
+  }
+
+  /** A whole name stands at `at`: it, and then white space, `>` or `/`. */
+  #isName(name: Buffer, at: number): boolean {
+    const end = at + name.length;
+    return end < this.#used && this.#startsWith(name, at) && isDelimiter(this.buffer[end]!);
+  }
+
+  #startsWith(text: Buffer, at: number): boolean {
+    if (at + text.length > this.#used) return false;
+    for (let i = 0; i < text.length; i++) if (this.buffer[at + i] !== text[i]) return false;
+    return true;
+  }
+}
+
+function isProgramme(buffer: Buffer, last: number): boolean {
+  return (
+    buffer[last - 1] === 0x6d &&
+    buffer[last - 2] === 0x6d &&
+    buffer[last - 3] === 0x61 &&
+    buffer[last - 4] === 0x72 &&
+    buffer[last - 5] === 0x67 &&
+    buffer[last - 6] === 0x6f &&
+    buffer[last - 7] === 0x72 &&
+    buffer[last - 8] === 0x70
+  );
+}
+
+function isDelimiter(byte: number): boolean {
+  return byte === 0x20 || byte === GT || byte === SLASH || (byte >= 9 && byte <= 13);
+}
