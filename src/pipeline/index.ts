@@ -3,6 +3,11 @@
  * @module
  */
 export type { Batch } from './batch.ts';
+export type { Flow } from './flow.ts';
+export { formatReport, type ReportWords } from './format-report.ts';
+export { Pipeline, type PipelineOptions } from './pipeline.ts';
 export type { ConsumerSource, MemoryProbe, MemoryReading } from './pipeline-memory.ts';
 export type { PipelineProgress, PipelineReport, StageReport } from './pipeline-report.ts';
 export type { Phase, Sink, Source, Stage, StageContext, StageCounts, StageMemory } from './stage.ts';
+export { StageError } from './stage-error.ts';
+export { PROGRESS_CHANNEL } from './stage-observer.ts';

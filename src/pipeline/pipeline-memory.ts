@@ -9,7 +9,7 @@ export interface MemoryReading {
 
 /** Where a pipeline asks for memory figures: it reads no operating system itself. */
 export interface MemoryProbe {
-  /** Reads the meters now. Called at a bounded rate, at most about once per `sampleEveryMs` and at the first and last batch of a stage. */
+  /** Reads the meters now. Called at most once per `sampleEveryMs`, and at the first and the last batch of each stage. */
   sample(): MemoryReading;
 }
 

@@ -27,7 +27,7 @@ export interface PipelineReport {
   readonly peakRssBytes: number;
   readonly peakLedgerBytes: number;
   readonly rssDeltaBytes: number;
-  /** In the order in which they first began. Time outside every stage stands in a line of its own, `Between Stages`, when it is 1 ms or more. */
+  /** In the order in which they first began. What happened outside every stage has a line of its own, `Between Stages`, if there was any. */
   readonly stages: readonly StageReport[];
 }
 

@@ -59,7 +59,7 @@ export interface Sink<I extends Batch, R> {
   drain(input: AsyncIterable<I>, context: StageContext): Promise<R>;
 }
 
-/** A part of the job that is no stream of batches (publishing, a guide): it stands in the same table. */
+/** A part of the job that is no stream of batches (publishing, a guide): it stands in the same table. `Pipeline.measure` runs it. */
 export interface Phase<R> {
   readonly name: string;
   readonly memory?: StageMemory;

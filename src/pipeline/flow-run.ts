@@ -1,0 +1,215 @@
+import type { Consumer } from '../governor/contract.ts';
+import type { Batch } from './batch.ts';
+import type { Sink, Source, Stage, StageContext, StageCounts, StageMemory } from './stage.ts';
+import { StageError } from './stage-error.ts';
+import type { StageObserver, StageRecord } from './stage-observer.ts';
+
+/** What a run needs of its pipeline. */
+export interface RunHelp {
+  readonly observer: StageObserver;
+  readonly signal: AbortSignal;
+  openMemory(name: string, memory: StageMemory | undefined): Consumer;
+}
+
+/** A stage at work in one run: its context, and its memory, which ends with it. */
+export class StageSeat implements StageContext {
+  readonly name: string;
+  readonly signal: AbortSignal;
+  readonly memory: Consumer;
+  readonly record: StageRecord;
+  readonly #observer: StageObserver;
+
+  constructor(help: RunHelp, name: string, memory: StageMemory | undefined) {
+    this.name = name;
+    this.signal = help.signal;
+    this.#observer = help.observer;
+    this.record = help.observer.record(name);
+    this.memory = help.openMemory(name, memory);
+  }
+
+  advance(counts: StageCounts): void {
+    this.#observer.count(this.record, counts);
+    this.#observer.tick(this.record);
+    this.signal.throwIfAborted();
+  }
+
+  /** Closes the books of the stage and releases what it forgot. */
+  end(): void {
+    const { memory, record } = this;
+    record.peakReservedBytes = Math.max(record.peakReservedBytes, memory.peakBytes);
+    record.unreleasedBytes += memory.heldBytes;
+    memory[Symbol.dispose]();
+  }
+}
+
+/** The output of one stage as the next one sees it: counts, times, and closes. */
+class StageOutput implements AsyncIterableIterator<Batch> {
+  readonly seat: StageSeat;
+  readonly #run: FlowRun;
+  readonly #batches: AsyncIterator<Batch>;
+  /** Who pulls; set when the flow is put together. */
+  puller: StageSeat | undefined;
+  #ended = false;
+
+  constructor(run: FlowRun, seat: StageSeat, batches: AsyncIterator<Batch>) {
+    this.#run = run;
+    this.seat = seat;
+    this.#batches = batches;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<Batch, undefined>> {
+    if (this.#ended) return { done: true, value: undefined };
+    const { seat } = this;
+    const { observer, signal } = this.#run.help;
+    signal.throwIfAborted();
+    let last = true;
+    observer.enter(seat.record);
+    try {
+      const result = await this.#batches.next();
+      if (result.done === true) {
+        this.#ended = true;
+        return { done: true, value: undefined };
+      }
+      last = false;
+      this.#handOver(result.value);
+      return result;
+    } catch (error) {
+      throw StageError.from(error, seat.name, signal);
+    } finally {
+      observer.leave(seat.record, last);
+    }
+  }
+
+  async return(): Promise<IteratorResult<Batch, undefined>> {
+    await this.close();
+    return { done: true, value: undefined };
+  }
+
+  /** Lets the stage release what it holds. Once; a stage that came to its end, or failed, has nothing more to run. */
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    const { observer, signal } = this.#run.help;
+    observer.enter(this.seat.record);
+    try {
+      await this.#batches.return?.();
+    } catch (error) {
+      throw StageError.from(error, this.seat.name, signal);
+    } finally {
+      observer.leave(this.seat.record, true);
+    }
+  }
+
+  #handOver(batch: Batch): void {
+    const { observer } = this.#run.help;
+    const { byteLength, itemCount } = batch;
+    const heldBytes = this.#run.heldBytes();
+    if (byteLength > heldBytes) {
+      throw new Error(
+        `handed on a batch of ${byteLength} bytes while the stages of its flow had reserved ${heldBytes}: ` +
+          'reserve from `context.memory` before allocating',
+      );
+    }
+    observer.count(this.seat.record, { itemsOut: itemCount, bytesOut: byteLength });
+    if (this.puller !== undefined) observer.count(this.puller.record, { itemsIn: itemCount, bytesIn: byteLength });
+    observer.tick(this.seat.record);
+  }
+}
+
+/**
+ * One run of a source, stages and a sink. Invariants: at most one output is pulled at a time by the one below; whatever way the run
+ * ends, every output is closed from the sink up to the source, then every seat is ended.
+ */
+export class FlowRun {
+  readonly help: RunHelp;
+  readonly #seats: StageSeat[] = [];
+  readonly #outputs: StageOutput[] = [];
+
+  constructor(help: RunHelp) {
+    this.help = help;
+  }
+
+  /** What all stages of the run hold reserved now. */
+  heldBytes(): number {
+    let held = 0;
+    for (const seat of this.#seats) held += seat.memory.heldBytes;
+    return held;
+  }
+
+  async run<R>(source: Source<Batch>, stages: readonly Stage<Batch, Batch>[], sink: Sink<Batch, R>): Promise<R> {
+    let failure: { readonly error: unknown } | undefined;
+    let result: R | undefined;
+    try {
+      result = await this.#drain(source, stages, sink);
+    } catch (error) {
+      failure = { error };
+    }
+    const closeErrors = await this.#close();
+    if (failure === undefined && closeErrors.length > 0) failure = { error: closeErrors.shift() };
+    if (failure === undefined) return result as R;
+    if (failure.error instanceof StageError) failure.error.closeErrors.push(...closeErrors);
+    throw failure.error;
+  }
+
+  async #drain<R>(source: Source<Batch>, stages: readonly Stage<Batch, Batch>[], sink: Sink<Batch, R>): Promise<R> {
+    const { observer, signal } = this.help;
+    signal.throwIfAborted();
+    let output = this.#output(source, (seat) => source.open(seat));
+    for (const stage of stages) {
+      const input = output;
+      output = this.#output(stage, (seat) => stage.run(input, seat));
+      input.puller = output.seat;
+    }
+    const seat = this.#seat(sink);
+    output.puller = seat;
+    observer.enter(seat.record);
+    try {
+      return await sink.drain(output, seat);
+    } catch (error) {
+      throw StageError.from(error, sink.name, signal);
+    } finally {
+      observer.leave(seat.record, true);
+    }
+  }
+
+  #seat(stage: { readonly name: string; readonly memory?: StageMemory }): StageSeat {
+    try {
+      const seat = new StageSeat(this.help, stage.name, stage.memory);
+      this.#seats.push(seat);
+      return seat;
+    } catch (error) {
+      throw StageError.from(error, stage.name, this.help.signal);
+    }
+  }
+
+  #output(
+    stage: { readonly name: string; readonly memory?: StageMemory },
+    open: (seat: StageSeat) => AsyncIterable<Batch>,
+  ): StageOutput {
+    const seat = this.#seat(stage);
+    try {
+      const output = new StageOutput(this, seat, open(seat)[Symbol.asyncIterator]());
+      this.#outputs.push(output);
+      return output;
+    } catch (error) {
+      throw StageError.from(error, stage.name, this.help.signal);
+    }
+  }
+
+  async #close(): Promise<unknown[]> {
+    const errors: unknown[] = [];
+    for (const output of this.#outputs.toReversed()) {
+      try {
+        await output.close();
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    for (const seat of this.#seats) seat.end();
+    return errors;
+  }
+}

@@ -1,0 +1,56 @@
+import { apportion } from './apportion.ts';
+import type { PipelineReport, StageReport } from './pipeline-report.ts';
+
+/** The words of the first line, which only the program knows. */
+export interface ReportWords {
+  /** What is completed: `Generation`. */
+  readonly title: string;
+  /** What came out of it all. */
+  readonly count: number;
+  /** What is counted: `channels`; and short, for rates: `ch`. */
+  readonly noun: string;
+  readonly unit: string;
+  /** What stands in the brackets: `['1 sources', '2 filters']`. Default: no brackets. */
+  readonly notes?: readonly string[];
+}
+
+/**
+ * The report as text, lines parted by `\n`, no colour: a headline and a tree with a line for each stage. A pure function. MB are
+ * 1,000,000 bytes; percentages are of the total time and add up to 100.0; a rate without a measure to divide by is left out.
+ */
+export function formatReport(report: PipelineReport, words: ReportWords): string {
+  const tenths = apportion(
+    1000,
+    report.stages.map((stage) => stage.elapsedMs),
+  );
+  const lines = report.stages.map((stage, index) => {
+    const branch = index === report.stages.length - 1 ? '└─' : '├─';
+    return `${branch} ${formatStage(stage, tenths[index]!)}`;
+  });
+  return [formatHeadline(report, words), ...lines].join('\n');
+}
+
+function formatHeadline(report: PipelineReport, words: ReportWords): string {
+  const { title, count, noun, unit, notes = [] } = words;
+  const brackets = notes.length === 0 ? '' : ` (${notes.join(', ')})`;
+  const parts = [`${title} completed in ${report.elapsedMs}ms: ${count} ${noun}${brackets}`];
+  if (report.elapsedMs > 0) parts.push(`${((count / report.elapsedMs) * 1000).toFixed(1)} ${unit}/s`);
+  if (report.peakRssBytes > 0) {
+    const peak = report.peakRssBytes / 1e6;
+    parts.push(`Peak: ${peak.toFixed(1)}MB`, `${(count / peak).toFixed(1)} ${unit}/MB`);
+  }
+  return parts.join(' | ');
+}
+
+function formatStage(stage: StageReport, tenths: number): string {
+  const { name, elapsedMs, itemsIn, itemsOut, unreleasedBytes } = stage;
+  const delta = stage.rssDeltaBytes / 1e6;
+  const sign = delta < 0 ? '-' : '+';
+  const parts = [
+    `${name}: ${elapsedMs}ms ${(tenths / 10).toFixed(1)}% peak ${Math.round(stage.peakRssBytes / 1e6)}MB`,
+    `Δ${sign}${Math.abs(delta).toFixed(1)}MB`,
+  ];
+  if (itemsIn > 0 || itemsOut > 0) parts.push(`${itemsIn} in, ${itemsOut} out`);
+  if (unreleasedBytes > 0) parts.push(`${unreleasedBytes} bytes not released`);
+  return parts.join('  ');
+}

@@ -1,0 +1,111 @@
+import type { Consumer, ConsumerOptions, MemoryKind, Reservation } from 'plimsoll';
+import type { ConsumerSource, MemoryProbe, MemoryReading } from 'plimsoll/pipeline';
+
+/** A machine whose clock and meters the test turns by hand, with a plain ledger. */
+export class FakeMachine implements ConsumerSource, MemoryProbe {
+  nowMs = 0;
+  rssBytes = 50_000_000;
+  sampleCount = 0;
+  readonly consumers: FakeConsumer[] = [];
+
+  now(): number {
+    return this.nowMs;
+  }
+
+  get heldBytes(): number {
+    return this.consumers.reduce((sum, consumer) => sum + consumer.heldBytes, 0);
+  }
+
+  consumer(options: ConsumerOptions): FakeConsumer {
+    const consumer = new FakeConsumer(options);
+    this.consumers.push(consumer);
+    return consumer;
+  }
+
+  sample(): MemoryReading {
+    this.sampleCount++;
+    return { rssBytes: this.rssBytes, ledgerBytes: this.heldBytes, level: 'optimal' };
+  }
+}
+
+export class FakeConsumer implements Consumer {
+  readonly name: string;
+  readonly kind: MemoryKind;
+  readonly maxBytes: number;
+  heldBytes = 0;
+  peakBytes = 0;
+  disposed = false;
+
+  constructor(options: ConsumerOptions) {
+    this.name = options.name;
+    this.kind = options.kind;
+    this.maxBytes = options.maxBytes;
+  }
+
+  change(bytes: number): boolean {
+    if (this.heldBytes + bytes > this.maxBytes) return false;
+    this.heldBytes += bytes;
+    this.peakBytes = Math.max(this.peakBytes, this.heldBytes);
+    return true;
+  }
+
+  tryReserve(bytes: number): Reservation | undefined {
+    return this.change(bytes) ? new FakeReservation(this, bytes) : undefined;
+  }
+
+  reserve(bytes: number): Reservation {
+    const reservation = this.tryReserve(bytes);
+    if (reservation === undefined) throw new Error(`${this.name} has no room for ${bytes} bytes`);
+    return reservation;
+  }
+
+  async admit(bytes: number): Promise<Reservation> {
+    return this.reserve(bytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.heldBytes = 0;
+    this.disposed = true;
+  }
+}
+
+class FakeReservation implements Reservation {
+  consumer: FakeConsumer;
+  bytes: number;
+
+  constructor(consumer: FakeConsumer, bytes: number) {
+    this.consumer = consumer;
+    this.bytes = bytes;
+  }
+
+  tryGrow(bytes: number): boolean {
+    if (!this.consumer.change(bytes)) return false;
+    this.bytes += bytes;
+    return true;
+  }
+
+  grow(bytes: number): void {
+    if (!this.tryGrow(bytes)) throw new Error(`${this.consumer.name} has no room for ${bytes} bytes`);
+  }
+
+  shrink(bytes: number): void {
+    if (bytes > this.bytes) throw new RangeError('more than it holds');
+    this.grow(-bytes);
+  }
+
+  resize(bytes: number): void {
+    this.grow(bytes - this.bytes);
+  }
+
+  transfer(to: Consumer): void {
+    const { bytes } = this;
+    if (!(to as FakeConsumer).change(bytes)) throw new Error(`${to.name} has no room for ${bytes} bytes`);
+    this.consumer.change(-bytes);
+    this.consumer = to as FakeConsumer;
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.consumer.disposed) this.consumer.change(-this.bytes);
+    this.bytes = 0;
+  }
+}
