@@ -1,8 +1,11 @@
 /** `npm run bench -- playlist` runs all of a program's benches, `npm run bench -- playlist parse` one of them. */
+import { drawPicture } from './picture.ts';
 import { benchParse } from './playlist/parse.ts';
+import { benchWholeJob } from './playlist/whole-job.ts';
 
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
-  playlist: { parse: benchParse },
+  playlist: { parse: benchParse, 'whole-job': benchWholeJob },
+  picture: { draw: drawPicture },
 };
 
 const [program = '', ...names] = process.argv.slice(2);
