@@ -9,6 +9,6 @@ export function apportion(total: number, weights: readonly number[]): number[] {
   const missing = total - parts.reduce((left, part) => left + part, 0);
   const byRemainder = exact.map((value, index) => ({ index, remainder: value - parts[index]! }));
   byRemainder.sort((a, b) => b.remainder - a.remainder || a.index - b.index);
-  for (let i = 0; i < missing; i++) parts[byRemainder[i]!.index]!++;
+  for (const { index } of byRemainder.slice(0, missing)) parts[index]!++;
   return parts;
 }
