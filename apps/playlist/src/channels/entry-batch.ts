@@ -40,8 +40,11 @@ export const Column = {
   /** Line number of `#EXTINF` in its file, from 1. */
   line: 24,
   flags: 25,
+  /** Where tvg_id stood before a rule changed it; filled by the first such edit, meaningless without the changed bit. */
+  originalIdStart: 26,
+  originalIdEnd: 27,
 } as const;
-export const ROW = 26;
+export const ROW = 28;
 
 export const Flag = {
   /** The attribute section is not canonical (`key="value"` parted by one space): it must be written anew. */
@@ -62,6 +65,8 @@ export interface EntryOrigin {
 }
 
 export class EntryBatch {
+  static readonly ROW_BYTES = ROW * 4;
+
   bytes: Buffer;
   table: Int32Array;
   /** Bytes in use: text and edits. */

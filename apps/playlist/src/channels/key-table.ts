@@ -13,7 +13,7 @@ const GROWTH = 1.3;
 
 export class KeyTable implements Disposable {
   readonly #words: 3 | 4;
-  readonly #parts: (Uint32Array | undefined)[] = new Array(PARTITIONS).fill(undefined);
+  readonly #parts: (Uint32Array<ArrayBuffer> | undefined)[] = new Array(PARTITIONS).fill(undefined);
   readonly #counts = new Uint32Array(PARTITIONS);
   readonly #reservation: Reservation;
   #size = 0;
@@ -80,7 +80,7 @@ export class KeyTable implements Disposable {
   }
 
   /** Word index of the digest, or ~(word index of the free slot where it belongs). An empty slot has a = b = c = 0. */
-  #seek(slots: Uint32Array, digest: Digest): number {
+  #seek(slots: Uint32Array<ArrayBuffer>, digest: Digest): number {
     const words = this.#words;
     const { a, b, c } = digest;
     const length = slots.length;
@@ -96,13 +96,13 @@ export class KeyTable implements Disposable {
     }
   }
 
-  #put(slots: Uint32Array, at: number, a: number, b: number, c: number): void {
+  #put(slots: Uint32Array<ArrayBuffer>, at: number, a: number, b: number, c: number): void {
     slots[at] = a;
     slots[at + 1] = b;
     slots[at + 2] = c;
   }
 
-  #grow(part: number, old: Uint32Array | undefined): Uint32Array {
+  #grow(part: number, old: Uint32Array<ArrayBuffer> | undefined): Uint32Array<ArrayBuffer> {
     const words = this.#words;
     const slotCount = old === undefined ? FIRST_SLOTS : Math.ceil((old.length / words) * GROWTH);
     const bytes = slotCount * words * 4;

@@ -1,0 +1,103 @@
+/**
+ * The channels that were kept, on disk, between the pass that reads the sources and the pass that writes the playlist: numbers and guide
+ * ids are known only when every source and every guide has been seen, and a million channels do not fit in memory.
+ *
+ * A record: 64 bytes (little endian), then four runs of bytes: id, name, head (lines before, `#EXTINF:-1`), tail (attributes, name,
+ * lines after, URL). The playlist writer puts `tvg-id` and `tvg-chno` between head and tail.
+ *
+ *      0  u32  length of the whole record          16  u32  length of the head
+ *      4  u32  channel number, 0 = none yet        20  u32  length of the tail
+ *      8  u16  number of the source, from 0        24  what the guide matching noted (`MATCH_BYTES`)
+ *     10  u16  length of the id
+ *     12  u32  length of the name
+ */
+import type { Consumer, Reservation } from 'plimsoll';
+import type { FileSink } from '../output/file-sink.ts';
+
+export const MATCH_AT = 24;
+export const MATCH_BYTES = 40;
+export const RECORD_HEAD = MATCH_AT + MATCH_BYTES;
+
+/** One record as a window on the reader's buffer, valid until the next one. */
+export class SpoolRecord {
+  buffer: Buffer = Buffer.alloc(0);
+  /** Where the record begins in `buffer`, and in the spool. */
+  at = 0;
+  position = 0;
+  number = 0;
+  sourceIndex = 0;
+  idStart = 0;
+  nameStart = 0;
+  headStart = 0;
+  tailStart = 0;
+  end = 0;
+
+  read(buffer: Buffer, at: number): this {
+    this.buffer = buffer;
+    this.at = at;
+    this.number = buffer.readUInt32LE(at + 4);
+    this.sourceIndex = buffer.readUInt16LE(at + 8);
+    this.idStart = at + RECORD_HEAD;
+    this.nameStart = this.idStart + buffer.readUInt16LE(at + 10);
+    this.headStart = this.nameStart + buffer.readUInt32LE(at + 12);
+    this.tailStart = this.headStart + buffer.readUInt32LE(at + 16);
+    this.end = this.tailStart + buffer.readUInt32LE(at + 20);
+    return this;
+  }
+}
+
+/** Reads the records back in order through one buffer, which is reserved from `consumer`. The caller disposes. */
+export class SpoolReader implements Disposable {
+  readonly #spool: FileSink;
+  readonly #sizeBytes: number;
+  readonly #reservation: Reservation;
+  readonly #buffer: Buffer;
+  readonly #record = new SpoolRecord();
+  #have = 0;
+  #at = 0;
+  #position = 0;
+
+  /** `largestRecordBytes` of the spool: the buffer is as large, and at least 256 KiB. */
+  constructor(spool: FileSink, largestRecordBytes: number, consumer: Consumer) {
+    const bufferBytes = Math.max(256 * 1024, largestRecordBytes);
+    this.#spool = spool;
+    this.#sizeBytes = spool.sizeBytes;
+    this.#reservation = consumer.reserve(bufferBytes);
+    this.#buffer = Buffer.allocUnsafeSlow(bufferBytes);
+  }
+
+  /** Makes sure a whole record is there; false at the end. Then call `take` until it gives nothing. */
+  async fill(): Promise<boolean> {
+    this.#buffer.copyWithin(0, this.#at, this.#have);
+    this.#have -= this.#at;
+    this.#at = 0;
+    while (this.#have < this.#buffer.length && this.#position < this.#sizeBytes) {
+      const read = await this.#spool.readBack(
+        this.#buffer,
+        this.#have,
+        this.#buffer.length - this.#have,
+        this.#position,
+      );
+      if (read === 0) break;
+      this.#have += read;
+      this.#position += read;
+    }
+    return this.#have > 0;
+  }
+
+  /** The next whole record in the buffer, undefined when it must be filled again. */
+  take(): SpoolRecord | undefined {
+    const left = this.#have - this.#at;
+    if (left < RECORD_HEAD) return undefined;
+    const length = this.#buffer.readUInt32LE(this.#at);
+    if (left < length) return undefined;
+    const record = this.#record.read(this.#buffer, this.#at);
+    record.position = this.#position - this.#have + this.#at;
+    this.#at += length;
+    return record;
+  }
+
+  [Symbol.dispose](): void {
+    this.#reservation[Symbol.dispose]();
+  }
+}

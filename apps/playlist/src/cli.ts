@@ -1,0 +1,92 @@
+import { Command, CommanderError } from 'commander';
+import { ConfigError } from './config/config-error.ts';
+import type { ConfigOverrides } from './config/load-config.ts';
+
+export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
+
+/** What the user asked for. A plain value: it can be handed over as JSON. */
+export type CommandLine =
+  /** `--help`, `--version`: print the text and leave with 0. */
+  | { readonly kind: 'print'; readonly text: string }
+  | (Run & { readonly kind: 'generate'; readonly dryRun: boolean; readonly reportFile: string | undefined })
+  | (Run & { readonly kind: 'serve' });
+
+interface Run {
+  /** As typed, relative to the current folder; undefined when none was named. */
+  readonly configFile: string | undefined;
+  readonly overrides: ConfigOverrides;
+  readonly quiet: boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  plimsoll-playlist --config my.toml
+  plimsoll-playlist generate --config my.toml --memory-limit 192MiB --report report.json
+  plimsoll-playlist serve --config my.toml --port 8080
+
+Each key of a table can be set by a variable PLIMSOLL_PLAYLIST_<TABLE>_<KEY>, such as
+PLIMSOLL_PLAYLIST_MEMORY_LIMIT=256MiB. Flags win over variables, variables over the file.
+Exit codes: 0 done, 1 the run failed, 2 a mistake in flags or configuration, 130 and 143 interrupted.`;
+
+/**
+ * Reads the arguments after the program's name. `generate` is the command when none is named. A mistake throws
+ * `ConfigError` with one line. `version` is what `--version` prints.
+ */
+export function parseCommandLine(argv: readonly string[], version: string): CommandLine {
+  let result: CommandLine | undefined;
+  let printed = '';
+  const program = new Command('plimsoll-playlist')
+    .description('One cleaned playlist and one matching TV guide, in memory that stays flat.')
+    .version(version, '-V, --version', 'print the version')
+    .addHelpText('after', EXAMPLES);
+  const generate = shared(program.command('generate', { isDefault: true }))
+    .description('write the playlist and the guide once (the default)')
+    .option('--dry-run', 'read and report, write nothing')
+    .option('--report <file>', 'write the report as JSON')
+    .action((options) => {
+      result = { kind: 'generate', ...run(options), dryRun: options.dryRun === true, reportFile: options.report };
+    });
+  const serve = shared(program.command('serve'))
+    .description('serve both files over HTTP and write them anew on a schedule')
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
+    .option('--port <number>', 'port to listen on (default: 8080)')
+    .action((options) => {
+      result = { kind: 'serve', ...run(options) };
+    });
+  for (const command of [program, generate, serve])
+    command
+      .exitOverride()
+      .allowExcessArguments(false)
+      .configureOutput({ writeOut: (text) => (printed += text), writeErr: () => {} });
+  try {
+    program.parse(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { kind: 'print', text: printed.trimEnd() };
+    const line = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    throw new ConfigError([`plimsoll-playlist: ${line}. See --help`], error);
+  }
+  return result!;
+}
+
+function shared(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'the configuration (TOML)')
+    .option('--memory-limit <size>', 'the line memory stays under, such as 256MiB')
+    .option('--output-dir <folder>', 'where the two files go')
+    .option('-q, --quiet', 'no progress, only warnings and errors');
+}
+
+function run(options: Record<string, string | boolean | undefined>): Run {
+  const text = (name: string) => options[name] as string | undefined;
+  return {
+    configFile: text('config'),
+    overrides: {
+      memoryLimit: text('memoryLimit'),
+      outputDir: text('outputDir'),
+      host: text('host'),
+      port: text('port'),
+    },
+    quiet: options.quiet === true,
+  };
+}

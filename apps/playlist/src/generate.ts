@@ -1,0 +1,265 @@
+/**
+ * The main job, from configuration to published files, as one pipeline:
+ *
+ *     lists -> Source Loading -> Data Mapping -> Filtering -> Numbering -> spool
+ *     spool -> Playlist Generation -> playlist         guides -> Guide Generation -> guide         -> Publish
+ */
+import { tmpdir } from 'node:os';
+import { basename } from 'node:path';
+import { type Consumer, createGovernor, type Governor, systemClock } from 'plimsoll';
+import { Pipeline, type PipelineProgress, type PipelineReport, type Source } from 'plimsoll/pipeline';
+import { ChannelNumbers } from './channels/channel-numbers.ts';
+import type { EntryBatch } from './channels/entry-batch.ts';
+import type { PlaylistConfig } from './config/config.ts';
+import type { GuideJob } from './guide-job.ts';
+import { FileSink } from './output/file-sink.ts';
+import { Workspace } from './output/workspace.ts';
+import { PlaylistInputs } from './playlist-inputs.ts';
+import { ProblemLog } from './report/problem-log.ts';
+import type { RunReport, Tally } from './report/run-report.ts';
+import { compileRuleSet, onChannels, type RuleSet } from './rules/rule-set.ts';
+import { maskText } from './sources/mask.ts';
+import type { SourceContext } from './sources/source-content.ts';
+import { filterChannels } from './stages/filter-channels.ts';
+import { generatePlaylist, type PlaylistResult } from './stages/generate-playlist.ts';
+import { loadSources, type PlaylistInput } from './stages/load-sources.ts';
+import { mapData } from './stages/map-data.ts';
+import { type NumberingResult, numberChannels } from './stages/number-channels.ts';
+
+export interface GenerateOptions {
+  /** Do everything, publish nothing, leave nothing behind. */
+  readonly dryRun: boolean;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: PipelineProgress, limitBytes: number) => void;
+}
+
+export interface Generated {
+  readonly report: RunReport;
+  readonly pipeline: PipelineReport;
+}
+
+const KIB = 1024;
+/** A batch takes this part of the limit, within bounds in which neither calls nor caches cost. */
+const BATCH_SHARE = 1 / 512;
+const SMALLEST_BATCH = 128 * KIB;
+const LARGEST_BATCH = 512 * KIB;
+const FILE_BUFFER = 256 * KIB;
+const LIST_BUFFER = 16 * KIB;
+const MAX_WARNINGS = 200;
+
+/** Makes the files of a configuration. Rejects with an error whose message is one line; the old files are then untouched. */
+export async function generate(config: PlaylistConfig, options: GenerateOptions): Promise<Generated> {
+  const rules = compileRuleSet(config.rules, config.filters);
+  using governor = createGovernor(
+    config.memory.limitBytes === undefined ? {} : { limitBytes: config.memory.limitBytes },
+  );
+  await using workspace = await Workspace.open(options.dryRun ? tmpdir() : config.output.dir, config.output.name);
+  await using run = new Run(config, options, rules, governor, workspace);
+  return await run.execute();
+}
+
+class Run implements AsyncDisposable {
+  readonly #config: PlaylistConfig;
+  readonly #options: GenerateOptions;
+  readonly #rules: RuleSet;
+  readonly #governor: Governor;
+  readonly #workspace: Workspace;
+  readonly #pipeline: Pipeline;
+  readonly #problems = new ProblemLog();
+  readonly #warnings: string[] = [];
+  readonly #entriesBySource: number[];
+  readonly #held = new AsyncDisposableStack();
+
+  constructor(
+    config: PlaylistConfig,
+    options: GenerateOptions,
+    rules: RuleSet,
+    governor: Governor,
+    workspace: Workspace,
+  ) {
+    this.#config = config;
+    this.#options = options;
+    this.#rules = rules;
+    this.#governor = governor;
+    this.#workspace = workspace;
+    this.#warnings.push(...rules.warnings);
+    this.#entriesBySource = config.sources.map(() => 0);
+    const { onProgress } = options;
+    this.#pipeline = new Pipeline({
+      governor,
+      probe: { sample: () => readMeters(governor) },
+      signal: options.signal,
+      ...(onProgress && { onProgress: (progress) => onProgress(progress, governor.limitBytes) }),
+    });
+  }
+
+  async execute(): Promise<Generated> {
+    const { guides } = this.#config;
+    const inputs = this.#held.use(new PlaylistInputs(this.#config.sources, this.#sourceContext()));
+    const numbers = this.#held.use(new ChannelNumbers(this.#consumer('numbers')));
+    const spool = await this.#file('channels.spool', FILE_BUFFER, 'spool');
+    const guideJob = guides.length === 0 ? undefined : this.#held.use(await this.#guideJob(spool));
+    const numbered = await this.#pipeline
+      .from(this.#loading(inputs))
+      .through(mapData(this.#rules.rules.filter(({ rule }) => onChannels(rule))))
+      .through(filterChannels(this.#rules.filters.filter(({ filter }) => onChannels(filter))))
+      .into(numberChannels({ numbers, spool, wanted: guideJob?.wanted }));
+    const written = await this.#writeFiles(numbered, numbers, spool, guideJob);
+    const files = await this.#publish(written);
+    if (!this.#options.dryRun) {
+      await inputs.keep();
+      await guideJob?.keep();
+    }
+    return this.#generated(numbered, written, guideJob, files);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#held.disposeAsync();
+  }
+
+  #consumer(name: string): Consumer {
+    return this.#governor.consumer({ name, kind: 'external', maxBytes: Number.POSITIVE_INFINITY });
+  }
+
+  async #file(file: string, bufferBytes: number, consumer: string): Promise<FileSink> {
+    return this.#held.use(await FileSink.create(this.#workspace.path(file), bufferBytes, this.#consumer(consumer)));
+  }
+
+  #sourceContext(): SourceContext {
+    return {
+      cacheDir: this.#config.cache.dir,
+      shrinkLimit: this.#config.cache.shrinkLimit,
+      dryRun: this.#options.dryRun,
+      clock: systemClock,
+      signal: this.#options.signal,
+      warn: (line) => this.#warn(line),
+    };
+  }
+
+  #warn(line: string): void {
+    if (this.#warnings.length < MAX_WARNINGS) this.#warnings.push(maskText(line));
+  }
+
+  #loading(inputs: AsyncIterable<PlaylistInput>): Source<EntryBatch> {
+    const share = this.#governor.limitBytes * BATCH_SHARE;
+    return loadSources({
+      inputs,
+      problems: this.#problems,
+      batchBytes: Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, share))),
+      level: () => this.#governor.level,
+      onInput: ({ sourceIndex }, entryCount) => {
+        this.#entriesBySource[sourceIndex] = this.#entriesBySource[sourceIndex]! + entryCount;
+      },
+    });
+  }
+
+  /** The playlist and, with guides, the guide. A guide that turns out to be out of order is indexed whole, and both are written once more. */
+  async #writeFiles(
+    numbered: NumberingResult,
+    numbers: ChannelNumbers,
+    spool: FileSink,
+    guides: GuideJob | undefined,
+  ): Promise<Written> {
+    for (let attempt = 1; ; attempt++) {
+      await guides?.index(this.#pipeline, attempt > 1);
+      const playlist = await this.#file(`playlist.${attempt}`, FILE_BUFFER, 'playlist');
+      const unmatched = guides && (await this.#file(`unmatched.${attempt}`, LIST_BUFFER, 'playlist'));
+      const phase = generatePlaylist({
+        spool,
+        largestRecordBytes: numbered.largestRecordBytes,
+        numbers,
+        startNumber: this.#config.numbering.start,
+        wanted: guides?.wanted,
+        playlist,
+        unmatched,
+        guideUrl: guides && this.#config.output.guideUrl,
+        ...(guides && { onMatched: (record, match) => guides.noteMatched(record, match) }),
+      });
+      const result = await this.#pipeline.measure(phase.name, phase.run, phase.memory);
+      if (guides === undefined) return { playlist, unmatched, guide: undefined, result };
+      const guide = await this.#file(`guide.${attempt}`, FILE_BUFFER, 'guide');
+      if (await guides.write(this.#pipeline, guide)) return { playlist, unmatched, guide, result };
+    }
+  }
+
+  /** The guide first: a playlist never points at a guide that is older than itself. */
+  async #publish({ playlist, unmatched, guide }: Written): Promise<string[]> {
+    return this.#pipeline.measure('Publish', async (context) => {
+      if (this.#options.dryRun) return [];
+      const { name } = this.#config.output;
+      const files: [FileSink, string][] = [[playlist, `${name}.m3u8`]];
+      if (guide !== undefined) files.unshift([guide, `${name}.xmltv`]);
+      if (unmatched !== undefined) files.push([unmatched, `${name}.unmatched.txt`]);
+      for (const [file] of files) await file.finish({ sync: true });
+      context.signal.throwIfAborted();
+      const published: string[] = [];
+      for (const [file, as] of files) published.push(await this.#workspace.publish(basename(file.path), as));
+      context.advance({ itemsIn: files.length, itemsOut: published.length });
+      return published;
+    });
+  }
+
+  #generated(
+    numbered: NumberingResult,
+    { result }: Written,
+    guides: GuideJob | undefined,
+    files: readonly string[],
+  ): Generated {
+    const pipeline = this.#pipeline.report();
+    const tallies = guides?.tallies ?? [];
+    const report: RunReport = {
+      channels: result.channels,
+      programmes: tallies.reduce((sum, { programmesKept }) => sum + programmesKept, 0),
+      skipped: this.#problems.count + numbered.blankUrls,
+      duplicates: numbered.duplicates,
+      elapsedMs: pipeline.elapsedMs,
+      peakRssBytes: pipeline.peakRssBytes,
+      peakLedgerBytes: pipeline.peakLedgerBytes,
+      limitBytes: this.#governor.limitBytes,
+      limitFrom: this.#governor.limit.from,
+      stages: pipeline.stages,
+      dryRun: this.#options.dryRun,
+      sources: this.#config.sources.map(({ name }, index) => ({ name, entries: this.#entriesBySource[index]! })),
+      guides: tallies,
+      rules: this.#rules.rules.map(({ label, rule, changed }) => ({
+        label,
+        text: rule.text,
+        count: changed,
+        of: recordsOf(rule),
+      })),
+      filters: this.#rules.filters.map(({ label, filter, removed }) => ({
+        label,
+        text: filter.text,
+        count: removed,
+        of: recordsOf(filter),
+      })),
+      numbers: {
+        explicit: numbered.explicitNumbers,
+        moved: numbered.movedNumbers,
+        unreadable: numbered.unreadableNumbers,
+      },
+      matching: {
+        byId: result.matchedById,
+        byAlias: result.matchedByAlias,
+        byName: result.matchedByName,
+        unmatched: result.unmatched,
+        firstUnmatched: result.shownUnmatched,
+      },
+      problems: { byKind: Object.fromEntries(this.#problems.byKind), first: this.#problems.shown },
+      warnings: this.#warnings,
+      files,
+    };
+    return { report, pipeline };
+  }
+}
+
+interface Written {
+  readonly playlist: FileSink;
+  readonly unmatched: FileSink | undefined;
+  readonly guide: FileSink | undefined;
+  readonly result: PlaylistResult;
+}
+
+function recordsOf(compiled: { readonly usesProgrammeFields: boolean }): Tally['of'] {
+  return compiled.usesProgrammeFields ? 'programmes' : 'channels';
+}

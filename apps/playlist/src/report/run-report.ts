@@ -1,0 +1,146 @@
+import { formatReport, type PipelineReport } from 'plimsoll/pipeline';
+import type { Problem } from './problem-log.ts';
+
+/** What a rule or filter did. */
+export interface Tally {
+  readonly label: string;
+  /** `set group_title = ...` or the filter's expression, as configured. */
+  readonly text: string;
+  /** Channels or programmes it changed (rules) or removed (filters). */
+  readonly count: number;
+  readonly of: 'channels' | 'programmes';
+}
+
+/** What became of one `[[guide]]`. */
+export interface GuideTally {
+  readonly label: string;
+  readonly channelsIn: number;
+  readonly channelsKept: number;
+  readonly programmesIn: number;
+  readonly programmesKept: number;
+  readonly duplicates: number;
+  readonly edited: number;
+  /** Where it is malformed: byte offset in the decompressed guide and what is wrong. */
+  readonly damage?: { readonly offset: number; readonly message: string };
+}
+
+/** The whole outcome of a run: what the screen shows and `--report` writes. Serialisable; holds no credentials. */
+export interface RunReport {
+  readonly channels: number;
+  readonly programmes: number;
+  /** Bad entries that were passed over. */
+  readonly skipped: number;
+  readonly duplicates: number;
+  readonly elapsedMs: number;
+  readonly peakRssBytes: number;
+  readonly peakLedgerBytes: number;
+  readonly limitBytes: number;
+  /** Which limit is the effective one: `configured`, `cgroup-v2`, `cgroup-v1` or `machine`. */
+  readonly limitFrom: string;
+  readonly stages: PipelineReport['stages'];
+  readonly dryRun: boolean;
+  readonly sources: readonly { readonly name: string; readonly entries: number }[];
+  readonly guides: readonly GuideTally[];
+  readonly rules: readonly Tally[];
+  readonly filters: readonly Tally[];
+  readonly numbers: { readonly explicit: number; readonly moved: number; readonly unreadable: number };
+  readonly matching: {
+    readonly byId: number;
+    readonly byAlias: number;
+    readonly byName: number;
+    readonly unmatched: number;
+    /** The first of the unmatched by name; all of them stand in the file `<name>.unmatched.txt`. */
+    readonly firstUnmatched: readonly string[];
+  };
+  readonly problems: { readonly byKind: Readonly<Record<string, number>>; readonly first: readonly Problem[] };
+  readonly warnings: readonly string[];
+  /** Paths of the files written; empty in a dry run. */
+  readonly files: readonly string[];
+}
+
+const MIB = 2 ** 20;
+
+/** The report as lines for a terminal or a log, no colour. A pure function. */
+export function formatRunReport(report: RunReport, pipeline: PipelineReport): string {
+  const lines = [
+    formatReport(
+      { ...pipeline, peakRssBytes: report.peakRssBytes },
+      {
+        title: report.dryRun ? 'Dry run' : 'Generation',
+        count: report.channels,
+        noun: 'channels',
+        unit: 'ch',
+        notes: [`${report.sources.length} sources`, `${report.filters.length} filters`],
+      },
+    ),
+    ...report.warnings.map((warning) => `warning: ${warning}`),
+    ...problemLines(report),
+    ...tallyLines(report),
+    ...guideLines(report),
+    peakLine(report),
+    ...report.files.map((file) => `wrote ${file}`),
+  ];
+  return lines.join('\n');
+}
+
+function problemLines({ problems, skipped, duplicates }: RunReport): string[] {
+  const lines: string[] = [];
+  if (skipped > 0) {
+    const kinds = Object.entries(problems.byKind).map(([kind, count]) => `${count} ${kind}`);
+    lines.push(`skipped ${skipped} bad entries: ${kinds.join(', ')}`);
+    for (const { file, line, kind, detail } of problems.first) {
+      lines.push(`  ${file}${line > 0 ? `:${line}` : ''}: ${kind}${detail === '' ? '' : `: ${detail}`}`);
+    }
+    if (skipped > problems.first.length) lines.push(`  and ${skipped - problems.first.length} more`);
+  }
+  if (duplicates > 0) lines.push(`dropped ${duplicates} duplicates (same URL and name)`);
+  return lines;
+}
+
+function tallyLines({ rules, filters, numbers }: RunReport): string[] {
+  const lines = rules.map(({ label, text, count, of }) => `${label} changed ${grouped(count)} ${of}: ${text}`);
+  for (const { label, text, count, of } of filters) lines.push(`${label} removed ${grouped(count)} ${of}: ${text}`);
+  const { explicit, moved, unreadable } = numbers;
+  if (explicit > 0)
+    lines.push(
+      `numbers: ${grouped(explicit)} came with the channel, ${grouped(moved)} of them were taken and moved up`,
+    );
+  if (unreadable > 0)
+    lines.push(`numbers: ${grouped(unreadable)} values of tvg_chno are no whole number from 1 up and were replaced`);
+  return lines;
+}
+
+function guideLines({ guides, matching, programmes }: RunReport): string[] {
+  if (guides.length === 0) return [];
+  const lines = guides.map((guide) => {
+    const extras = [
+      ...(guide.duplicates > 0 ? [`${grouped(guide.duplicates)} repeated`] : []),
+      ...(guide.edited > 0 ? [`${grouped(guide.edited)} edited`] : []),
+    ];
+    const programmesKept = `${grouped(guide.programmesKept)} of ${grouped(guide.programmesIn)} programmes`;
+    const channelsKept = `${grouped(guide.channelsKept)} of ${grouped(guide.channelsIn)} channels`;
+    return `guide ${guide.label}: kept ${channelsKept}, ${programmesKept}${extras.length > 0 ? ` (${extras.join(', ')})` : ''}`;
+  });
+  for (const { label, damage } of guides) {
+    if (damage !== undefined)
+      lines.push(
+        `warning: guide ${label} is malformed at byte ${damage.offset}: ${damage.message}; what came before was kept`,
+      );
+  }
+  const { byId, byAlias, byName, unmatched, firstUnmatched } = matching;
+  lines.push(
+    `guide: ${grouped(programmes)} programmes; channels matched by id ${grouped(byId)}, by alias ${grouped(byAlias)}, by name ${grouped(byName)}, unmatched ${grouped(unmatched)}`,
+  );
+  if (unmatched > 0) {
+    const more = unmatched > firstUnmatched.length ? `, and ${grouped(unmatched - firstUnmatched.length)} more` : '';
+    lines.push(`  unmatched: ${firstUnmatched.join(', ')}${more}`);
+  }
+  return lines;
+}
+
+function peakLine({ peakRssBytes, limitBytes, limitFrom }: RunReport): string {
+  const share = ((peakRssBytes / limitBytes) * 100).toFixed(0);
+  return `peak ${(peakRssBytes / MIB).toFixed(1)} MiB of the ${(limitBytes / MIB).toFixed(0)} MiB limit (${share}%, limit ${limitFrom})`;
+}
+
+const grouped = (count: number) => count.toLocaleString('en-US');

@@ -1,0 +1,173 @@
+import type { Phase, StageContext } from 'plimsoll/pipeline';
+import type { ChannelNumbers } from '../channels/channel-numbers.ts';
+import { MATCH_AT, SpoolReader, type SpoolRecord } from '../channels/channel-spool.ts';
+import { Match, type WantedChannels } from '../guide/wanted.ts';
+import type { FileSink } from '../output/file-sink.ts';
+
+/** How many unmatched channels stand in the report; all of them stand in the file. */
+export const SHOWN_UNMATCHED = 20;
+
+export interface PlaylistResult {
+  readonly channels: number;
+  readonly matchedById: number;
+  readonly matchedByAlias: number;
+  readonly matchedByName: number;
+  readonly unmatched: number;
+  readonly shownUnmatched: readonly string[];
+}
+
+export interface PlaylistOptions {
+  readonly spool: FileSink;
+  readonly largestRecordBytes: number;
+  readonly numbers: ChannelNumbers;
+  /** First number for channels that brought none. */
+  readonly startNumber: number;
+  /** The indexed guides; absent when there is none. */
+  readonly wanted: WantedChannels | undefined;
+  readonly playlist: FileSink;
+  /** One line per channel without a guide: name, tab, tvg-id. Absent when there is no guide. */
+  readonly unmatched: FileSink | undefined;
+  /** What `x-tvg-url` and `url-tvg` of the header say; absent when there is no guide. */
+  readonly guideUrl: string | undefined;
+  /** Told where in the spool each channel with a guide stands, when rules on programmes need its fields. */
+  readonly onMatched?: (record: SpoolRecord, match: number) => void;
+}
+
+/** Second pass: gives numbers to those that brought none, puts in the guide's ids, and writes the playlist. */
+export function generatePlaylist(options: PlaylistOptions): Phase<PlaylistResult> {
+  return {
+    name: 'Playlist Generation',
+    memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
+    async run(context) {
+      const writer = new PlaylistWriter(options);
+      const { playlist, unmatched } = options;
+      await writeHeader(playlist, options.guideUrl);
+      using reader = new SpoolReader(options.spool, options.largestRecordBytes, context.memory);
+      while (await reader.fill()) await writeBuffered(reader, writer, options, context);
+      await playlist.finish({ sync: false });
+      await unmatched?.finish({ sync: false });
+      return writer.result();
+    },
+  };
+}
+
+async function writeBuffered(
+  reader: SpoolReader,
+  writer: PlaylistWriter,
+  { playlist, unmatched }: PlaylistOptions,
+  context: StageContext,
+): Promise<void> {
+  let channels = 0;
+  for (let record = reader.take(); record !== undefined; record = reader.take()) {
+    const bytes = record.end - record.at + 1200;
+    if (!playlist.fits(bytes)) await playlist.makeRoom(bytes);
+    if (unmatched !== undefined && !unmatched.fits(bytes)) await unmatched.makeRoom(bytes);
+    writer.put(record);
+    channels++;
+  }
+  context.advance({ itemsIn: channels, itemsOut: channels });
+}
+
+async function writeHeader(playlist: FileSink, guideUrl: string | undefined): Promise<void> {
+  const url = guideUrl?.replaceAll('"', '%22');
+  const header = Buffer.from(url === undefined ? '#EXTM3U\n' : `#EXTM3U x-tvg-url="${url}" url-tvg="${url}"\n`);
+  await playlist.write(header, 0, header.length);
+}
+
+const ID = Buffer.from(' tvg-id="');
+const NUMBER = Buffer.from(' tvg-chno="');
+const QUOTE = 0x22;
+const APOSTROPHE = 0x27;
+
+class PlaylistWriter {
+  readonly #options: PlaylistOptions;
+  readonly #counts = new Float64Array(5);
+  readonly #shown: string[] = [];
+  #channels = 0;
+  #nextNumber: number;
+
+  constructor(options: PlaylistOptions) {
+    this.#options = options;
+    this.#nextNumber = options.startNumber;
+  }
+
+  put(record: SpoolRecord): void {
+    const { wanted, playlist, onMatched } = this.#options;
+    this.#channels++;
+    let match: number = Match.none;
+    if (wanted !== undefined) {
+      match = wanted.resolve(record.buffer, record.at + MATCH_AT);
+      this.#counts[match] = this.#counts[match]! + 1;
+      if (match === Match.none) this.#noteUnmatched(record);
+      else onMatched?.(record, match);
+    }
+    const out = playlist.buffer;
+    let to = playlist.at;
+    to += record.buffer.copy(out, to, record.headStart, record.tailStart);
+    if (match === Match.alias || match === Match.name) {
+      to = putId(out, to, wanted!.adopted, wanted!.adoptedStart, wanted!.adoptedEnd);
+    } else if (record.nameStart > record.idStart) {
+      to = putId(out, to, record.buffer, record.idStart, record.nameStart);
+    }
+    to += NUMBER.copy(out, to);
+    to = putNumber(out, to, this.#numberOf(record));
+    out[to++] = QUOTE;
+    to += record.buffer.copy(out, to, record.tailStart, record.end);
+    playlist.at = to;
+  }
+
+  result(): PlaylistResult {
+    const counts = this.#counts;
+    return {
+      channels: this.#channels,
+      matchedById: counts[Match.id]! + counts[Match.rewritten]!,
+      matchedByAlias: counts[Match.alias]!,
+      matchedByName: counts[Match.name]!,
+      unmatched: counts[Match.none]!,
+      shownUnmatched: this.#shown,
+    };
+  }
+
+  /** Lower numbers are only ever taken, never freed: the search goes on where it stopped. */
+  #numberOf(record: SpoolRecord): number {
+    if (record.number !== 0) return record.number;
+    const number = this.#options.numbers.nextFree(this.#nextNumber);
+    this.#nextNumber = number + 1;
+    return number;
+  }
+
+  #noteUnmatched(record: SpoolRecord): void {
+    const name = record.buffer.subarray(record.nameStart, record.headStart);
+    if (this.#shown.length < SHOWN_UNMATCHED) this.#shown.push(name.toString('utf8'));
+    const { unmatched } = this.#options;
+    if (unmatched === undefined) return;
+    const out = unmatched.buffer;
+    let to = unmatched.at;
+    to += name.copy(out, to);
+    out[to++] = 0x09;
+    to += record.buffer.copy(out, to, record.idStart, record.nameStart);
+    out[to++] = 0x0a;
+    unmatched.at = to;
+  }
+}
+
+function putId(out: Buffer, to: number, id: Buffer, start: number, end: number): number {
+  to += ID.copy(out, to);
+  for (let at = start; at < end; at++) {
+    const byte = id[at]!;
+    out[to++] = byte === QUOTE ? APOSTROPHE : byte < 0x20 ? 0x20 : byte;
+  }
+  out[to++] = QUOTE;
+  return to;
+}
+
+/** Writes a whole number in decimal digits. */
+function putNumber(out: Buffer, to: number, number: number): number {
+  let digits = 1;
+  for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+  for (let at = to + digits - 1; at >= to; at--) {
+    out[at] = 0x30 + (number % 10);
+    number = Math.floor(number / 10);
+  }
+  return to + digits;
+}

@@ -1,0 +1,46 @@
+import type { Reservation } from 'plimsoll';
+import type { Stage } from 'plimsoll/pipeline';
+import { Column, type EntryBatch, Flag, ROW } from '../channels/entry-batch.ts';
+import { EntryView } from '../channels/entry-view.ts';
+import type { RuleTally } from '../rules/rule-set.ts';
+
+/** Runs the rules on every channel, in order; each sees what the ones before made of it. */
+export function mapData(tallies: readonly RuleTally[]): Stage<EntryBatch, EntryBatch> {
+  return {
+    name: 'Data Mapping',
+    memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
+    async *run(input, context) {
+      using room = context.memory.reserve(0);
+      const view = new EntryView((batch, bytes) => enlarge(batch, bytes, room));
+      for await (const batch of input) {
+        context.signal.throwIfAborted();
+        if (tallies.length > 0) applyRules(batch, view, tallies);
+        yield batch;
+      }
+    },
+  };
+}
+
+function applyRules(batch: EntryBatch, view: EntryView, tallies: readonly RuleTally[]): void {
+  for (let row = 0; row < batch.count; row++) {
+    if ((batch.table[row * ROW + Column.flags]! & Flag.dropped) !== 0) continue;
+    view.moveTo(batch, row);
+    for (const tally of tallies) {
+      if (tally.rule.apply(view)) tally.changed++;
+    }
+  }
+}
+
+/** Edits need more room than the batch has: a larger buffer, reserved first; the old one is freed at once. */
+function enlarge(batch: EntryBatch, bytes: number, room: Reservation): void {
+  const before = batch.bytes;
+  const size = Math.max(Math.ceil(before.length * 1.5), batch.used + bytes);
+  room.grow(size);
+  const larger = Buffer.allocUnsafeSlow(size);
+  before.copy(larger, 0, 0, batch.used);
+  batch.bytes = larger;
+  const freed = before.byteLength;
+  before.buffer.transfer(0);
+  // What the batch was made with stays on its maker's account; only the surplus is held here.
+  room.shrink(Math.min(room.bytes, freed));
+}

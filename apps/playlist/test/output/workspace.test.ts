@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Workspace } from '../../src/output/workspace.ts';
+
+let out: string;
+beforeEach(async () => {
+  out = await mkdtemp(join(tmpdir(), 'plimsoll-workspace-'));
+});
+afterEach(() => rm(out, { recursive: true, force: true }));
+
+describe('workspace', () => {
+  it('is private, publishes by rename, and is gone afterwards', async () => {
+    await writeFile(join(out, 'home.m3u8'), 'old');
+    {
+      await using workspace = await Workspace.open(out, 'home');
+      expect((await stat(workspace.dir)).mode & 0o777).toBe(0o700);
+      await writeFile(workspace.path('list'), 'new');
+      expect(await readFile(join(out, 'home.m3u8'), 'utf8')).toBe('old');
+      expect(await workspace.publish('list', 'home.m3u8')).toBe(join(out, 'home.m3u8'));
+    }
+    expect(await readFile(join(out, 'home.m3u8'), 'utf8')).toBe('new');
+    expect(await readdir(out)).toEqual(['home.m3u8']);
+  });
+
+  it('clears what a killed run left, and only that', async () => {
+    const dead = spawn(process.execPath, ['-e', '0']);
+    await new Promise((resolve) => dead.once('exit', resolve));
+    const orphan = join(out, `.plimsoll-home-${dead.pid}-12345-0`);
+    const reused = join(out, `.plimsoll-home-${process.pid}-1-0`);
+    const foreign = join(out, '.plimsoll-notes');
+    for (const dir of [orphan, reused, foreign]) await mkdir(dir);
+    await using living = await Workspace.open(out, 'home');
+    await using next = await Workspace.open(out, 'home');
+    expect(existsSync(orphan)).toBe(false);
+    if (process.platform === 'linux') expect(existsSync(reused)).toBe(false);
+    expect(existsSync(foreign)).toBe(true);
+    expect(existsSync(living.dir)).toBe(true);
+    expect(next.dir).not.toBe(living.dir);
+  });
+
+  it('says in one line where it may not write', async () => {
+    await writeFile(join(out, 'file'), '');
+    await expect(Workspace.open(join(out, 'file'), 'home')).rejects.toMatchObject({ code: 'PLIMSOLL_PLAYLIST_OUTPUT' });
+  });
+});
