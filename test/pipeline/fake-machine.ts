@@ -6,6 +6,9 @@ export class FakeMachine implements ConsumerSource, MemoryProbe {
   nowMs = 0;
   rssBytes = 50_000_000;
   sampleCount = 0;
+  /** How often somebody asked for bytes, and which asking (from 0) is refused whatever room there is. */
+  askedCount = 0;
+  refuseAt = -1;
   readonly consumers: FakeConsumer[] = [];
 
   now(): number {
@@ -17,7 +20,7 @@ export class FakeMachine implements ConsumerSource, MemoryProbe {
   }
 
   consumer(options: ConsumerOptions): FakeConsumer {
-    const consumer = new FakeConsumer(options);
+    const consumer = new FakeConsumer(options, () => this.askedCount++ === this.refuseAt);
     this.consumers.push(consumer);
     return consumer;
   }
@@ -35,14 +38,17 @@ export class FakeConsumer implements Consumer {
   heldBytes = 0;
   peakBytes = 0;
   disposed = false;
+  readonly #refuses: () => boolean;
 
-  constructor(options: ConsumerOptions) {
+  constructor(options: ConsumerOptions, refuses: () => boolean) {
+    this.#refuses = refuses;
     this.name = options.name;
     this.kind = options.kind;
     this.maxBytes = options.maxBytes;
   }
 
   change(bytes: number): boolean {
+    if (bytes > 0 && this.#refuses()) return false;
     if (this.heldBytes + bytes > this.maxBytes) return false;
     this.heldBytes += bytes;
     this.peakBytes = Math.max(this.peakBytes, this.heldBytes);
