@@ -9,7 +9,7 @@ export interface MemoryReading {
 
 /** Where a pipeline asks for memory figures: it reads no operating system itself. */
 export interface MemoryProbe {
-  /** Reads the meters now. Called at most once per `sampleEveryMs`, and at the first and the last batch of each stage. */
+  /** Reads the meters now. Called at most once per `sampleEveryMs`, and when a stage ends. */
   sample(): MemoryReading;
 }
 

@@ -77,7 +77,7 @@ export class StageObserver {
 
   /** `last`: this stage ends here, its memory is looked at whether or not it is time. */
   leave(record: StageRecord, last = false): void {
-    if (last || record.sampleCount === 0) this.#sample(record);
+    if (last) this.#sample(record);
     else this.#sampleWhenDue();
     this.#clock.leave(record.number);
   }
