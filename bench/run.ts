@@ -1,10 +1,11 @@
 /** `npm run bench -- playlist` runs all of a program's benches, `npm run bench -- playlist parse` one of them. */
 import { drawPicture } from './picture.ts';
+import { benchGuide } from './playlist/guide.ts';
 import { benchParse } from './playlist/parse.ts';
 import { benchWholeJob } from './playlist/whole-job.ts';
 
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
-  playlist: { parse: benchParse, 'whole-job': benchWholeJob },
+  playlist: { parse: benchParse, guide: benchGuide, 'whole-job': benchWholeJob },
   picture: { draw: drawPicture },
 };
 
