@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateM3u, type M3uCounts } from './generate-m3u.ts';
 import { generateXmltv, type XmltvCounts } from './generate-xmltv.ts';
@@ -25,6 +25,8 @@ const SECOND_LIST = {
   unwantedUrl: 158,
 } as const;
 const GUIDE = { file: 'guide.xml', seed: 13, bytes: 120_000_000 } as const;
+const MANIFEST = 'manifest.json';
+const WORKSHOP = 'new-';
 const RECIPE = { version: GENERATOR_VERSION, lists: [FIRST_LIST, SECOND_LIST], guide: GUIDE };
 
 /** Channels in the sample's playlist once repeats, bad entries and the two filters have taken theirs: the reference size. */
@@ -57,34 +59,51 @@ export const SAMPLE_DIR = join(import.meta.dirname, '..', '..', 'sample');
 
 /**
  * Sees to it that the sources of the bundled sample configuration are there: 130 MB on disk, about a second. Files that a manifest
- * vouches for, by size, stay; anything else, such as what an interrupted run left, is written anew.
+ * vouches for, by size, stay; anything else, such as what an interrupted run left, is written anew. Two processes may do so at once.
  */
 export async function ensureSample(onProgress?: (progress: SampleProgress) => void, dir = SAMPLE_DIR): Promise<Sample> {
   const configPath = join(SAMPLE_DIR, 'playlist.toml');
   const folder = join(dir, '.generated');
-  const manifestPath = join(folder, 'manifest.json');
-  const known = await readManifest(folder, manifestPath);
+  const known = await readManifest(folder);
   if (known !== undefined) return { configPath, generated: false, lists: known.lists, guide: known.guide };
 
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
+  await removeLeftovers(folder);
+  const workshop = join(folder, `${WORKSHOP}${process.pid}`);
+  await mkdir(workshop, { recursive: true });
+  try {
+    const manifest = await generate(folder, workshop, onProgress);
+    await writeFile(join(workshop, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+    // Another process may be doing the same: it has the same bytes. The manifest comes last, for it vouches for the rest.
+    for (const { file } of manifest.files) await rename(join(workshop, file), join(folder, file));
+    await rename(join(workshop, MANIFEST), join(folder, MANIFEST));
+    onProgress?.({ file: GUIDE.file, fraction: 1 });
+    return { configPath, generated: true, lists: manifest.lists, guide: manifest.guide };
+  } finally {
+    await rm(workshop, { recursive: true, force: true });
+  }
+}
+
+async function generate(
+  folder: string,
+  workshop: string,
+  onProgress?: (progress: SampleProgress) => void,
+): Promise<Manifest> {
   const lists: M3uCounts[] = [];
   let done = 0;
   for (const { file, ...options } of RECIPE.lists) {
     const share = options.channels / SAMPLE_CHANNELS / 10;
     const from = done;
     onProgress?.({ file, fraction: from });
-    lists.push(
-      await generateM3u({
-        ...options,
-        path: join(folder, file),
-        onProgress: (fraction) => onProgress?.({ file, fraction: from + fraction * share }),
-      }),
-    );
+    const counts = await generateM3u({
+      ...options,
+      path: join(workshop, file),
+      onProgress: (fraction) => onProgress?.({ file, fraction: from + fraction * share }),
+    });
+    lists.push({ ...counts, path: join(folder, file) });
     done += share;
   }
-  const guide = await generateXmltv({
-    path: join(folder, GUIDE.file),
+  const counts = await generateXmltv({
+    path: join(workshop, GUIDE.file),
     seed: GUIDE.seed,
     bytes: GUIDE.bytes,
     playlist: FIRST_LIST,
@@ -92,17 +111,30 @@ export async function ensureSample(onProgress?: (progress: SampleProgress) => vo
   });
   const files = [];
   for (const { file } of [...RECIPE.lists, GUIDE])
-    files.push({ file, sizeBytes: (await stat(join(folder, file))).size });
-  const manifest: Manifest = { recipe: RECIPE, files, lists, guide };
-  await writeFile(`${manifestPath}.part`, `${JSON.stringify(manifest, null, 2)}\n`);
-  await rename(`${manifestPath}.part`, manifestPath);
-  onProgress?.({ file: GUIDE.file, fraction: 1 });
-  return { configPath, generated: true, lists, guide };
+    files.push({ file, sizeBytes: (await stat(join(workshop, file))).size });
+  return { recipe: RECIPE, files, lists, guide: { ...counts, path: join(folder, GUIDE.file) } };
 }
 
-async function readManifest(folder: string, path: string): Promise<Manifest | undefined> {
+/** Folders of processes that were killed while they generated. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (name.startsWith(WORKSHOP) && !isAlive(Number(name.slice(WORKSHOP.length)))) {
+      await rm(join(folder, name), { recursive: true, force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
   try {
-    const manifest = JSON.parse(await readFile(path, 'utf8')) as Manifest;
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function readManifest(folder: string): Promise<Manifest | undefined> {
+  try {
+    const manifest = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Manifest;
     if (JSON.stringify(manifest.recipe) !== JSON.stringify(RECIPE)) return undefined;
     for (const { file, sizeBytes } of manifest.files)
       if ((await stat(join(folder, file))).size !== sizeBytes) return undefined;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
@@ -158,5 +158,19 @@ describe('ensureSample', () => {
     truncateSync(guide, 1000);
     expect((await ensureSample(undefined, dir)).generated).toBe(true);
     expect(hash(guide)).toBe(whole);
+    expect(first.guide.path).toBe(guide);
+    expect(readdirSync(join(dir, '.generated')).sort()).toEqual([
+      'city.m3u',
+      'guide.xml',
+      'islands.m3u.gz',
+      'manifest.json',
+    ]);
+  });
+
+  it('takes away what a killed process left, and makes them anew', async () => {
+    const other = join(dir, 'other');
+    mkdirSync(join(other, '.generated', 'new-999999999'), { recursive: true });
+    expect((await ensureSample(undefined, other)).generated).toBe(true);
+    expect(readdirSync(join(other, '.generated')).some((name) => name.startsWith('new-'))).toBe(false);
   });
 });
