@@ -1,0 +1,167 @@
+/**
+ * The shape of the configuration file, as the user writes it. Units are parsed here; defaults and paths are resolved in
+ * `load-config.ts`. Importing zod costs 14 MB of RSS on top of the TOML parser (`zod/mini` the same, measured), which the
+ * launcher gives back: it reads the configuration before the process is replaced.
+ */
+import { parseBytes, parseDuration } from 'plimsoll';
+import { z } from 'zod';
+
+const GiB = 1024 ** 3;
+
+/** A string that is turned into a number with a unit, within a range; both messages begin with what was expected. */
+function unit(parse: (text: string) => number, like: string, lowest: string, highest: string) {
+  const least = parse(lowest);
+  const most = parse(highest);
+  return z.string(`Expected ${like}`).transform((text, context) => {
+    let value = Number.NaN;
+    try {
+      value = parse(text);
+    } catch {
+      // The issue below says the same and names the place.
+    }
+    if (value >= least && value <= most) return value;
+    const message = Number.isNaN(value) ? `Expected ${like}` : `Expected a value from ${lowest} to ${highest}`;
+    context.addIssue({ code: 'custom', message, input: text });
+    return z.NEVER;
+  });
+}
+
+const duration = (lowest: string, highest: string) => unit(parseDuration, 'a duration like `30s`', lowest, highest);
+const size = (like: string, lowest = '1B') => unit(parseBytes, `a size like \`${like}\``, lowest, '1024TiB');
+
+const text = z.string().trim().min(1, 'Expected some text, got an empty string');
+const wholeNumber = (lowest: number, highest: number) => {
+  const message = `Expected a whole number from ${lowest} to ${highest}`;
+  return z.int(message).min(lowest, message).max(highest, message);
+};
+const httpUrl = text.refine(
+  (value) => /^https?:$/.test(URL.parse(value)?.protocol ?? ''),
+  'Expected a URL that starts with `http://` or `https://`',
+);
+const headers = z.record(z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/, 'Expected the name of an HTTP header'), z.string());
+
+const fetchLimits = {
+  timeout: duration('10ms', '1h').optional(),
+  retries: wholeNumber(0, 20).optional(),
+  max_size: size('2GiB').optional(),
+  headers: headers.optional(),
+};
+
+const source = z
+  .strictObject({
+    name: text.optional(),
+    path: text.optional(),
+    url: httpUrl.optional(),
+    type: z.enum(['m3u', 'xtream'], 'Expected "m3u" or "xtream"').optional(),
+    host: text.optional(),
+    user: text.optional(),
+    password: text.optional(),
+    ...fetchLimits,
+  })
+  .superRefine((value, context) => {
+    const say = (message: string, path?: string) =>
+      context.addIssue({ code: 'custom', message, path: path === undefined ? [] : [path], input: value });
+    const given = [value.path, value.url, value.host].filter((one) => one !== undefined).length;
+    if (value.type === 'xtream') {
+      for (const key of ['host', 'user', 'password'] as const)
+        if (value[key] === undefined) say('is required when type = "xtream"', key);
+      for (const key of ['path', 'url'] as const)
+        if (value[key] !== undefined) say('cannot be used with type = "xtream": use `host`', key);
+      return;
+    }
+    if (value.host !== undefined || value.user !== undefined || value.password !== undefined)
+      say('Expected type = "xtream" beside `host`, `user` and `password`');
+    else if (given !== 1) say('Expected one of `path`, `url`, or type = "xtream" with `host`, `user`, `password`');
+  });
+
+const guide = z
+  .strictObject({
+    name: text.optional(),
+    path: text.optional(),
+    url: httpUrl.optional(),
+    type: z.enum(['xmltv', 'xtream'], 'Expected "xmltv" or "xtream"').optional(),
+    source: text.optional(),
+    on_damage: z.enum(['keep', 'refuse'], 'Expected "keep" or "refuse"').optional(),
+    ...fetchLimits,
+  })
+  .superRefine((value, context) => {
+    const say = (message: string) => context.addIssue({ code: 'custom', message, path: [], input: value });
+    if (value.type === 'xtream') {
+      if (value.source === undefined) say('Expected `source = "<name of an xtream source>"` beside type = "xtream"');
+      if (value.path !== undefined || value.url !== undefined)
+        say('Expected no `path` or `url` beside type = "xtream"');
+    } else if (value.source !== undefined) say('Expected type = "xtream" beside `source`');
+    else if ((value.path === undefined) === (value.url === undefined))
+      say('Expected one of `path`, `url`, or type = "xtream" with `source`');
+  });
+
+const rule = z.strictObject({ name: text.optional(), when: text.optional(), set: text });
+const filter = z
+  .strictObject({ name: text.optional(), include: text.optional(), exclude: text.optional() })
+  .refine(
+    (value) => (value.include === undefined) !== (value.exclude === undefined),
+    'Expected either `include` or `exclude`',
+  );
+
+const fileName = text.refine(
+  (value) => /^[^./\\:*?"<>|\0-\x1f][^/\\:*?"<>|\0-\x1f]{0,199}$/.test(value),
+  'Expected the beginning of a file name, without folders (`home` makes home.m3u8 and home.xmltv)',
+);
+
+/** Tables that stand once; their keys can also be set by `PLIMSOLL_PLAYLIST_<TABLE>_<KEY>`. */
+export const TABLES = {
+  memory: z.strictObject({ limit: size('256MiB', '32MiB').optional() }),
+  numbering: z.strictObject({ start: wholeNumber(1, 1_000_000_000).optional() }),
+  matching: z.strictObject({ aliases: text.optional(), by_name: z.boolean().optional() }),
+  output: z.strictObject({ dir: text.optional(), name: fileName.optional(), guide_url: text.optional() }),
+  serve: z.strictObject({
+    host: text.optional(),
+    port: wholeNumber(0, 65_535).optional(),
+    schedule: z
+      .union([z.literal('off'), duration('1s', '24h')], 'Expected a duration like `6h`, from 1s to 24h, or `off`')
+      .optional(),
+    token: z.string().min(8, 'Expected at least 8 characters').optional(),
+  }),
+  cache: z.strictObject({ dir: text.optional(), shrink_limit: z.number().min(0).max(1).optional() }),
+} as const;
+
+export const FILE_SCHEMA = z.strictObject({
+  memory: TABLES.memory.optional(),
+  source: z.array(source).min(1, 'Expected at least one [[source]]'),
+  guide: z.array(guide).optional(),
+  rule: z.array(rule).optional(),
+  filter: z.array(filter).optional(),
+  numbering: TABLES.numbering.optional(),
+  matching: TABLES.matching.optional(),
+  output: TABLES.output.optional(),
+  serve: TABLES.serve.optional(),
+  cache: TABLES.cache.optional(),
+});
+export type FileShape = z.output<typeof FILE_SCHEMA>;
+export type SourceShape = FileShape['source'][number];
+export type GuideShape = NonNullable<FileShape['guide']>[number];
+
+/** Known keys at each place, for "did you mean". List indexes are left out of the path. */
+export const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
+  '': Object.keys(FILE_SCHEMA.shape),
+  source: Object.keys(source.shape),
+  guide: Object.keys(guide.shape),
+  rule: Object.keys(rule.shape),
+  filter: Object.keys(filter.shape),
+  ...Object.fromEntries(Object.entries(TABLES).map(([name, table]) => [name, Object.keys(table.shape)])),
+};
+
+export const DEFAULTS = {
+  timeoutMs: 30_000,
+  retryCount: 3,
+  sourceMaxBytes: 2 * GiB,
+  guideMaxBytes: 16 * GiB,
+  numberingStart: 1,
+  byName: true,
+  outputDir: 'out',
+  outputName: 'playlist',
+  host: '127.0.0.1',
+  port: 8080,
+  everyMs: 6 * 3_600_000,
+  shrinkLimit: 0.5,
+} as const;

@@ -1,0 +1,38 @@
+import type { Clock } from 'plimsoll';
+import type { ByteSource } from './byte-source.ts';
+
+/** One file's worth of content. It can be opened as often as needed, each time from the start. */
+export interface SourcePart {
+  /** For messages: a path or a masked URL. */
+  readonly label: string;
+  /** What rules see as `source_url`: the path or the real URL, which may hold credentials. Mask before showing. */
+  readonly url: string;
+  /** Bytes as stored, when known. */
+  readonly sizeBytes: number | undefined;
+  /** Decompressed, bounded by `max_size`, not yet decoded to UTF-8. The caller disposes of it. Errors: `SourceError`. */
+  open(): Promise<ByteSource>;
+}
+
+/** What a `[[source]]` or `[[guide]]` has to offer in this run. Nothing of it is in memory. */
+export interface SourceContent extends AsyncDisposable {
+  readonly name: string;
+  readonly type: 'm3u' | 'xtream';
+  readonly parts: readonly SourcePart[];
+  /** True when the source failed and its last good content stands in; a warning has said why. */
+  readonly stale: boolean;
+  /** To be called once the run has succeeded: what was read becomes the last good content. Does nothing in a dry run. */
+  keep(): Promise<void>;
+}
+
+export interface SourceContext {
+  /** Holds last good content; created when missing, readable for its owner only. */
+  readonly cacheDir: string;
+  /** 0 to 1: less than this share of the last good content is "shrunk sharply". */
+  readonly shrinkLimit: number;
+  /** Writes nothing into the cache; downloads go to a temporary folder and are removed on dispose. */
+  readonly dryRun: boolean;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** One line for each thing the user should know; credentials are masked. */
+  readonly warn: (line: string) => void;
+}
