@@ -83,5 +83,7 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
 /** A line about a pattern that RE2 refused, with what to do about it when the reason is a well-known one. */
 function explain(pattern: string, message: string): string {
   const known = REFUSED.find(([sign]) => sign.test(pattern));
-  return known?.[1] ?? message.replace('error parsing regexp: ', '').replaceAll('`(?i)', '`').replaceAll('`', "'");
+  if (known !== undefined) return known[1];
+  const reason = message.replace('error parsing regexp: ', '').replaceAll('`(?i)', '`').replaceAll('`', "'");
+  return reason.startsWith('invalid repeat count') ? `${reason}: at most 1,000, nested counts multiplied` : reason;
 }
