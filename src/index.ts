@@ -2,4 +2,66 @@
  * Plimsoll: one memory budget to which everything that holds memory answers.
  * @module
  */
-export * from './governor/contract.ts';
+export { formatBytes, parseBytes, parseDuration, QuantityError } from './bytes.ts';
+export { type Clock, ManualClock, systemClock } from './clock.ts';
+export { DisposedError, PlimsollError, type PlimsollErrorOptions, type Recovery } from './errors.ts';
+export {
+  EventChannel,
+  type EventMap,
+  type FaultEvent,
+  faultEvents,
+  type LevelEvent,
+  levelEvents,
+  type ReclaimEvent,
+  type RefusedEvent,
+  reclaimEvents,
+  refusedEvents,
+} from './events.ts';
+export {
+  AdmissionQueueFullError,
+  AdmissionTimeoutError,
+  type AdmitOptions,
+  BudgetExceededError,
+  type BudgetRefusal,
+  type CgroupLimit,
+  type Consumer,
+  type ConsumerOptions,
+  type ConsumerRow,
+  createGovernor,
+  DEFAULT_THRESHOLDS,
+  deriveHeapFlags,
+  type EffectiveLimit,
+  type FaultRow,
+  type FoundLimit,
+  GOVERNOR_DEFAULTS,
+  Governor,
+  type GovernorMode,
+  type GovernorOptions,
+  type GovernorTuning,
+  type HeapFlags,
+  type Holder,
+  heapFlagsFit,
+  type LevelListener,
+  type LimitOptions,
+  type LimitSource,
+  levelRank,
+  MEMORY_KINDS,
+  METER_NAMES,
+  type MemoryKind,
+  type Meter,
+  type MeterName,
+  type MeterRow,
+  nextLevel,
+  PRESSURE_LEVELS,
+  type PressureLevel,
+  type PressureThresholds,
+  type Reclaimer,
+  type ReclaimRequest,
+  type ReclaimRow,
+  type RefusalReason,
+  type Reservation,
+  readLimits,
+  type Sample,
+  type Snapshot,
+} from './governor/index.ts';
+export { checkNumber, checkOneOf, checkWhole, invalidOption } from './invalid-option.ts';

@@ -1,0 +1,82 @@
+import { type Channel, channel } from 'node:diagnostics_channel';
+
+/** The pressure level changed: `plimsoll:level`. */
+export interface LevelEvent {
+  readonly from: string;
+  readonly to: string;
+  /** The meter that decided, and what it read. */
+  readonly meter: string;
+  readonly bytes: number;
+  readonly limitBytes: number;
+}
+
+/** A reclaimer was asked to give back: `plimsoll:reclaim`. */
+export interface ReclaimEvent {
+  readonly consumer: string;
+  readonly targetBytes: number;
+  /** What the reclaimer said it gave back, and what the ledger saw. */
+  readonly claimedBytes: number;
+  readonly releasedBytes: number;
+  readonly elapsedMs: number;
+  readonly how: 'now' | 'waiting';
+  /** What went wrong, when something did. */
+  readonly fault?: string;
+}
+
+/** A reservation was refused, or in `observe` would have been: `plimsoll:refused`. */
+export interface RefusedEvent {
+  readonly consumer: string;
+  readonly requestedBytes: number;
+  readonly reason: string;
+  readonly boundBy: string;
+  readonly availableBytes: number;
+  /** True when it was only noted and granted all the same. */
+  readonly observed: boolean;
+}
+
+/** A part of the governor failed: `plimsoll:fault`. The part is passed over or switched off; the service goes on. */
+export interface FaultEvent {
+  readonly part: string;
+  readonly message: string;
+  readonly off: boolean;
+}
+
+/** The name of each event and what it carries. */
+export interface EventMap {
+  readonly 'plimsoll:level': LevelEvent;
+  readonly 'plimsoll:reclaim': ReclaimEvent;
+  readonly 'plimsoll:refused': RefusedEvent;
+  readonly 'plimsoll:fault': FaultEvent;
+}
+
+/** One event on `node:diagnostics_channel`. Costs a check of one field while nobody listens. */
+export class EventChannel<Name extends keyof EventMap> {
+  readonly name: Name;
+  readonly #channel: Channel;
+
+  constructor(name: Name) {
+    this.name = name;
+    this.#channel = channel(name);
+  }
+
+  /** True when somebody listens: make the message only then. */
+  get heard(): boolean {
+    return this.#channel.hasSubscribers;
+  }
+
+  publish(message: EventMap[Name]): void {
+    this.#channel.publish(message);
+  }
+
+  /** Calls `listener` for each event until the result is disposed. What it throws becomes an uncaught exception, as Node has it. */
+  subscribe(listener: (message: EventMap[Name]) => void): Disposable {
+    const onMessage = (message: unknown) => listener(message as EventMap[Name]);
+    this.#channel.subscribe(onMessage);
+    return { [Symbol.dispose]: () => void this.#channel.unsubscribe(onMessage) };
+  }
+}
+
+export const levelEvents = new EventChannel('plimsoll:level');
+export const reclaimEvents = new EventChannel('plimsoll:reclaim');
+export const refusedEvents = new EventChannel('plimsoll:refused');
+export const faultEvents = new EventChannel('plimsoll:fault');

@@ -1,0 +1,44 @@
+import { faultEvents } from '../events.ts';
+
+/** What went wrong inside the governor, by part. The service never sees it thrown. */
+export interface FaultRow {
+  readonly part: string;
+  readonly message: string;
+  readonly count: number;
+  /** True when the part has been switched off. */
+  readonly off: boolean;
+}
+
+const MAX_PARTS = 64;
+const MAX_MESSAGE = 200;
+
+/** Notes faults instead of throwing them: one row per part, the last message, at most 64 parts. */
+export class Faults {
+  readonly #rows = new Map<string, { message: string; count: number; off: boolean }>();
+
+  note(part: string, cause: unknown, off = false): void {
+    const message = describeCause(cause).slice(0, MAX_MESSAGE);
+    let row = this.#rows.get(part);
+    if (row === undefined) {
+      if (this.#rows.size >= MAX_PARTS) part = 'others';
+      row = this.#rows.get(part) ?? { message, count: 0, off };
+      this.#rows.set(part, row);
+    }
+    row.message = message;
+    row.count++;
+    row.off ||= off;
+    if (faultEvents.heard) faultEvents.publish({ part, message, off });
+  }
+
+  rows(): FaultRow[] {
+    return [...this.#rows].map(([part, row]) => ({ part, ...row }));
+  }
+}
+
+function describeCause(cause: unknown): string {
+  try {
+    return cause instanceof Error ? cause.message : String(cause);
+  } catch {
+    return 'something that cannot be shown was thrown';
+  }
+}

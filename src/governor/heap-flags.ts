@@ -1,0 +1,70 @@
+/**
+ * Heap limits of V8 that fit under the line.
+ *
+ * V8 sizes its heap by the machine or the container without knowing what else must fit: it allows itself 259 MiB in groups of 64, 128 and
+ * 256 MiB. Young space matters as much: 20 MB of live objects under churn reached 302 MB RSS in a 128 MiB group at V8's own choice, and
+ * 165 MB with semi-spaces of 2 MB. A young generation is up to three semi-spaces.
+ */
+import { getHeapStatistics } from 'node:v8';
+import { formatBytes } from '../bytes.ts';
+import { checkWhole, invalidOption } from '../invalid-option.ts';
+
+const MIB = 1_048_576;
+/** What Node holds outside the heap before any program runs: code, libraries, stacks, its own data. About 43 MB RSS, some of it heap. */
+const NODE_BYTES = 36 * MIB;
+const SMALLEST_OLD_SPACE_MIB = 16;
+const YOUNG_SEMI_SPACES = 3;
+
+export interface HeapFlags {
+  readonly oldSpaceMiB: number;
+  readonly semiSpaceMiB: number;
+  /** To be put before the program: `node ...flags main.js`. */
+  readonly flags: readonly string[];
+}
+
+/**
+ * Old space and semi-space for a process that may use `limitBytes`, of which `nativeBytes` (default: a quarter) are for buffers, mapped
+ * files and WASM. Throws `RangeError` when the limit leaves less than 16 MiB of heap.
+ */
+export function deriveHeapFlags(limitBytes: number, options: { readonly nativeBytes?: number } = {}): HeapFlags {
+  checkWhole('limitBytes', limitBytes, 1);
+  const nativeBytes = checkWhole('nativeBytes', options.nativeBytes ?? Math.floor(limitBytes / 4), 0);
+  const semiSpaceMiB = semiSpaceFor(limitBytes);
+  const young = YOUNG_SEMI_SPACES * semiSpaceMiB;
+  const oldSpaceMiB = Math.floor((limitBytes - NODE_BYTES - nativeBytes) / MIB) - young;
+  if (oldSpaceMiB < SMALLEST_OLD_SPACE_MIB) {
+    const least = NODE_BYTES + nativeBytes + (SMALLEST_OLD_SPACE_MIB + young) * MIB;
+    throw invalidOption(
+      'limitBytes',
+      `at least ${formatBytes(least)}, what Node itself and ${formatBytes(nativeBytes)} of buffers need`,
+      formatBytes(limitBytes),
+    );
+  }
+  const flags = [`--max-old-space-size=${oldSpaceMiB}`, `--max-semi-space-size=${semiSpaceMiB}`, '--expose-gc'];
+  return { oldSpaceMiB, semiSpaceMiB, flags };
+}
+
+function semiSpaceFor(limitBytes: number): number {
+  if (limitBytes < 96 * MIB) return 1;
+  if (limitBytes < 256 * MIB) return 2;
+  if (limitBytes < 512 * MIB) return 4;
+  return limitBytes < 1024 * MIB ? 8 : 16;
+}
+
+/** Whether V8 would stop by itself before this process passes `limitBytes`; when not, `why` says what to do. */
+export function heapFlagsFit(limitBytes: number): {
+  readonly fits: boolean;
+  readonly heapLimitBytes: number;
+  readonly why?: string;
+} {
+  const heapLimitBytes = getHeapStatistics().heap_size_limit;
+  if (heapLimitBytes <= limitBytes) return { fits: true, heapLimitBytes };
+  const why = `V8 may grow its heap to ${formatBytes(heapLimitBytes)} under a limit of ${formatBytes(limitBytes)}`;
+  let advice: string;
+  try {
+    advice = `start node with ${deriveHeapFlags(limitBytes).flags.join(' ')}`;
+  } catch {
+    advice = 'the limit is too small for Node';
+  }
+  return { fits: false, heapLimitBytes, why: `${why}: ${advice}` };
+}

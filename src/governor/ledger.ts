@@ -1,0 +1,169 @@
+/**
+ * The books: who holds how much. Policy stands elsewhere; nothing in here asks, waits or calls out.
+ *
+ * Invariants: an account's `own` is the sum of its open reservations; its `total` is `own` and the totals of its children; the
+ * total of `whole` is everything, the runtime included, and the sum over the kinds. Every operation walks from an account up to `whole`:
+ * its cost is the depth of the tree, usually two steps, and it leaves no garbage.
+ */
+import { checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
+import type { Holder } from './budget-errors.ts';
+import { type Consumer, type ConsumerOptions, MEMORY_KINDS, type MemoryKind, type Reclaimer } from './contract.ts';
+
+/** What has come of asking one reclaimer. */
+export class ReclaimRecord {
+  calls = 0;
+  claimedBytes = 0;
+  releasedBytes = 0;
+  faults = 0;
+  overruns = 0;
+  /** Runs in a row that released nothing: the back-off doubles with each. */
+  futile = 0;
+  /** Not asked again before this time of the clock. */
+  retryAt = Number.NEGATIVE_INFINITY;
+  /** An asynchronous run passed its deadline and has not settled yet. */
+  hung = false;
+}
+
+/** One consumer's page in the books. */
+export class Account {
+  readonly name: string;
+  readonly kind: MemoryKind;
+  readonly kindIndex: number;
+  readonly parent: Account | undefined;
+  readonly importance: number;
+  readonly reclaimer: Reclaimer | undefined;
+  readonly reclaims: ReclaimRecord | undefined;
+  maxBytes: number;
+  own = 0;
+  ownPeak = 0;
+  total = 0;
+  peak = 0;
+  refusals = 0;
+  closed = false;
+  /** How many reclaims of it are under way: its own reservations are refused meanwhile. */
+  reclaiming = 0;
+  /** Set by whoever opened the account, before it is handed out. */
+  consumer: Consumer | undefined;
+
+  constructor(options: ConsumerOptions, parent: Account | undefined) {
+    this.name = options.name;
+    this.kind = options.kind;
+    this.kindIndex = MEMORY_KINDS.indexOf(options.kind);
+    this.parent = parent;
+    this.importance = options.importance ?? 0;
+    this.reclaimer = options.reclaimer;
+    this.reclaims = options.reclaimer === undefined ? undefined : new ReclaimRecord();
+    this.maxBytes = options.maxBytes;
+  }
+
+  /** Bytes it and its children may still take under its own bound. */
+  get room(): number {
+    return Math.max(0, this.maxBytes - this.total);
+  }
+
+  isWithin(branch: Account): boolean {
+    for (let at: Account | undefined = this; at !== undefined; at = at.parent) if (at === branch) return true;
+    return false;
+  }
+}
+
+/** Passes sound options through, throws `RangeError` for others. */
+export function checkConsumerOptions(options: ConsumerOptions): ConsumerOptions {
+  const { name, kind, maxBytes, importance, reclaimer } = options;
+  if (typeof name !== 'string' || name === '') throw invalidOption('name', 'a name', name);
+  checkOneOf('kind', kind, MEMORY_KINDS);
+  if (maxBytes !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(maxBytes) && maxBytes >= 0)) {
+    throw invalidOption('maxBytes', 'a whole number from 0 up, or Infinity for "up to the line"', maxBytes);
+  }
+  if (importance !== undefined) checkWhole('importance', importance, Number.MIN_SAFE_INTEGER);
+  if (reclaimer !== undefined && typeof reclaimer?.reclaimableBytes !== 'function') {
+    throw invalidOption('reclaimer', 'an object with the method `reclaimableBytes`', reclaimer);
+  }
+  return options;
+}
+
+export class Ledger {
+  /** The root: its bound is the limit, its total is everything held. */
+  readonly whole: Account;
+  /** Every open account but `whole`, oldest first. */
+  readonly accounts: Account[] = [];
+  /** Bytes by kind, in the order of `MEMORY_KINDS`. */
+  readonly byKind = new Float64Array(MEMORY_KINDS.length);
+  readonly #maxAccounts: number;
+
+  constructor(limitBytes: number, maxAccounts: number) {
+    this.whole = new Account({ name: 'the whole', kind: 'heap', maxBytes: limitBytes }, undefined);
+    this.#maxAccounts = maxAccounts;
+  }
+
+  /** Opens an account below `parent`. Names need not be unique. Throws `RangeError` when there are too many. */
+  open(options: ConsumerOptions, parent: Account = this.whole): Account {
+    if (this.accounts.length >= this.#maxAccounts) {
+      throw invalidOption(
+        'maxConsumers',
+        'enough for one more consumer (dispose some, or raise it)',
+        this.#maxAccounts,
+      );
+    }
+    const account = new Account(options, parent);
+    this.accounts.push(account);
+    return account;
+  }
+
+  /** Closes an account and those below it. What they hold is written off: their reservations hold nothing from now on. */
+  close(account: Account): void {
+    if (account.closed) return;
+    for (let i = this.accounts.length - 1; i >= 0; i--) {
+      const other = this.accounts[i]!;
+      if (!other.isWithin(account)) continue;
+      this.release(other, other.own);
+      other.closed = true;
+      this.accounts.splice(i, 1);
+    }
+  }
+
+  /** The outermost account that stands in the way of `bytes` more, or undefined when there is room. Nothing is always granted. */
+  obstacle(account: Account, bytes: number): Account | undefined {
+    if (bytes === 0) return undefined;
+    let found: Account | undefined;
+    let at: Account | undefined = account;
+    do {
+      if (bytes > at.maxBytes - at.total || at.reclaiming > 0) found = at;
+      at = at.parent;
+    } while (at !== undefined);
+    return found;
+  }
+
+  /** Books bytes without asking whether there is room. */
+  charge(account: Account, bytes: number): void {
+    const own = (account.own += bytes);
+    if (own > account.ownPeak) account.ownPeak = own;
+    this.byKind[account.kindIndex]! += bytes;
+    let at: Account | undefined = account;
+    do {
+      const total = (at.total += bytes);
+      if (total > at.peak) at.peak = total;
+      at = at.parent;
+    } while (at !== undefined);
+  }
+
+  /** Books bytes back. The caller has seen to it that the account holds them. */
+  release(account: Account, bytes: number): void {
+    account.own -= bytes;
+    this.byKind[account.kindIndex]! -= bytes;
+    let at: Account | undefined = account;
+    do {
+      at.total -= bytes;
+      at = at.parent;
+    } while (at !== undefined);
+  }
+
+  /** The accounts that hold most by themselves, largest first. */
+  holders(count: number): Holder[] {
+    return this.accounts
+      .filter((account) => account.own > 0)
+      .sort((a, b) => b.own - a.own)
+      .slice(0, count)
+      .map(({ name, kind, own, ownPeak }) => ({ name, kind, heldBytes: own, peakBytes: ownPeak }));
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * Reads the meters and decides the level. The only one that samples: everybody else asks the governor.
+ *
+ * Inside, a sample leaves no garbage but what Node's own calls make; what it read stands in arrays made at the start, the last readings in
+ * a ring. A meter that throws is passed over for that sample and switched off for good after three in a row.
+ */
+import type { Clock } from '../clock.ts';
+import { PRESSURE_LEVELS, type PressureLevel } from './contract.ts';
+import type { Faults } from './faults.ts';
+import { METER_NAMES, type Meter, type MeterName } from './meters.ts';
+import { levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
+
+const MOST_FAILURES = 3;
+/** A minute at the slow rate, twelve seconds at the fast one; 17 KiB. */
+const HISTORY = 240;
+/** Of the ring: time, rank of the level, number of the deciding meter, its ratio, then each meter's bytes. */
+const ROW = 4 + METER_NAMES.length;
+const SLOW_MS = 250;
+const FAST_MS = 50;
+const HIGH_RANK = levelRank('high');
+
+/** The memory figures at one moment. A meter that is absent or switched off reads 0. */
+export interface Sample {
+  /** Of the governor's clock, ms. */
+  readonly atMs: number;
+  readonly level: PressureLevel;
+  /** The meter that is nearest to its limit. */
+  readonly decidingMeter: MeterName;
+  /** Its share of its limit. */
+  readonly ratio: number;
+  readonly ledgerBytes: number;
+  readonly heapBytes: number;
+  readonly externalBytes: number;
+  readonly rssBytes: number;
+  readonly cgroupBytes: number;
+}
+
+export interface MeterRow {
+  readonly name: MeterName;
+  readonly bytes: number;
+  readonly limitBytes: number;
+  readonly ratio: number;
+  readonly peakBytes: number;
+  readonly off: boolean;
+}
+
+export interface SamplerOptions {
+  readonly clock: Clock;
+  readonly faults: Faults;
+  readonly meters: readonly Meter[];
+  readonly thresholds: PressureThresholds;
+  /** Called when the level changes, after the readings stand. */
+  readonly onLevel: (to: PressureLevel, from: PressureLevel) => void;
+}
+
+class Slot {
+  readonly meter: Meter;
+  bytes = 0;
+  limitBytes = 0;
+  ratio = 0;
+  peakBytes = 0;
+  failures = 0;
+  off = false;
+
+  constructor(meter: Meter) {
+    this.meter = meter;
+  }
+}
+
+export class Sampler implements Disposable {
+  readonly #options: SamplerOptions;
+  #slots: Slot[];
+  readonly #history = new Float64Array(HISTORY * ROW);
+  #thresholds: PressureThresholds;
+  #level: PressureLevel = 'optimal';
+  #deciding: Slot | undefined;
+  #at = 0;
+  #count = 0;
+  #spentMs = 0;
+  #inside = false;
+  #stopped = false;
+  #timer: Disposable | undefined;
+
+  constructor(options: SamplerOptions) {
+    this.#options = options;
+    this.#slots = options.meters.map((meter) => new Slot(meter));
+    this.#thresholds = options.thresholds;
+  }
+
+  get level(): PressureLevel {
+    return this.#level;
+  }
+
+  /** Samples taken, and the time they took in all, ms. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get spentMs(): number {
+    return this.#spentMs;
+  }
+
+  /** From the next sample on. */
+  setThresholds(thresholds: PressureThresholds): void {
+    this.#thresholds = thresholds;
+  }
+
+  /** Puts another meter in the place of the one of that name, or takes it away; peaks start anew. */
+  replace(name: MeterName, meter: Meter | undefined): void {
+    const others = this.#slots.filter((slot) => slot.meter.name !== name);
+    this.#slots = meter === undefined ? others : [...others, new Slot(meter)];
+    if (this.#deciding?.meter.name === name) this.#deciding = undefined;
+  }
+
+  /** Reads all meters and decides. A sample asked for inside a sample (by a meter or by who hears of the level) does nothing. */
+  take(): void {
+    if (this.#inside) return;
+    this.#inside = true;
+    const { clock } = this.#options;
+    const startedAt = clock.now();
+    try {
+      let worst: Slot | undefined;
+      for (const slot of this.#slots) {
+        if (!slot.off && this.#read(slot) && (worst === undefined || slot.ratio > worst.ratio)) worst = slot;
+      }
+      this.#at = startedAt;
+      this.#deciding = worst;
+      const from = this.#level;
+      if (worst !== undefined) this.#level = nextLevel(from, worst.ratio, this.#thresholds);
+      this.#record();
+      this.#count++;
+      this.#spentMs += Math.max(0, clock.now() - startedAt);
+      if (this.#level !== from) this.#options.onLevel(this.#level, from);
+    } finally {
+      this.#inside = false;
+    }
+  }
+
+  /** What the last sample saw. */
+  last(): Sample {
+    return {
+      atMs: this.#at,
+      level: this.#level,
+      decidingMeter: this.#deciding?.meter.name ?? 'ledger',
+      ratio: this.#deciding?.ratio ?? 0,
+      ledgerBytes: this.bytes('ledger'),
+      heapBytes: this.bytes('heap'),
+      externalBytes: this.bytes('external'),
+      rssBytes: this.bytes('rss'),
+      cgroupBytes: this.bytes('cgroup'),
+    };
+  }
+
+  /** The meter that decided the last time, when it measures more than the books: how far it stands from its limit. */
+  physical(): { readonly bytes: number; readonly limitBytes: number } | undefined {
+    const slot = this.#deciding;
+    return slot === undefined || slot.meter.name === 'ledger' ? undefined : slot;
+  }
+
+  bytes(name: MeterName): number {
+    for (const slot of this.#slots) if (slot.meter.name === name && !slot.off) return slot.bytes;
+    return 0;
+  }
+
+  rows(): MeterRow[] {
+    return this.#slots.map(({ meter, bytes, limitBytes, ratio, peakBytes, off }) => {
+      return { name: meter.name, bytes, limitBytes, ratio, peakBytes, off };
+    });
+  }
+
+  /** The last samples, oldest first, at most 240. */
+  history(): Sample[] {
+    const samples: Sample[] = [];
+    for (let i = Math.max(0, this.#count - HISTORY); i < this.#count; i++) {
+      const row = this.#history.subarray((i % HISTORY) * ROW, (i % HISTORY) * ROW + ROW);
+      const bytes = (name: MeterName) => row[4 + METER_NAMES.indexOf(name)]!;
+      samples.push({
+        atMs: row[0]!,
+        level: PRESSURE_LEVELS[row[1]!]!,
+        decidingMeter: METER_NAMES[row[2]!]!,
+        ratio: row[3]!,
+        ledgerBytes: bytes('ledger'),
+        heapBytes: bytes('heap'),
+        externalBytes: bytes('external'),
+        rssBytes: bytes('rss'),
+        cgroupBytes: bytes('cgroup'),
+      });
+    }
+    return samples;
+  }
+
+  /** Samples by the clock: every 250 ms, every 50 ms from `high` on. Does not keep the process alive. */
+  start(): void {
+    if (this.#timer !== undefined || this.#stopped) return;
+    const delayMs = levelRank(this.#level) >= HIGH_RANK ? FAST_MS : SLOW_MS;
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      this.#timer = undefined;
+      this.take();
+      this.start();
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#stopped = true;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+  }
+
+  /** False when the meter failed. */
+  #read(slot: Slot): boolean {
+    try {
+      const bytes = slot.meter.read();
+      const limitBytes = slot.meter.limitBytes;
+      if (!(bytes >= 0 && limitBytes > 0)) throw new RangeError(`it read ${bytes} of ${limitBytes} bytes`);
+      slot.bytes = bytes;
+      slot.limitBytes = limitBytes;
+      slot.ratio = bytes / limitBytes;
+      if (bytes > slot.peakBytes) slot.peakBytes = bytes;
+      slot.failures = 0;
+      return true;
+    } catch (cause) {
+      slot.off = ++slot.failures >= MOST_FAILURES;
+      this.#options.faults.note(`meter ${slot.meter.name}`, cause, slot.off);
+      return false;
+    }
+  }
+
+  #record(): void {
+    const history = this.#history;
+    const at = (this.#count % HISTORY) * ROW;
+    history.fill(0, at, at + ROW);
+    history[at] = this.#at;
+    history[at + 1] = levelRank(this.#level);
+    history[at + 2] = METER_NAMES.indexOf(this.#deciding?.meter.name ?? 'ledger');
+    history[at + 3] = this.#deciding?.ratio ?? 0;
+    for (const slot of this.#slots) {
+      if (!slot.off) history[at + 4 + METER_NAMES.indexOf(slot.meter.name)] = slot.bytes;
+    }
+  }
+}
