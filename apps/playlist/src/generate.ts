@@ -7,11 +7,17 @@
 import { tmpdir } from 'node:os';
 import { basename } from 'node:path';
 import { type Consumer, createGovernor, type Governor, systemClock } from 'plimsoll';
-import { Pipeline, type PipelineProgress, type PipelineReport, type Source } from 'plimsoll/pipeline';
+import {
+  Pipeline,
+  type PipelineProgress,
+  type PipelineReport,
+  type Source,
+  type StageContext,
+} from 'plimsoll/pipeline';
 import { ChannelNumbers } from './channels/channel-numbers.ts';
 import type { EntryBatch } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
-import type { GuideJob } from './guide-job.ts';
+import { GuideJob } from './guide-job.ts';
 import { FileSink } from './output/file-sink.ts';
 import { Workspace } from './output/workspace.ts';
 import { PlaylistInputs } from './playlist-inputs.ts';
@@ -87,7 +93,7 @@ class Run implements AsyncDisposable {
     const { onProgress } = options;
     this.#pipeline = new Pipeline({
       governor,
-      probe: { sample: () => readMeters(governor) },
+      probe: { sample: () => governor.sample() },
       signal: options.signal,
       ...(onProgress && { onProgress: (progress) => onProgress(progress, governor.limitBytes) }),
     });
@@ -98,7 +104,7 @@ class Run implements AsyncDisposable {
     const inputs = this.#held.use(new PlaylistInputs(this.#config.sources, this.#sourceContext()));
     const numbers = this.#held.use(new ChannelNumbers(this.#consumer('numbers')));
     const spool = await this.#file('channels.spool', FILE_BUFFER, 'spool');
-    const guideJob = guides.length === 0 ? undefined : this.#held.use(await this.#guideJob(spool));
+    const guideJob = guides.length === 0 ? undefined : this.#held.use(new GuideJob());
     const numbered = await this.#pipeline
       .from(this.#loading(inputs))
       .through(mapData(this.#rules.rules.filter(({ rule }) => onChannels(rule))))
@@ -175,7 +181,7 @@ class Run implements AsyncDisposable {
         guideUrl: guides && this.#config.output.guideUrl,
         ...(guides && { onMatched: (record, match) => guides.noteMatched(record, match) }),
       });
-      const result = await this.#pipeline.measure(phase.name, phase.run, phase.memory);
+      const result = await this.#pipeline.measure(phase);
       if (guides === undefined) return { playlist, unmatched, guide: undefined, result };
       const guide = await this.#file(`guide.${attempt}`, FILE_BUFFER, 'guide');
       if (await guides.write(this.#pipeline, guide)) return { playlist, unmatched, guide, result };
@@ -184,7 +190,7 @@ class Run implements AsyncDisposable {
 
   /** The guide first: a playlist never points at a guide that is older than itself. */
   async #publish({ playlist, unmatched, guide }: Written): Promise<string[]> {
-    return this.#pipeline.measure('Publish', async (context) => {
+    const run = async (context: StageContext): Promise<string[]> => {
       if (this.#options.dryRun) return [];
       const { name } = this.#config.output;
       const files: [FileSink, string][] = [[playlist, `${name}.m3u8`]];
@@ -196,7 +202,8 @@ class Run implements AsyncDisposable {
       for (const [file, as] of files) published.push(await this.#workspace.publish(basename(file.path), as));
       context.advance({ itemsIn: files.length, itemsOut: published.length });
       return published;
-    });
+    };
+    return this.#pipeline.measure({ name: 'Publish', run });
   }
 
   #generated(

@@ -1,1 +1,95 @@
-export {};
+#!/usr/bin/env node
+/** The program: reads the command line, starts Node anew with flags that fit the limit, runs the command, and turns errors into one line. */
+import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type CommandLine, EXIT, parseCommandLine } from './cli.ts';
+import { relaunchWithHeapFlags } from './launch.ts';
+import { describeError, exitCodeOf } from './report/describe-error.ts';
+
+type Generate = Extract<CommandLine, { kind: 'generate' }>;
+type Serve = Extract<CommandLine, { kind: 'serve' }>;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const command = parseCommandLine(argv, version());
+  if (command.kind === 'print') {
+    process.stdout.write(`${command.text}\n`);
+    return EXIT.ok;
+  }
+  const configFile = command.configFile ?? (await sampleConfig(command.quiet));
+  await relaunchWithHeapFlags({ configFile, overrides: command.overrides });
+  return command.kind === 'generate'
+    ? await generateOnce(command, configFile)
+    : await serveUntilStopped(command, configFile);
+}
+
+/** Without a configuration the bundled sample is run; its sources are made when they are missing. */
+async function sampleConfig(quiet: boolean): Promise<string> {
+  const { ensureSample } = await import('./sample/ensure-sample.ts');
+  const { configPath } = await ensureSample(({ file, fraction }) => {
+    if (!quiet && process.stderr.isTTY)
+      process.stderr.write(`\r\x1b[2Kmaking the sample: ${file} ${Math.round(fraction * 100)}%`);
+  });
+  if (!quiet && process.stderr.isTTY) process.stderr.write('\r\x1b[2K');
+  return configPath;
+}
+
+async function generateOnce(command: Generate, configFile: string): Promise<number> {
+  const [{ loadConfig }, { generate }, { liveLine }, { formatRunReport }] = await Promise.all([
+    import('./config/load-config.ts'),
+    import('./generate.ts'),
+    import('./report/live-line.ts'),
+    import('./report/run-report.ts'),
+  ]);
+  const config = loadConfig({ file: configFile, env: process.env, overrides: command.overrides });
+  using interruption = onInterruption();
+  using live = liveLine(process.stderr, command.quiet);
+  const { report, pipeline } = await generate(config, {
+    dryRun: command.dryRun,
+    signal: interruption.signal,
+    onProgress: (progress, limitBytes) => live.show(progress, limitBytes),
+  });
+  live[Symbol.dispose]();
+  if (command.reportFile !== undefined) await writeFile(command.reportFile, `${JSON.stringify(report, null, 2)}\n`);
+  if (!command.quiet) process.stdout.write(`${formatRunReport(report, pipeline)}\n`);
+  else for (const warning of report.warnings) process.stderr.write(`warning: ${warning}\n`);
+  return EXIT.ok;
+}
+
+async function serveUntilStopped(command: Serve, configFile: string): Promise<number> {
+  const [{ loadConfig }, { servePlaylist }] = await Promise.all([
+    import('./config/load-config.ts'),
+    import('./serve-playlist.ts'),
+  ]);
+  const config = loadConfig({ file: configFile, env: process.env, overrides: command.overrides });
+  using interruption = onInterruption();
+  await servePlaylist(config, { quiet: command.quiet, signal: interruption.signal });
+  return EXIT.ok;
+}
+
+/** Aborts on the first SIGINT or SIGTERM, so that the run can clean up; a second one ends the process as usual. */
+function onInterruption(): { readonly signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  const abort = (name: NodeJS.Signals) => controller.abort(name);
+  process.once('SIGINT', abort);
+  process.once('SIGTERM', abort);
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      process.off('SIGINT', abort);
+      process.off('SIGTERM', abort);
+    },
+  };
+}
+
+function version(): string {
+  const file = join(import.meta.dirname, '..', 'package.json');
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${describeError(error)}\n`);
+  process.exitCode = exitCodeOf(error);
+}

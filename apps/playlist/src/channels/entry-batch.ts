@@ -67,7 +67,7 @@ export interface EntryOrigin {
 export class EntryBatch {
   static readonly ROW_BYTES = ROW * 4;
 
-  bytes: Buffer;
+  bytes: Buffer<ArrayBuffer>;
   table: Int32Array;
   /** Bytes in use: text and edits. */
   used = 0;

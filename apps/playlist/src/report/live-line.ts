@@ -2,7 +2,7 @@ import type { PipelineProgress } from 'plimsoll/pipeline';
 
 /** Where progress is shown: a terminal's one live line, plain lines in a pipe, or nowhere. */
 export interface LiveLine extends Disposable {
-  show(progress: PipelineProgress): void;
+  show(progress: PipelineProgress, limitBytes: number): void;
 }
 
 interface Screen {
@@ -14,17 +14,17 @@ interface Screen {
 const PIPE_EVERY_MS = 2000;
 
 /** `quiet` shows nothing. In a pipe a line is written when the stage changes and every two seconds. */
-export function liveLine(screen: Screen, limitBytes: () => number, quiet: boolean): LiveLine {
+export function liveLine(screen: Screen, quiet: boolean): LiveLine {
   if (quiet) return { show() {}, [Symbol.dispose]() {} };
-  return screen.isTTY === true ? terminalLine(screen, limitBytes) : pipeLines(screen, limitBytes);
+  return screen.isTTY === true ? terminalLine(screen) : pipeLines(screen);
 }
 
-function terminalLine(screen: Screen, limitBytes: () => number): LiveLine {
+function terminalLine(screen: Screen): LiveLine {
   let shown = false;
   return {
-    show(progress) {
+    show(progress, limitBytes) {
       const width = Math.max(20, (screen.columns ?? 80) - 1);
-      screen.write(`\r\x1b[2K${describe(progress, limitBytes()).slice(0, width)}`);
+      screen.write(`\r\x1b[2K${describe(progress, limitBytes).slice(0, width)}`);
       shown = true;
     },
     [Symbol.dispose]() {
@@ -34,15 +34,15 @@ function terminalLine(screen: Screen, limitBytes: () => number): LiveLine {
   };
 }
 
-function pipeLines(screen: Screen, limitBytes: () => number): LiveLine {
+function pipeLines(screen: Screen): LiveLine {
   let stage = '';
   let nextAt = 0;
   return {
-    show(progress) {
+    show(progress, limitBytes) {
       if (progress.stage === stage && progress.elapsedMs < nextAt) return;
       stage = progress.stage;
       nextAt = progress.elapsedMs + PIPE_EVERY_MS;
-      screen.write(`${describe(progress, limitBytes())}\n`);
+      screen.write(`${describe(progress, limitBytes)}\n`);
     },
     [Symbol.dispose]() {},
   };
