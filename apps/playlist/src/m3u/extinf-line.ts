@@ -111,7 +111,7 @@ function readCanonical(bytes: Uint8Array, at: number, table: Int32Array, base: n
     table[base + 2 * field + 1] = end;
   }
   let next = at + 1;
-  while (bytes[next] === SPACE) next++;
+  while (isWhite(bytes[next])) next++;
   // Only a name that begins with t or g can turn out to be one more attribute.
   const first = bytes[next]! | 32;
   if (first !== 116 && first !== 103) return at;

@@ -252,7 +252,7 @@ export class M3uScanner {
         this.#groupStart = group;
         this.#groupEnd = groupEnd;
       }
-    } else if (this.entryCount === 0 && this.#batch.count === 0 && isHlsTag(bytes, start, end)) {
+    } else if (this.#open === 0 && this.entryCount === 0 && this.#batch.count === 0 && isHlsTag(bytes, start, end)) {
       // Only before the first entry: later it is one more unknown line, and what came before it is kept.
       this.refused = true;
       this.#report(line, 'hls-not-a-channel-list', this.#detail(start, trimEnd(bytes, start, end)));

@@ -18,6 +18,7 @@ const QUOTE = 34;
 const HASH = 35;
 const APOSTROPHE = 39;
 const COMMA = 44;
+const COLON = 58;
 const EQUALS = 61;
 
 const EXTINF = Buffer.from('#EXTINF:');
@@ -216,24 +217,20 @@ function putName(batch: EntryBatch, base: number, out: Buffer, at: number): numb
   } else {
     start = skipBlank(bytes, start, end);
     end = trimBlank(bytes, start, end);
+    const first = at;
+    for (let from = start; from < end; from++) out[at++] = isControl(bytes[from]!) ? SPACE : bytes[from]!;
     // A name that begins like a further attribute would become one.
-    let equals = beginsWithAttribute(bytes, start, end);
-    for (let from = start; from < end; from++) {
-      const byte = bytes[from]!;
-      if (byte === EQUALS && equals) {
-        out[at++] = 58;
-        equals = false;
-      } else {
-        out[at++] = isControl(byte) ? SPACE : byte;
-      }
-    }
+    if (beginsWithAttribute(out, first, at)) out[out.indexOf(EQUALS, first)] = COLON;
   }
   out[at++] = LINE_FEED;
   return at;
 }
 
 function putNewUrl(bytes: Buffer, start: number, end: number, out: Buffer, at: number): number {
-  start = skipBlank(bytes, start, end);
+  for (let from = -1; from !== start; ) {
+    from = start;
+    start = skipMarks(bytes, skipBlank(bytes, start, end), end);
+  }
   end = trimBlank(bytes, start, end);
   if (start < end && bytes[start] === HASH) {
     at = put(out, at, ESCAPED_HASH, 0, ESCAPED_HASH.length);
