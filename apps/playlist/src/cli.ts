@@ -2,8 +2,6 @@ import { Command, CommanderError } from 'commander';
 import { ConfigError } from './config/config-error.ts';
 import type { ConfigOverrides } from './config/load-config.ts';
 
-export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130, terminated: 143 } as const;
-
 /** What the user asked for. A plain value: it can be handed over as JSON. */
 export type CommandLine =
   /** `--help`, `--version`: print the text and leave with 0. */

@@ -77,7 +77,12 @@ export async function relaunchWithHeapFlags(options: RelaunchOptions): Promise<v
     throw new ConfigError([`memory limit (${limit.path ?? limit.from}): ${(cause as Error).message}`], cause);
   }
   const args = [...process.execArgv.filter(isNotReplaced), ...flags, ...process.argv.slice(1)];
-  const env = { ...process.env, ...allocatorSettings(process.env), ...(command && pack({ command, config })) };
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith(PIECE));
+  const env = {
+    ...Object.fromEntries(inherited),
+    ...allocatorSettings(process.env),
+    ...(command && pack({ command, config })),
+  };
   if (typeof process.execve === 'function' && process.platform !== 'win32') {
     process.execve(process.execPath, [process.execPath, ...args], { ...env, [MARK]: `pid ${process.pid}` });
   }
@@ -89,14 +94,14 @@ function isNotReplaced(argument: string): boolean {
 }
 
 /** What the user has set stays. */
-function allocatorSettings(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function allocatorSettings(env: NodeJS.ProcessEnv): Record<string, string> {
   return { MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? '2' };
 }
 
 /** Nothing when it is too large: then the next process reads the configuration itself. */
-function pack(handover: Handover): NodeJS.ProcessEnv {
+function pack(handover: Handover): Record<string, string> {
   const text = JSON.stringify(handover);
-  const pieces: NodeJS.ProcessEnv = {};
+  const pieces: Record<string, string> = {};
   if (text.length > PIECE_CHARACTERS * MAX_PIECES) return pieces;
   for (let i = 0; i * PIECE_CHARACTERS < text.length; i++)
     pieces[`${PIECE}${i}`] = text.slice(i * PIECE_CHARACTERS, (i + 1) * PIECE_CHARACTERS);
