@@ -1,4 +1,4 @@
-import type { Consumer } from '../governor/contract.ts';
+import type { Consumer } from '../governor/index.ts';
 import type { Batch } from './batch.ts';
 import type { Sink, Source, Stage, StageContext, StageCounts, StageMemory } from './stage.ts';
 import { StageError } from './stage-error.ts';

@@ -1,4 +1,4 @@
-import type { Consumer, ConsumerOptions, PressureLevel } from '../governor/contract.ts';
+import type { Consumer, ConsumerOptions, PressureLevel } from '../governor/index.ts';
 
 /** The memory meters at one moment. */
 export interface MemoryReading {

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../clock.ts';
-import type { Consumer } from '../governor/contract.ts';
+import type { Consumer } from '../governor/index.ts';
 import { checkWhole } from '../invalid-option.ts';
 import type { Batch } from './batch.ts';
 import { Flow } from './flow.ts';

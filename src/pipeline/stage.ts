@@ -1,4 +1,4 @@
-import type { Consumer, MemoryKind } from '../governor/contract.ts';
+import type { Consumer, MemoryKind } from '../governor/index.ts';
 import type { Batch } from './batch.ts';
 
 /** What a stage may hold at most. A stage that declares nothing holds nothing: each reservation of it is refused. */
