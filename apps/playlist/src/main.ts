@@ -3,24 +3,38 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CommandLine, EXIT, parseCommandLine } from './cli.ts';
-import { relaunchWithHeapFlags } from './launch.ts';
+import type { CommandLine } from './cli.ts';
+import type { PlaylistConfig } from './config/config.ts';
+import { EXIT } from './exit-codes.ts';
+import { relaunchWithHeapFlags, takeHandover } from './launch.ts';
 import { describeError, exitCodeOf } from './report/describe-error.ts';
 
 type Generate = Extract<CommandLine, { kind: 'generate' }>;
 type Serve = Extract<CommandLine, { kind: 'serve' }>;
 
+/**
+ * The first process reads the command line and the configuration and is replaced by one with fitting flags, which is handed both, so that
+ * the one that works never loads what reads them.
+ */
 async function main(argv: readonly string[]): Promise<number> {
+  const handover = takeHandover();
+  if (handover !== undefined) return run(handover.command, handover.config);
+  const { parseCommandLine } = await import('./cli.ts');
   const command = parseCommandLine(argv, version());
   if (command.kind === 'print') {
     process.stdout.write(`${command.text}\n`);
     return EXIT.ok;
   }
   const configFile = command.configFile ?? (await sampleConfig(command.quiet));
-  await relaunchWithHeapFlags({ configFile, overrides: command.overrides });
-  return command.kind === 'generate'
-    ? await generateOnce(command, configFile)
-    : await serveUntilStopped(command, configFile);
+  await relaunchWithHeapFlags({ configFile, overrides: command.overrides, command });
+  const { loadConfig } = await import('./config/load-config.ts');
+  return run(command, loadConfig({ file: configFile, env: process.env, overrides: command.overrides }));
+}
+
+async function run(command: CommandLine, config: PlaylistConfig): Promise<number> {
+  if (command.kind === 'generate') return generateOnce(command, config);
+  if (command.kind === 'serve') return serveUntilStopped(command, config);
+  return EXIT.ok;
 }
 
 /** Without a configuration the bundled sample is run; its sources are made when they are missing. */
@@ -34,14 +48,12 @@ async function sampleConfig(quiet: boolean): Promise<string> {
   return configPath;
 }
 
-async function generateOnce(command: Generate, configFile: string): Promise<number> {
-  const [{ loadConfig }, { generate }, { liveLine }, { formatRunReport }] = await Promise.all([
-    import('./config/load-config.ts'),
+async function generateOnce(command: Generate, config: PlaylistConfig): Promise<number> {
+  const [{ generate }, { liveLine }, { formatRunReport }] = await Promise.all([
     import('./generate.ts'),
     import('./report/live-line.ts'),
     import('./report/run-report.ts'),
   ]);
-  const config = loadConfig({ file: configFile, env: process.env, overrides: command.overrides });
   using interruption = onInterruption();
   using live = liveLine(process.stderr, command.quiet);
   const { report, pipeline } = await generate(config, {
@@ -56,12 +68,8 @@ async function generateOnce(command: Generate, configFile: string): Promise<numb
   return EXIT.ok;
 }
 
-async function serveUntilStopped(command: Serve, configFile: string): Promise<number> {
-  const [{ loadConfig }, { servePlaylist }] = await Promise.all([
-    import('./config/load-config.ts'),
-    import('./serve-playlist.ts'),
-  ]);
-  const config = loadConfig({ file: configFile, env: process.env, overrides: command.overrides });
+async function serveUntilStopped(command: Serve, config: PlaylistConfig): Promise<number> {
+  const { servePlaylist } = await import('./serve-playlist.ts');
   using interruption = onInterruption();
   await servePlaylist(config, { quiet: command.quiet, signal: interruption.signal });
   return EXIT.ok;

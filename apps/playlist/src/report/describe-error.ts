@@ -1,5 +1,5 @@
 import { StageError } from 'plimsoll/pipeline';
-import { EXIT } from '../cli.ts';
+import { EXIT } from '../exit-codes.ts';
 import { maskText } from '../sources/mask.ts';
 
 /** What a user's mistake is known by; everything else that fails is a failure of the run. */
