@@ -5,11 +5,12 @@ import type { RegexTree, RepeatTree } from './regex-tree.ts';
  * An upper bound on the steps of a backtracking engine, as `factor * (length + 1) ** degree`.
  *
  * A backtracking engine walks the ways in which a pattern can lie on a text. In a sequence every way of a part is
- * followed by an attempt at the rest, so the ways multiply; beneath a repetition without end they multiply with themselves,
- * which is the exponential kind: such patterns get no bound here. Of the others:
- * - a repetition of one set has a way for each length; when what must follow cannot start with a member of that set, all
- *   but the longest fail at once, and one way is left;
- * - a repetition at the very end of the pattern is never taken back, for once its least count is reached all has matched;
+ * followed by an attempt at the rest, so the ways multiply; beneath a repetition without end they multiply with
+ * themselves, which is the exponential kind: such patterns get no bound here. Of the others:
+ * - a repetition of one set has a way for each length; when what must follow cannot start with a member of that set,
+ *   all but the longest fail at once, and one way is left;
+ * - a repetition at the very end of the pattern is never taken back, for once its least count is reached all has
+ *   matched;
  * - a pattern that need not start at `^` is tried from every place, or from the beginning of every run (`leadingRun`).
  */
 export interface Bound {
@@ -17,7 +18,9 @@ export interface Bound {
   readonly degree: number;
 }
 
-/** The bound of a pattern; undefined when there is none to be had, or when engines might differ in what they capture. */
+/**
+ * The bound of a pattern; undefined when there is none to be had, or when engines might differ in what they capture.
+ */
 export function boundOf(tree: RegexTree): Bound | undefined {
   const size = sizeOf(tree);
   const leading = leadingRun(tree);
@@ -30,8 +33,9 @@ export function boundOf(tree: RegexTree): Bound | undefined {
 }
 
 /**
- * The repetition of a set, without end, that a pattern starts with. A match that starts inside a run of that set could start at the
- * beginning of the run as well: only there need it be tried, and all the runs together are no longer than the text.
+ * The repetition of a set, without end, that a pattern starts with. A match that starts inside a run of that set
+ * could start at the beginning of the run as well: only there need it be tried, and all the runs together are no
+ * longer than the text.
  */
 export function leadingRun(tree: RegexTree): RepeatTree | undefined {
   switch (tree.kind) {
@@ -120,7 +124,8 @@ function repeatCost(tree: RepeatTree, around: Surroundings): Cost | undefined {
   if (width === undefined || width === 0) return undefined;
   const once: Bound = { factor: sizeOf(tree.of), degree: 0 };
   const least = times(once, { factor: Math.max(1, tree.min), degree: 0 });
-  // That the runs are no longer than the text is all used up by the starts: what follows a leading one counts for every length.
+  // That the runs are no longer than the text is all used up by the starts: what follows a leading one counts for
+  // every length.
   const after = tree === around.leading ? 'unknown' : around.after;
   if (after === 'accept') return { ways: ONE, steps: least };
   const rounds: Bound = tree.max === Number.POSITIVE_INFINITY ? LENGTH : { factor: tree.max, degree: 0 };

@@ -45,8 +45,8 @@ export function areDisjoint(a: CodePointSet, b: CodePointSet): boolean {
 }
 
 /**
- * The set with the other case of its letters, as RE2 folds it; undefined when that is not known here: only ASCII letters (to
- * which `ſ` and the Kelvin sign belong) and characters without case are.
+ * The set with the other case of its letters, as RE2 folds it; undefined when that is not known here: only ASCII
+ * letters (to which `ſ` and the Kelvin sign belong) and characters without case are.
  */
 export function foldCase(set: CodePointSet): CodePointSet | undefined {
   const folded = [...set];

@@ -8,9 +8,9 @@ export type Edit = (view: FieldAccess) => boolean;
 type Value = (view: FieldAccess) => string;
 
 /**
- * Compiles an action. `=` sets; `?=` sets a field that is empty or holds only white space; `+=` appends with nothing in between;
- * `-=` takes out every occurrence of exactly this text (case counts), in one pass. `view.set` is called only with a value
- * that differs from the present one.
+ * Compiles an action. `=` sets; `?=` sets a field that is empty or holds only white space; `+=` appends with nothing
+ * in between; `-=` takes out every occurrence of exactly this text (case counts), in one pass. `view.set` is called
+ * only with a value that differs from the present one.
  */
 export function compileAction(action: Action, captures: Captures): Edit {
   const { field } = action;
@@ -57,7 +57,9 @@ function compileValue({ value }: Action, captures: Captures): Value {
   };
 }
 
-/** The pieces of a template: texts, and the numbers of captures. `$$` is a dollar; a dollar before anything else stays. */
+/**
+ * The pieces of a template: texts, and the numbers of captures. `$$` is a dollar; a dollar before anything else stays.
+ */
 function partsOf(template: string): (string | number)[] {
   const parts: (string | number)[] = [];
   let from = 0;

@@ -18,15 +18,15 @@ export interface Captures {
 }
 
 /**
- * Compiles a condition to a closure. Comparisons ignore case unless they say `case_sensitive`: both sides are put in lower case
- * by Unicode's rules without a locale, so `İ` is `i` with a dot above (it contains `i`, it does not equal it), `ß` is not
- * `ss`, and a `Σ` at the end of a word is `ς`. `matches` folds case character by character instead.
+ * Compiles a condition to a closure. Comparisons ignore case unless they say `case_sensitive`: both sides are put in
+ * lower case by Unicode's rules without a locale, so `İ` is `i` with a dot above (it contains `i`, it does not equal
+ * it), `ß` is not `ss`, and a `Σ` at the end of a word is `ς`. `matches` folds case character by character instead.
  *
  * The order operators are true only between numbers: a value that is none (blank, `12 HD`) is neither above nor below.
  * `not` is plain negation: `tvg_chno not > 5` is true of a blank number.
  *
- * With `captures`, every `matches` that is true and not under a negation leaves its groups there; the last one stays. Parts
- * that AND and OR did not have to ask leave nothing.
+ * With `captures`, every `matches` that is true and not under a negation leaves its groups there; the last one stays.
+ * Parts that AND and OR did not have to ask leave nothing.
  *
  * Throws `RuleError` for a regular expression that cannot be used. A condition whose answer is known beforehand becomes
  * `ALWAYS` or `NEVER`. Cost: 5-20 ns a comparison of a field that the view has decoded.

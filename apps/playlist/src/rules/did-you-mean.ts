@@ -1,6 +1,7 @@
 /**
- * The candidate closest to `word`, when it is close enough to be a slip of the hand: an edit distance of at most a third of
- * the word. Distance is Damerau-Levenshtein restricted to adjacent transpositions ("optimal string alignment").
+ * The candidate closest to `word`, when it is close enough to be a slip of the hand: an edit distance of at most a
+ * third of the word. Distance is Damerau-Levenshtein restricted to adjacent transpositions ("optimal string
+ * alignment").
  */
 export function didYouMean(word: string, candidates: readonly string[]): string | undefined {
   const wanted = word.slice(0, 64).toLowerCase().replaceAll('-', '_');

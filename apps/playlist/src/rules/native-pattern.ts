@@ -3,9 +3,9 @@ import { sourceOf } from './code-point-set.ts';
 import { parseRegex, type RegexTree } from './regex-tree.ts';
 
 /**
- * Steps that V8's engine may take on one text in the worst case. Where they grow faster than the text, 2^20: 0.04 ms on the worst texts
- * found; where they grow with it, as RE2's do, 2^21: 0.7 ms. A text that could need more goes to the engine that cannot
- * backtrack.
+ * Steps that V8's engine may take on one text in the worst case. Where they grow faster than the text, 2^20: 0.04 ms
+ * on the worst texts found; where they grow with it, as RE2's do, 2^21: 0.7 ms. A text that could need more goes to
+ * the engine that cannot backtrack.
  */
 const MOST_STEPS = 2 ** 20;
 const MOST_LINEAR_STEPS = 2 ** 21;
@@ -19,10 +19,10 @@ export interface NativePattern {
 }
 
 /**
- * Translates a pattern in RE2's syntax for V8's engine: same matches, same groups, and a known bound on its backtracking.
- * Undefined when that is not to be had. The translation uses only what both engines agree on (sets of code points, written out,
- * without V8's flags for case and dots). A pattern that can match nothing is left out: V8 finds that nothing between the halves of a
- * surrogate pair, too.
+ * Translates a pattern in RE2's syntax for V8's engine: same matches, same groups, and a known bound on its
+ * backtracking. Undefined when that is not to be had. The translation uses only what both engines agree on (sets of
+ * code points, written out, without V8's flags for case and dots). A pattern that can match nothing is left out: V8
+ * finds that nothing between the halves of a surrogate pair, too.
  */
 export function toNative(pattern: string, options: { readonly caseSensitive: boolean }): NativePattern | undefined {
   const tree = parseRegex(pattern, { ignoreCase: !options.caseSensitive });

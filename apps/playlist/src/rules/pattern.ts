@@ -24,13 +24,14 @@ export interface Pattern {
 export class PatternError extends Error {}
 
 /**
- * Compiles a regular expression in RE2's syntax (no lookaround, no backreferences). It finds the leftmost match anywhere in the
- * text; letters match without regard to case unless `caseSensitive` or `(?-i)` says so. Throws `PatternError`.
+ * Compiles a regular expression in RE2's syntax (no lookaround, no backreferences). It finds the leftmost match
+ * anywhere in the text; letters match without regard to case unless `caseSensitive` or `(?-i)` says so. Throws
+ * `PatternError`.
  *
- * The expression runs on RE2's machine, in time linear in the text: about 150 ns for the name of a channel, 400-1,100 ns with
- * groups. Where it can be proven that V8's engine gives the same answer and how many steps it takes at most
- * (`native-pattern.ts`), that one runs it: 10-50 ns. The machine's state cache is kept to 256 KiB
- * (more for the largest expressions).
+ * The expression runs on RE2's machine, in time linear in the text: about 150 ns for the name of a channel, 400-1,100
+ * ns with groups. Where it can be proven that V8's engine gives the same answer and how many steps it takes at most
+ * (`native-pattern.ts`), that one runs it: 10-50 ns. The machine's state cache is kept to 256 KiB (more for the
+ * largest expressions).
  */
 export function compilePattern(pattern: string, options: { readonly caseSensitive: boolean }): Pattern {
   const re2 = compileRe2(pattern, options.caseSensitive);

@@ -40,8 +40,9 @@ const ESCAPED = /\\(?:x([0-9A-Fa-f]{2})|x\{([0-9A-Fa-f]{1,6})\}|([dDwWsSbBAz])|(
 const CONTROLS: Readonly<Record<string, number>> = { t: 9, n: 10, r: 13, f: 12, v: 11 };
 
 /**
- * Takes a pattern in RE2's syntax apart, as far as its common part goes; undefined for everything else (Unicode and POSIX classes, the
- * flags `m` and `U`, `\Q`, letters beyond ASCII without regard to case, ...). The pattern is expected to be accepted by RE2.
+ * Takes a pattern in RE2's syntax apart, as far as its common part goes; undefined for everything else (Unicode and
+ * POSIX classes, the flags `m` and `U`, `\Q`, letters beyond ASCII without regard to case, ...). The pattern is
+ * expected to be accepted by RE2.
  */
 export function parseRegex(pattern: string, options: { readonly ignoreCase: boolean }): RegexTree | undefined {
   try {

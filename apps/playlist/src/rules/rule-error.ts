@@ -1,3 +1,5 @@
+import { PlimsollError } from 'plimsoll';
+
 const EXCERPT_WIDTH = 96;
 const QUOTE_WIDTH = 48;
 
@@ -8,13 +10,12 @@ export interface RuleText {
 }
 
 /**
- * A rule or filter that cannot be used, in the user's words: `message` is one line that says where and what to do
- * (`rule 2, column 14: unknown field 'groop_title': did you mean 'group_title'?`). It has no stack: it reports a mistake in
- * a file, not in the program.
+ * `PLIMSOLL_PLAYLIST_RULE_INVALID`: a rule or filter that cannot be used. `message` is one line in the user's words that
+ * says where and what to do (`rule 2, column 14: unknown field 'groop_title': did you mean 'group_title'?`). It has no
+ * stack: it reports a mistake in a file, not in the program.
  */
-export class RuleError extends Error {
-  readonly code = 'PLIMSOLL_PLAYLIST_RULE_INVALID';
-  readonly recovery = 'fail';
+export class RuleError extends PlimsollError {
+  override readonly name: string = 'RuleError';
   readonly label: string;
   /** From 1. */
   readonly line: number;
@@ -30,8 +31,7 @@ export class RuleError extends Error {
     const line = text.slice(0, lineStart).split('\n').length;
     const column = [...text.slice(lineStart, at)].length + 1;
     const place = text.trimEnd().includes('\n') ? `line ${line}, column ${column}` : `column ${column}`;
-    super(`${label}, ${place}: ${problem}`);
-    this.name = 'RuleError';
+    super(`${label}, ${place}: ${problem}`, { code: 'PLIMSOLL_PLAYLIST_RULE_INVALID' });
     this.label = label;
     this.line = line;
     this.column = column;
@@ -42,7 +42,7 @@ export class RuleError extends Error {
 
 /** `text` between single quotes on one line, shortened, without control characters: safe to print in a message. */
 export function quoted(text: string): string {
-  const characters = [...text.slice(0, QUOTE_WIDTH * 2)];
+  const characters = [...text.slice(0, QUOTE_WIDTH * 2 + 2)];
   const cut = characters.length > QUOTE_WIDTH ? `${characters.slice(0, QUOTE_WIDTH - 1).join('')}…` : text;
   return `'${plain(cut)}'`;
 }

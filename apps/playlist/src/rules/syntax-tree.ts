@@ -1,13 +1,16 @@
 /**
- * What a parsed rule or filter is made of. Plain data: parser makes it, compiler and printer read it.
- * `at` is where a comparison's value, or an action, stands in its expression (index), for messages; it has no meaning beyond that.
+ * What a parsed rule or filter is made of. Plain data: parser makes it, compiler and printer read it. `at` is where a
+ * comparison's value, or an action, stands in its expression (index), for messages; it has no meaning beyond that.
  */
 
 export type TextOperator = 'contains' | 'equals' | 'matches' | 'starts_with' | 'ends_with';
 export type OrderOperator = '>' | '>=' | '<' | '<=';
 export type Operator = TextOperator | OrderOperator;
 
-/** One comparison. `field` is an index in `RULE_FIELDS`; `value` is the text after escapes, of an order a decimal number. */
+/**
+ * One comparison. `field` is an index in `RULE_FIELDS`; `value` is the text after escapes, of an order a decimal
+ * number.
+ */
 export interface Comparison {
   readonly kind: 'compare';
   readonly field: number;

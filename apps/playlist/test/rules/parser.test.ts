@@ -162,6 +162,14 @@ test('an excerpt of a long expression stays short and on one line', () => {
   expect(line!.slice(caret!.length - 1)).toMatch(/^nope/);
 });
 
+test('what a message quotes is short, whatever it is made of', () => {
+  for (const unit of ['x', '\u{1f600}', '\n', '\ud800']) {
+    const { message } = errorOf(() => parseCondition(source(`tvg_chno > "${unit.repeat(5000)}"`)));
+    expect([...message].length).toBeLessThan(120);
+    expect(message).not.toMatch(/[\n\ud800](?![\udc00-\udfff])/);
+  }
+});
+
 test('length, depth and number of terms have bounds, and what keeps within them is read', () => {
   const term = 'tvg_id equals "a"';
   const nested = (depth: number) => '('.repeat(depth) + term + ')'.repeat(depth);
