@@ -16,6 +16,7 @@ import {
 } from 'plimsoll/pipeline';
 import { ChannelNumbers } from './channels/channel-numbers.ts';
 import type { EntryBatch } from './channels/entry-batch.ts';
+import { readAliases } from './config/read-aliases.ts';
 import type { PlaylistConfig } from './config/config.ts';
 import { GuideJob } from './guide-job.ts';
 import { FileSink } from './output/file-sink.ts';
@@ -104,12 +105,13 @@ class Run implements AsyncDisposable {
     const inputs = this.#held.use(new PlaylistInputs(this.#config.sources, this.#sourceContext()));
     const numbers = this.#held.use(new ChannelNumbers(this.#consumer('numbers')));
     const spool = await this.#file('channels.spool', FILE_BUFFER, 'spool');
-    const guideJob = guides.length === 0 ? undefined : this.#held.use(new GuideJob());
+    const guideJob = guides.length === 0 ? undefined : this.#held.use(this.#guideJob());
     const numbered = await this.#pipeline
       .from(this.#loading(inputs))
       .through(mapData(this.#rules.rules.filter(({ rule }) => onChannels(rule))))
       .through(filterChannels(this.#rules.filters.filter(({ filter }) => onChannels(filter))))
       .into(numberChannels({ numbers, spool, wanted: guideJob?.wanted }));
+    guideJob?.prepareLookup(spool, numbered.largestRecordBytes, inputs.origins);
     const written = await this.#writeFiles(numbered, numbers, spool, guideJob);
     const files = await this.#publish(written);
     if (!this.#options.dryRun) {
@@ -140,6 +142,18 @@ class Run implements AsyncDisposable {
       signal: this.#options.signal,
       warn: (line) => this.#warn(line),
     };
+  }
+
+  #guideJob(): GuideJob {
+    const { guides, matching } = this.#config;
+    return new GuideJob({
+      guides,
+      matching: { byName: matching.byName, ...(matching.aliasesPath !== undefined && { aliases: readAliases(matching.aliasesPath) }) },
+      rules: this.#rules,
+      sources: this.#sourceContext(),
+      tempDir: this.#workspace.dir,
+      consumer: this.#consumer('guide channels'),
+    });
   }
 
   #warn(line: string): void {
@@ -179,7 +193,7 @@ class Run implements AsyncDisposable {
         playlist,
         unmatched,
         guideUrl: guides && this.#config.output.guideUrl,
-        ...(guides && { onMatched: (record, match) => guides.noteMatched(record, match) }),
+        ...(guides && { onMatched: (record, number) => guides.noteMatched(record, number) }),
       });
       const result = await this.#pipeline.measure(phase);
       if (guides === undefined) return { playlist, unmatched, guide: undefined, result };

@@ -1,3 +1,4 @@
+import type { EntryOrigin } from './channels/entry-batch.ts';
 import type { SourceConfig } from './config/config.ts';
 import { openSource } from './sources/open-source.ts';
 import type { SourceContent, SourceContext } from './sources/source-content.ts';
@@ -8,6 +9,8 @@ export class PlaylistInputs implements AsyncDisposable {
   readonly #sources: readonly SourceConfig[];
   readonly #context: SourceContext;
   readonly #contents: SourceContent[] = [];
+  /** By source: where its first list came from. */
+  readonly origins: EntryOrigin[] = [];
 
   constructor(sources: readonly SourceConfig[], context: SourceContext) {
     this.#sources = sources;

@@ -1,3 +1,4 @@
+import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Consumer, Reservation } from 'plimsoll';
 import { OutputError } from './output-error.ts';
@@ -100,6 +101,11 @@ export class FileSink implements AsyncDisposable {
   /** Reads back what was flushed; resolves to the bytes read. */
   async readBack(target: Buffer, offset: number, length: number, position: number): Promise<number> {
     return (await this.#file.read(target, offset, length, position)).bytesRead;
+  }
+
+  /** As `readBack`, for a caller that cannot wait; of a small piece. */
+  readBackSync(target: Buffer, offset: number, length: number, position: number): number {
+    return readSync(this.#file.fd, target, offset, length, position);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -20,8 +20,11 @@ export interface GuideTally {
   readonly programmesKept: number;
   readonly duplicates: number;
   readonly edited: number;
-  /** Where it is malformed: byte offset in the decompressed guide and what is wrong. */
-  readonly damage?: { readonly offset: number; readonly message: string };
+  /** Programmes that a filter dropped. */
+  readonly dropped: number;
+  /** How many places are malformed, and the first of them: byte offset in the decompressed guide, and a line for people. */
+  readonly damageCount: number;
+  readonly damage: readonly { readonly byteOffset: number; readonly message: string }[];
 }
 
 /** The whole outcome of a run: what the screen shows and `--report` writes. Serialisable; holds no credentials. */
@@ -116,16 +119,15 @@ function guideLines({ guides, matching, programmes }: RunReport): string[] {
     const extras = [
       ...(guide.duplicates > 0 ? [`${grouped(guide.duplicates)} repeated`] : []),
       ...(guide.edited > 0 ? [`${grouped(guide.edited)} edited`] : []),
+      ...(guide.dropped > 0 ? [`${grouped(guide.dropped)} filtered out`] : []),
     ];
     const programmesKept = `${grouped(guide.programmesKept)} of ${grouped(guide.programmesIn)} programmes`;
     const channelsKept = `${grouped(guide.channelsKept)} of ${grouped(guide.channelsIn)} channels`;
     return `guide ${guide.label}: kept ${channelsKept}, ${programmesKept}${extras.length > 0 ? ` (${extras.join(', ')})` : ''}`;
   });
-  for (const { label, damage } of guides) {
-    if (damage !== undefined)
-      lines.push(
-        `warning: guide ${label} is malformed at byte ${damage.offset}: ${damage.message}; what came before was kept`,
-      );
+  for (const { label, damage, damageCount } of guides) {
+    for (const { message } of damage) lines.push(`warning: ${message}`);
+    if (damageCount > damage.length) lines.push(`warning: ${label}: and ${grouped(damageCount - damage.length)} more places`);
   }
   const { byId, byAlias, byName, unmatched, firstUnmatched } = matching;
   lines.push(

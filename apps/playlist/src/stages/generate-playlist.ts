@@ -29,8 +29,8 @@ export interface PlaylistOptions {
   readonly unmatched: FileSink | undefined;
   /** What `x-tvg-url` and `url-tvg` of the header say; absent when there is no guide. */
   readonly guideUrl: string | undefined;
-  /** Told where in the spool each channel with a guide stands, when rules on programmes need its fields. */
-  readonly onMatched?: (record: SpoolRecord, match: number) => void;
+  /** Told of each channel that has a guide, right after `wanted.resolve`. */
+  readonly onMatched?: (record: SpoolRecord, number: number) => void;
 }
 
 /** Second pass: gives numbers to those that brought none, puts in the guide's ids, and writes the playlist. */
@@ -94,12 +94,13 @@ class PlaylistWriter {
   put(record: SpoolRecord): void {
     const { wanted, playlist, onMatched } = this.#options;
     this.#channels++;
+    const number = this.#numberOf(record);
     let match: number = Match.none;
     if (wanted !== undefined) {
       match = wanted.resolve(record.buffer, record.at + MATCH_AT);
       this.#counts[match] = this.#counts[match]! + 1;
       if (match === Match.none) this.#noteUnmatched(record);
-      else onMatched?.(record, match);
+      else onMatched?.(record, number);
     }
     const out = playlist.buffer;
     let to = playlist.at;
@@ -110,7 +111,7 @@ class PlaylistWriter {
       to = putId(out, to, record.buffer, record.idStart, record.nameStart);
     }
     to += NUMBER.copy(out, to);
-    to = putNumber(out, to, this.#numberOf(record));
+    to = putNumber(out, to, number);
     out[to++] = QUOTE;
     to += record.buffer.copy(out, to, record.tailStart, record.end);
     playlist.at = to;
