@@ -2,7 +2,9 @@ import { type HouseRule, isNode, type SourceFile, type SourceTree, type SyntaxNo
 
 /** "About 400" and "about 70" of the house, with what "about" allows. */
 const MOST_LINES = 450;
-const MOST_FUNCTION_LINES = 85;
+const MOST_FUNCTION_LINES = 75;
+/** A hash whose rounds stand unrolled: one idea, many lines. */
+const UNROLLED = 'apps/playlist/src/channels/digest.ts';
 
 const names: HouseRule = {
   name: 'files are named for the one thing inside, in kebab-case; there is no drawer for odds and ends',
@@ -42,7 +44,7 @@ const sizes: HouseRule = {
     const faults: string[] = [];
     for (const file of tree.files) {
       if (file.lineCount > MOST_LINES) faults.push(`${file.path}: ${file.lineCount} lines`);
-      if (/(^|\/)test\//.test(file.path)) continue;
+      if (/(^|\/)test\//.test(file.path) || file.path === UNROLLED) continue;
       for (const node of file.nodes()) {
         if (!/^(FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(node.type)) continue;
         const lines = file.lineOf(node.end - 1) - file.lineOf(node.start) + 1;
