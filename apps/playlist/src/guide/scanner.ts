@@ -1,8 +1,8 @@
 /**
  * Finds the `<channel>` and `<programme>` elements of an XMLTV guide by scanning bytes.
  *
- * A buffer of a few hundred KiB moves over the guide; an element is never taken apart, only its start tag is read. The end of a
- * programme is sought with Horspool's algorithm (R. N. Horspool, "Practical fast searching in strings", 1980) for the word
+ * A buffer of a few hundred KiB moves over the guide. Of a wanted element the tags are walked (`TagWalker`). Of any other only the
+ * start tag is read; the end of a programme is then sought with Horspool's algorithm (R. N. Horspool, "Practical fast searching in strings", 1980) for the word
  * `programme`, which finds the end tag and also a start tag that has no business there, in one go over the bytes.
  * Comments, CDATA sections and processing instructions inside an element are only looked for where the buffer has a `<!` or `<?`.
  *
@@ -15,6 +15,7 @@ import type { ByteSource } from '../sources/byte-source.ts';
 import type { DamageKind } from './guide-damage.ts';
 import { doctypeEnd, INCOMPLETE, MarkupFinder } from './markup.ts';
 import { MALFORMED, StartTag } from './start-tag.ts';
+import { TagWalker, UNBALANCED, UNTERMINATED } from './tag-walker.ts';
 
 /** What `next` found. */
 export const Token = { more: 0, channel: 1, programme: 2, end: 3 } as const;
@@ -25,6 +26,11 @@ export interface ScannerOptions {
   /** The longest element; the buffer grows up to this. Default 4 MiB. */
   readonly maxElementBytes?: number;
   readonly onDamage: (kind: DamageKind, byteOffset: number) => void;
+  /**
+   * Asked when the start tag of a programme has been read (`tag`, `start` and `tagEnd` are set), perhaps more than once. Programmes that are not wanted
+   * are passed over faster, without a look at the tags in them. Default: all are wanted.
+   */
+  readonly wants?: () => boolean;
 }
 
 /** White space before an element that counts as part of it, so that kept elements keep their indentation. */
@@ -51,9 +57,6 @@ const DOCTYPE = Buffer.from('<!DOCTYPE');
 const SHIFT = new Uint8Array(256).fill(PROGRAMME.length);
 for (let i = 0; i < PROGRAMME.length - 1; i++) SHIFT[PROGRAMME[i]!] = PROGRAMME.length - 1 - i;
 
-/** Results of the search for an element's end beside an offset. */
-const UNTERMINATED = -3;
-
 const Phase = { prolog: 0, inside: 1, after: 2 } as const;
 
 export class GuideScanner implements Disposable {
@@ -64,6 +67,10 @@ export class GuideScanner implements Disposable {
   start = 0;
   tagEnd = 0;
   end = 0;
+  /** Where the end tag of a wanted element begins; `tagEnd` of one that is self-closed. */
+  contentEnd = 0;
+  /** What `wants` said; true for channels. */
+  wanted = true;
   /** The attributes of the element's start tag. */
   readonly tag = new StartTag();
   /** The guide declares entities of its own; references to them cannot be understood. */
@@ -72,7 +79,9 @@ export class GuideScanner implements Disposable {
   readonly #maxElementBytes: number;
   readonly #onDamage: (kind: DamageKind, byteOffset: number) => void;
   readonly #reservation: Reservation;
+  readonly #wants: () => boolean;
   readonly #markup = new MarkupFinder();
+  readonly #walker = new TagWalker();
   /** Offset in the guide of `buffer[0]`. */
   #base = 0;
   /** Everything before has been dealt with. */
@@ -92,6 +101,7 @@ export class GuideScanner implements Disposable {
     const bufferBytes = options.bufferBytes ?? 512 * 1024;
     this.#maxElementBytes = options.maxElementBytes ?? 4 * 1024 * 1024;
     this.#onDamage = options.onDamage;
+    this.#wants = options.wants ?? (() => true);
     this.#reservation = consumer.reserve(bufferBytes);
     this.buffer = Buffer.allocUnsafeSlow(bufferBytes);
   }
@@ -202,11 +212,18 @@ export class GuideScanner implements Disposable {
 
   #element(at: number, token: number): number {
     const used = this.#used;
-    const name = token === Token.programme ? PROGRAMME.length : CHANNEL.length;
-    const tagEnd = this.tag.read(this.buffer, at + 1 + name, used);
+    const nameEnd = at + 1 + (token === Token.programme ? PROGRAMME.length : CHANNEL.length);
+    const tagEnd = this.tag.read(this.buffer, nameEnd, used);
     let end: number = tagEnd;
+    this.start = at;
+    this.tagEnd = tagEnd;
+    this.contentEnd = tagEnd;
+    this.wanted = token === Token.channel || (tagEnd >= 0 && this.#wants());
     if (tagEnd >= 0 && !this.tag.selfClosed) {
-      end = token === Token.programme ? this.#programmeEnd(tagEnd) : this.#channelEnd(tagEnd);
+      end = this.wanted
+        ? this.#walker.end(this.buffer, at + 1, nameEnd, tagEnd, used, this.#markup)
+        : this.#programmeEnd(tagEnd);
+      this.contentEnd = this.#walker.contentEnd;
     }
     if (end === INCOMPLETE) {
       if (used - at < this.#maxElementBytes && !this.#final) return Token.more;
@@ -215,14 +232,13 @@ export class GuideScanner implements Disposable {
     }
     if (end === MALFORMED) return this.#damaged('bad-tag', at, -1);
     if (end === UNTERMINATED) return this.#damaged('unterminated-element', at, tagEnd);
+    if (end === UNBALANCED) return this.#damaged('unbalanced-element', at, tagEnd);
     if (end - at > this.#maxElementBytes) return this.#damaged('element-too-long', at, tagEnd);
     if (this.#phase !== Phase.inside) {
       this.#stray(this.#phase === Phase.prolog ? 'not-xmltv' : 'after-end', at);
       this.#phase = Phase.inside;
     }
     this.#lost = false;
-    this.start = at;
-    this.tagEnd = tagEnd;
     this.end = end;
     this.#pos = end;
     return token;
@@ -236,7 +252,7 @@ export class GuideScanner implements Disposable {
     return -1;
   }
 
-  /** End of the programme whose content begins at `from`: an offset, or INCOMPLETE or UNTERMINATED. */
+  /** End of an unwanted programme whose content begins at `from`: an offset, or INCOMPLETE or UNTERMINATED. */
   #programmeEnd(from: number): number {
     const buffer = this.buffer;
     const used = this.#used;
@@ -265,33 +281,6 @@ export class GuideScanner implements Disposable {
         const end = this.#tagClose(at);
         if (end !== MALFORMED) return end;
       } else if (before === LT && isDelimiter(buffer[at]!)) return UNTERMINATED;
-    }
-  }
-
-  /** The same for a channel: walks from tag to tag, there are few. */
-  #channelEnd(from: number): number {
-    const buffer = this.buffer;
-    const used = this.#used;
-    let at = from;
-    for (;;) {
-      const tag = at >= used ? -1 : buffer.indexOf(LT, at);
-      if (tag < 0 || tag + PEEK_BYTES > used) {
-        if (tag < 0 || tag >= used || !this.#final) return INCOMPLETE;
-      }
-      const byte = buffer[tag + 1];
-      at = tag + 1;
-      if (byte === SLASH && this.#isName(CHANNEL, tag + 2)) {
-        const end = this.#tagClose(tag + 2 + CHANNEL.length);
-        if (end !== MALFORMED) return end;
-      } else if (byte === BANG || byte === QUESTION) {
-        at = this.#markup.end(buffer, tag, used);
-        if (at < 0) return INCOMPLETE;
-      } else if (
-        (byte === 0x63 && this.#isName(CHANNEL, tag + 1)) ||
-        (byte === 0x70 && this.#isName(PROGRAMME, tag + 1))
-      ) {
-        return UNTERMINATED;
-      }
     }
   }
 

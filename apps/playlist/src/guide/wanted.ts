@@ -62,6 +62,8 @@ export class WantedChannels implements Disposable {
   adopted: Buffer = Buffer.alloc(0);
   adoptedStart = 0;
   adoptedEnd = 0;
+  /** After a `resolve` that found something: the slot, from 0 up to `slots.count`, by which rules on programmes find the channel. */
+  slot = -1;
   /** Slots that the last `outputsOf` found; valid up to the number it returned. */
   readonly outputs = new Int32Array(MAX_REWRITES_PER_ID + 1);
 
@@ -127,7 +129,7 @@ export class WantedChannels implements Disposable {
       }
     }
     let alias = this.#aliases === undefined ? 0 : this.#aliases.find(bytes, spans);
-    if (this.#byName || this.#aliases !== undefined) {
+    if (this.#usesNames) {
       const name = this.#wantName(bytes, spans.tvgNameStart, spans.tvgNameEnd, record, at + TVG_NAME_WORD * 4);
       if (name && alias === 0 && this.#aliases !== undefined) alias = this.#aliases.findNormalised(this.#digest);
       const other = this.#wantName(bytes, spans.nameStart, spans.nameEnd, record, at + NAME_WORD * 4);
@@ -144,6 +146,7 @@ export class WantedChannels implements Disposable {
     const probe = this.#probe;
     if (readDigest(probe, record, at)) {
       const slot = this.#slotOf(this.#ids.get(probe));
+      this.slot = slot;
       if (slot >= 0) return this.#slots.kind[slot] === SlotKind.rewritten ? Match.rewritten : Match.id;
     }
     const alias = record.readUInt32LE(at + ALIAS_WORD * 4);
@@ -161,25 +164,22 @@ export class WantedChannels implements Disposable {
   }
 
   /**
-   * Index pass: guide number `guide` (from 0) has a channel of this id, decoded; `declared` says by a `<channel>` element. With `dry`
-   * nothing is noted. True when it is (would be) news: a decision changes by it.
+   * Index pass: guide number `guide` (from 0) has a channel of this id, decoded; `declared` says by a `<channel>` element.
+   * Guides are told in their order, and a channel's id before its names.
    */
-  claimId(guide: number, bytes: Uint8Array, start: number, end: number, declared: boolean, dry = false): boolean {
-    if (start >= end) return false;
+  claimId(guide: number, bytes: Uint8Array, start: number, end: number, declared: boolean): void {
+    if (start >= end) return;
     const digest = this.#digest.of(bytes, start, end);
-    let news = this.#claimExact(digest, guide, declared, dry);
+    this.#claimExact(digest, guide, declared);
     const rewrite = this.#rewrites?.first(digest) ?? 0;
-    if (rewrite > 0) news = this.#claimRewrites(rewrite, guide, declared, dry) || news;
-    const target = this.#aliases === undefined ? -1 : this.#aliases.targetOfId(digest);
-    if (target >= 0 && declared && this.#aliases!.canClaim(target, true)) {
-      const slot = dry ? 0 : this.#slotFor(this.#digest.of(bytes, start, end), guide, bytes, start, end);
-      if (!dry && slot >= 0) this.#aliases!.claim(target, true, slot);
-      news = news || slot >= 0;
-    }
-    return news;
+    if (rewrite > 0) this.#claimRewrites(rewrite, guide, declared);
+    const target = this.#aliases?.targetOfId(digest) ?? -1;
+    if (target < 0 || !this.#aliases!.canClaim(target, true)) return;
+    const slot = this.#slotFor(digest, guide, bytes, start, end);
+    if (slot >= 0) this.#aliases!.claim(target, true, slot);
   }
 
-  /** Index pass: the channel of guide `guide` whose id, decoded, is `id[idStart, idEnd)` has this display-name, decoded. As `claimId`. */
+  /** Index pass: the channel of guide `guide` whose id, decoded, is `id[idStart, idEnd)` has this display-name, decoded. */
   claimName(
     guide: number,
     id: Uint8Array,
@@ -188,51 +188,65 @@ export class WantedChannels implements Disposable {
     name: Uint8Array,
     start: number,
     end: number,
-    dry = false,
-  ): boolean {
-    if (idStart >= idEnd || (!this.#byName && this.#aliases === undefined)) return false;
+  ): void {
+    if (idStart >= idEnd || !this.#usesNames) return;
     const length = this.#normaliser.normalise(name, start, end);
-    if (length === 0) return false;
+    if (length === 0) return;
     const probe = this.#probe.of(this.#normaliser.bytes, 0, length);
     const byName = this.#byName && this.#isUnclaimed(this.#names.get(probe));
     const targets = this.#aliases?.targetOfName(probe) ?? -1;
-    const byAlias = targets >= 0 && this.#aliasFree(targets);
-    if (dry || (!byAlias && !byName)) return byAlias || byName;
+    if (!byName && !this.#isFree(targets)) return;
     const slot = this.#slotFor(this.#digest.of(id, idStart, idEnd), guide, id, idStart, idEnd);
-    if (slot < 0) return false;
+    if (slot < 0) return;
     if (byName) this.#names.set(probe, this.#valueOf(slot));
     for (let target = targets; target >= 0; target = this.#aliases!.nextOfName(target)) {
       if (this.#aliases!.canClaim(target, false)) this.#aliases!.claim(target, false, slot);
     }
-    return true;
+  }
+
+  /** Whether a guide channel of this id could have a part in any decision. */
+  concernsId(bytes: Uint8Array, start: number, end: number): boolean {
+    const digest = this.#digest.of(bytes, start, end);
+    if (this.#ids.has(digest) || (this.#rewrites?.first(digest) ?? 0) > 0) return true;
+    return (this.#aliases?.targetOfId(digest) ?? -1) >= 0;
+  }
+
+  /** Whether a guide channel of this display-name could have a part in any decision. */
+  concernsName(bytes: Uint8Array, start: number, end: number): boolean {
+    const length = this.#usesNames ? this.#normaliser.normalise(bytes, start, end) : 0;
+    if (length === 0) return false;
+    const digest = this.#digest.of(this.#normaliser.bytes, 0, length);
+    return this.#names.has(digest) || (this.#aliases?.targetOfName(digest) ?? -1) >= 0;
   }
 
   /**
    * Writing pass: finds the slots that the channel of this id (decoded) in guide `guide` is written for, puts them into
-   * `outputs` and returns how many; -1 when the id is wanted and the index does not know that a guide has it.
+   * `outputs` and returns how many. With `fromHeads`, that is when only the heads of the guides were indexed, -1 means that the id is news: with
+   * it the index would have decided otherwise.
    */
-  outputsOf(guide: number, bytes: Uint8Array, start: number, end: number): number {
+  outputsOf(guide: number, bytes: Uint8Array, start: number, end: number, fromHeads: boolean): number {
     if (start >= end) return 0;
     const digest = this.#digest.of(bytes, start, end);
     const slots = this.#slots;
     let count = 0;
     const value = this.#ids.get(digest);
-    if (this.#isUnclaimed(value)) return -1;
     if (value >= 0) {
       const slot = this.#slotOf(value);
-      if (slots.kind[slot] !== SlotKind.exact) return -1;
-      this.outputs[count++] = slot;
+      if (slot >= 0 && slots.kind[slot] === SlotKind.exact) this.outputs[count++] = slot;
+      else if (fromHeads) return -1;
     } else if (this.#adoptedIds !== undefined) {
       const slot = this.#slotOf(this.#adoptedIds.get(digest));
       // Ids mean something within one guide only: another guide's channel of this id is another channel.
       if (slot >= 0 && slots.guide[slot] === guide && (slots.marks[slot]! & SlotMark.asked) !== 0)
         this.outputs[count++] = slot;
     }
+    const target = this.#aliases?.targetOfId(digest) ?? -1;
+    if (fromHeads && target >= 0 && this.#isNews(target, guide)) return -1;
     const rewrites = this.#rewrites;
     for (let rewrite = rewrites?.first(digest) ?? 0; rewrite > 0; rewrite = rewrites!.next(rewrite)) {
       const slot = this.#slotOf(this.#ids.get(rewrites!.newId(rewrite)));
-      if (slot < 0) return -1;
-      if (slots.kind[slot] === SlotKind.rewritten) this.outputs[count++] = slot;
+      if (slot < 0 && fromHeads) return -1;
+      if (slot >= 0 && slots.kind[slot] === SlotKind.rewritten) this.outputs[count++] = slot;
     }
     return count;
   }
@@ -275,10 +289,22 @@ export class WantedChannels implements Disposable {
     return value >= 0 && value <= this.#forgotten;
   }
 
-  #aliasFree(target: number): boolean {
+  get #usesNames(): boolean {
+    return this.#byName || this.#aliases !== undefined;
+  }
+
+  /** Whether one of the alias targets of a name is still to be had. */
+  #isFree(target: number): boolean {
     for (let at = target; at >= 0; at = this.#aliases!.nextOfName(at))
       if (this.#aliases!.canClaim(at, false)) return true;
     return false;
+  }
+
+  /** Whether an alias target that guide `guide` turns out to have by its id went to nobody, to a name, or to a later guide. */
+  #isNews(target: number, guide: number): boolean {
+    if (this.#aliases!.canClaim(target, true)) return true;
+    const slot = this.#aliases!.slotOf(target);
+    return this.#slots.kind[slot] === SlotKind.adopted && this.#slots.guide[slot]! > guide;
   }
 
   /** Leaves the name's digest in `#digest`; false when there is no name. */
@@ -292,42 +318,35 @@ export class WantedChannels implements Disposable {
     return true;
   }
 
-  #claimExact(digest: Digest, guide: number, declared: boolean, dry: boolean): boolean {
+  #claimExact(digest: Digest, guide: number, declared: boolean): void {
     const value = this.#ids.get(digest);
-    if (value < 0) return false;
-    const slot = this.#slotOf(value);
+    if (value < 0) return;
     const slots = this.#slots;
+    let slot = this.#slotOf(value);
     if (slot < 0) {
-      if (!dry) this.#ids.set(digest, this.#valueOf(slots.add(SlotKind.exact, declared ? guide : NO_GUIDE)));
-      return true;
+      slot = slots.add(SlotKind.exact, NO_GUIDE);
+      this.#ids.set(digest, this.#valueOf(slot));
+    } else if (slots.kind[slot] !== SlotKind.exact) {
+      slots.kind[slot] = SlotKind.exact;
+      slots.guide[slot] = NO_GUIDE;
     }
-    if (slots.kind[slot] === SlotKind.exact && (slots.guide[slot] !== NO_GUIDE || !declared)) return false;
-    if (dry) return true;
-    if (slots.kind[slot] !== SlotKind.exact) slots.guide[slot] = NO_GUIDE;
-    slots.kind[slot] = SlotKind.exact;
-    if (declared) slots.guide[slot] = guide;
-    return true;
+    if (declared && slots.guide[slot] === NO_GUIDE) slots.guide[slot] = guide;
   }
 
-  #claimRewrites(first: number, guide: number, declared: boolean, dry: boolean): boolean {
+  #claimRewrites(first: number, guide: number, declared: boolean): void {
     const slots = this.#slots;
     const rewrites = this.#rewrites!;
-    let news = false;
     for (let rewrite = first; rewrite > 0; rewrite = rewrites.next(rewrite)) {
       const newId = rewrites.newId(rewrite);
       let slot = this.#slotOf(this.#ids.get(newId));
-      if (slot >= 0 && (slots.kind[slot] !== SlotKind.rewritten || slots.guide[slot] !== NO_GUIDE || !declared))
-        continue;
-      news = true;
-      if (dry) return true;
       if (slot < 0) {
         slot = slots.add(SlotKind.rewritten, NO_GUIDE);
         slots.idEntry[slot] = rewrites.entry(rewrite) + 1;
         this.#ids.set(newId, this.#valueOf(slot));
       }
-      if (declared) slots.guide[slot] = guide;
+      if (declared && slots.kind[slot] === SlotKind.rewritten && slots.guide[slot] === NO_GUIDE)
+        slots.guide[slot] = guide;
     }
-    return news;
   }
 
   /** The slot of a guide channel that somebody may adopt, with its id's bytes kept; -1 when the id is too long to keep. */
@@ -353,6 +372,7 @@ export class WantedChannels implements Disposable {
 
   #adopt(slot: number, match: number): number {
     const entry = this.#slots.idEntry[slot]! - 1;
+    this.slot = slot;
     this.#slots.marks[slot] = this.#slots.marks[slot]! | SlotMark.asked;
     this.adopted = this.#arena.chunk(entry);
     this.adoptedStart = this.#arena.start(entry);

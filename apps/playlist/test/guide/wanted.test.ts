@@ -11,7 +11,7 @@ function declare(wanted: WantedChannels, guide: number, id: string, ...names: st
 }
 
 function outputs(wanted: WantedChannels, guide: number, id: string): number {
-  return wanted.outputsOf(guide, Buffer.from(id), 0, Buffer.byteLength(id));
+  return wanted.outputsOf(guide, Buffer.from(id), 0, Buffer.byteLength(id), true);
 }
 
 test('an equal id matches, and what nobody wants costs nothing', () => {
