@@ -60,7 +60,9 @@ async function oneJob(dir: string, seed: number): Promise<string> {
     written: programmes,
     ends: 1,
   });
-  const left = readdirSync(join(dir, 'out')).filter((name) => !/^(gate\.(m3u8|xmltv)|\.cache)$/.test(name));
+  const left = readdirSync(join(dir, 'out')).filter(
+    (name) => !/^(gate\.(m3u8|xmltv|unmatched\.txt)|\.cache)$/.test(name),
+  );
   demand(left.length === 0, `${said}: ${left.join(', ')} left behind`);
   return `${said}: ${seconds(run.elapsedMs)}, VmHWM ${mib(run.rssPeakBytes)}`;
 }

@@ -15,26 +15,46 @@ export interface ListCount {
 /** The name after the comma that follows the last attribute, found with a regular expression. */
 const NAME = /^#EXTINF:[^,"]*?(?:[\s\d](?:[\w-]+\s*=\s*(?:"[^"]*"|[^\s",]*)\s*)*)?,(.*)$/i;
 
-export function countList(text: string, seen: Set<string>): ListCount {
-  const count: ListCount = { entries: 0, distinct: 0, bad: 0 };
-  let name: string | undefined;
+interface ListedEntry {
+  /** URL and name: what makes a duplicate. */
+  readonly key: string;
+  /** `tvg-chno` as it stands, '' without one. */
+  readonly number: string;
+}
+
+/** The entries of a list, line by line, without anything of the application; `undefined` for a bad one. */
+function* lineByLine(text: string): Generator<ListedEntry | undefined> {
+  let extinf: string | undefined;
   for (const raw of text.replace(/^\uFEFF/, '').split(/\r?\n/)) {
     const line = raw.trim();
     if (/^#EXTINF:/i.test(line)) {
-      if (name !== undefined) count.bad++;
-      name = (NAME.exec(line)?.[1] ?? line.slice(line.indexOf(',') + 1)).trim();
+      if (extinf !== undefined) yield undefined;
+      extinf = line;
     } else if (line !== '' && !line.startsWith('#')) {
-      if (name === undefined) count.bad++;
+      if (extinf === undefined) yield undefined;
       else {
-        count.entries++;
-        const key = `${line}\n${name}`;
-        if (!seen.has(key)) count.distinct++;
-        seen.add(key);
+        const name = (NAME.exec(extinf)?.[1] ?? extinf.slice(extinf.indexOf(',') + 1)).trim();
+        yield { key: `${line}\n${name}`, number: /\stvg-chno="([^"]*)"/i.exec(extinf)?.[1] ?? '' };
       }
-      name = undefined;
+      extinf = undefined;
     }
   }
-  if (name !== undefined) count.bad++;
+  if (extinf !== undefined) yield undefined;
+}
+
+const listEntries = (text: string): ListedEntry[] => [...lineByLine(text)].filter((entry) => entry !== undefined);
+
+export function countList(text: string, seen: Set<string>): ListCount {
+  const count: ListCount = { entries: 0, distinct: 0, bad: 0 };
+  for (const entry of lineByLine(text)) {
+    if (entry === undefined) {
+      count.bad++;
+      continue;
+    }
+    count.entries++;
+    if (!seen.has(entry.key)) count.distinct++;
+    seen.add(entry.key);
+  }
   return count;
 }
 
@@ -44,19 +64,22 @@ const listsIn = (dir: string): string[] =>
     .sort()
     .map((file) => join(dir, file));
 
-/** Number by URL and name, for the entries that have a number of their own and come first with it. */
-function firstNumbers(text: string): Map<string, string> {
-  const numbers = new Map<string, string>();
-  const taken = new Set<string>();
-  const lines = text.split(/\r?\n/).map((line) => line.trim());
-  for (let i = 0; i + 1 < lines.length; i++) {
-    const number = /^#EXTINF:.*?tvg-chno="(\d+)"/.exec(lines[i]!)?.[1];
-    if (number === undefined || taken.has(number)) continue;
-    let next = i + 1;
-    while (lines[next]?.startsWith('#')) next++;
+/**
+ * The number that each channel of a list must get, by URL and name, worked out with a set: numbers that stand in the list are placed in its
+ * order, a taken one moves up to the next free; then the rest take the lowest free from 1.
+ */
+function expectedNumbers(text: string): Map<string, number> {
+  const numbers = new Map<string, number>();
+  const taken = new Set<number>();
+  const place = (key: string, number: number): void => {
+    while (taken.has(number)) number++;
     taken.add(number);
-    numbers.set(`${lines[next]}\n${lines[i]!.slice(lines[i]!.lastIndexOf('",') + 2).trim()}`, number);
-  }
+    numbers.set(key, number);
+  };
+  const inOrder = new Map<string, string>();
+  for (const { key, number } of listEntries(text)) if (!inOrder.has(key)) inOrder.set(key, number);
+  for (const [key, number] of inOrder) if (/^\d+$/.test(number) && Number(number) > 0) place(key, Number(number));
+  for (const key of inOrder.keys()) if (!numbers.has(key)) place(key, 1);
   return numbers;
 }
 
@@ -82,15 +105,23 @@ async function checkLists(dir: string, name: string, files: readonly string[]): 
 }
 
 async function checkNumbers(dir: string, file: string): Promise<string> {
-  const wanted = firstNumbers(readFileSync(file, 'utf8'));
+  const text = readFileSync(file, 'utf8');
+  const expected = expectedNumbers(text);
   const run = await runApp({ dir, lists: [file], settings: '' });
-  const found = firstNumbers(readFileSync(run.playlistPath, 'utf8'));
-  const lost = [...wanted].filter(([key, number]) => found.get(key) !== number);
-  demand(
-    lost.length === 0,
-    `${basename(file)}: ${lost.length} of ${wanted.size} channel numbers changed, first ${lost[0]?.[0]}`,
+  demand(run.exitCode === 0, `${basename(file)}: exit ${run.exitCode ?? run.signal}: ${run.stderr.slice(-500)}`);
+  const found = new Map(
+    listEntries(readFileSync(run.playlistPath, 'utf8')).map(({ key, number }) => [key, Number(number)]),
   );
-  return `${wanted.size} channel numbers kept`;
+  const wrong = [...expected].filter(([key, number]) => found.get(key) !== number);
+  const first = wrong[0];
+  demand(
+    first === undefined && found.size === expected.size,
+    `${basename(file)}: ${wrong.length} of ${expected.size} channels have another number than expected: ` +
+      `${first?.[0].replace('\n', ' ')} has ${found.get(first?.[0] ?? '')}, not ${first?.[1]}`,
+  );
+  const stated = listEntries(text).filter(({ number }) => number !== '');
+  const whole = stated.filter(({ number }) => /^\d+$/.test(number));
+  return `numbers of ${basename(file)}: ${stated.length} stated, ${whole.length} of them whole and placed, ${found.size} channels as expected`;
 }
 
 /** Every second channel of the guide is put into a list; the guide that comes out must be those channels' elements, byte for byte. */
