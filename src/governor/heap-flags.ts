@@ -23,12 +23,12 @@ export interface HeapFlags {
 }
 
 /**
- * Old space and semi-space for a process that may use `limitBytes`, of which `nativeBytes` (default: a quarter) are for buffers, mapped
- * files and WASM. Throws `RangeError` when the limit leaves less than 16 MiB of heap.
+ * Old space and semi-space for a process that may use `limitBytes`, of which `nativeBytes` are for buffers, mapped files and WASM
+ * (default: a quarter of what Node itself leaves). Throws `RangeError` when the limit leaves less than 16 MiB of heap.
  */
 export function deriveHeapFlags(limitBytes: number, options: { readonly nativeBytes?: number } = {}): HeapFlags {
   checkWhole('limitBytes', limitBytes, 1);
-  const nativeBytes = checkWhole('nativeBytes', options.nativeBytes ?? Math.floor(limitBytes / 4), 0);
+  const nativeBytes = checkWhole('nativeBytes', options.nativeBytes ?? Math.max(0, Math.floor((limitBytes - NODE_BYTES) / 4)), 0);
   const semiSpaceMiB = semiSpaceFor(limitBytes);
   const young = YOUNG_SEMI_SPACES * semiSpaceMiB;
   const oldSpaceMiB = Math.floor((limitBytes - NODE_BYTES - nativeBytes) / MIB) - young;

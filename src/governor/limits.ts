@@ -57,7 +57,8 @@ export function readLimits(options: LimitOptions = {}): EffectiveLimit {
   let cgroup: CgroupLimit | undefined;
   for (const found of cgroupLimits(root)) {
     all.push({ bytes: found.bytes, from: found.version === 2 ? 'cgroup-v2' : 'cgroup-v1', path: found.path });
-    if (cgroup === undefined || found.bytes < cgroup.bytes) {
+    // Of two that are equal, the outer one: it is charged for more.
+    if (cgroup === undefined || found.bytes <= cgroup.bytes) {
       cgroup = { version: found.version, folder: found.folder, bytes: found.bytes };
     }
   }

@@ -119,10 +119,7 @@ export class Sampler implements Disposable {
     const { clock } = this.#options;
     const startedAt = clock.now();
     try {
-      let worst: Slot | undefined;
-      for (const slot of this.#slots) {
-        if (!slot.off && this.#read(slot) && (worst === undefined || slot.ratio > worst.ratio)) worst = slot;
-      }
+      const worst = this.#readAll();
       this.#at = startedAt;
       this.#deciding = worst;
       const from = this.#level;
@@ -204,6 +201,24 @@ export class Sampler implements Disposable {
     this.#stopped = true;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
+  }
+
+  /**
+   * The meter that is nearest to its limit. Where the kernel's own charge can be read against a limit as small, RSS has no say: it has pages
+   * of files in it, the program's own first of all, about 44 MiB, that are charged to whoever read them first.
+   */
+  #readAll(): Slot | undefined {
+    let worst: Slot | undefined;
+    let rss: Slot | undefined;
+    let chargeLimitBytes = Number.POSITIVE_INFINITY;
+    for (const slot of this.#slots) {
+      if (slot.off || !this.#read(slot)) continue;
+      if (slot.meter.name === 'cgroup') chargeLimitBytes = slot.limitBytes;
+      if (slot.meter.name === 'rss') rss = slot;
+      else if (worst === undefined || slot.ratio > worst.ratio) worst = slot;
+    }
+    if (rss === undefined || chargeLimitBytes <= rss.limitBytes) return worst;
+    return worst === undefined || rss.ratio > worst.ratio ? rss : worst;
   }
 
   /** False when the meter failed. */

@@ -1,0 +1,122 @@
+import { readLimits } from 'plimsoll';
+import { describe, expect, it } from 'vitest';
+import { FakeMachine, mountV1, mountV2 } from './fake-machine.ts';
+
+const MIB = 1_048_576;
+const GIB = 1024 * MIB;
+const UNLIMITED_V1 = '9223372036854771712\n';
+
+describe('the effective limit', () => {
+  it('is the machine where there is nothing else', () => {
+    using machine = new FakeMachine({});
+    expect(readLimits({ root: machine.root })).toMatchObject({ bytes: GIB, from: 'machine', share: 1 });
+    expect(readLimits({ root: machine.root }).cgroup).toBeUndefined();
+  });
+
+  it('is known even on a machine without /proc', () => {
+    expect(readLimits({ root: '/nowhere/at/all' }).bytes).toBeGreaterThan(0);
+  });
+
+  it('is what was configured when that is smallest, and is not when it is not', () => {
+    using machine = new FakeMachine({});
+    expect(readLimits({ root: machine.root, limitBytes: 64 * MIB })).toMatchObject({
+      bytes: 64 * MIB,
+      from: 'configured',
+    });
+    expect(readLimits({ root: machine.root, limitBytes: 8 * GIB })).toMatchObject({ bytes: GIB, from: 'machine' });
+  });
+
+  it('is a share of the smallest, in whole bytes', () => {
+    using machine = new FakeMachine({});
+    expect(readLimits({ root: machine.root, share: 1 / 3 }).bytes).toBe(Math.floor(GIB / 3));
+    for (const share of [0, -1, 1.01, Number.NaN]) expect(() => readLimits({ share })).toThrow('Expected `share`');
+    for (const limitBytes of [0, 1.5, -5]) expect(() => readLimits({ limitBytes })).toThrow('Expected `limitBytes`');
+  });
+
+  it('comes from `memory.high` of an ancestor as well as from `memory.max` of the own group', () => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': '0::/team.slice/shop.slice/web.service\n',
+      'proc/self/mountinfo': `22 1 8:1 / / rw - ext4 /dev/sda1 rw\n${mountV2('/sys/fs/cgroup')}`,
+      'sys/fs/cgroup/team.slice/shop.slice/web.service/memory.max': `${512 * MIB}\n`,
+      'sys/fs/cgroup/team.slice/shop.slice/web.service/memory.high': 'max\n',
+      'sys/fs/cgroup/team.slice/shop.slice/memory.max': 'max\n',
+      'sys/fs/cgroup/team.slice/memory.high': `${256 * MIB}\n`,
+    });
+    const limit = readLimits({ root: machine.root });
+    expect(limit).toMatchObject({ bytes: 256 * MIB, from: 'cgroup-v2' });
+    expect(limit.path).toBe(`${machine.root}/sys/fs/cgroup/team.slice/memory.high`);
+    expect(limit.cgroup).toEqual({ version: 2, folder: `${machine.root}/sys/fs/cgroup/team.slice`, bytes: 256 * MIB });
+    expect(limit.all.map((found) => found.bytes)).toEqual([256 * MIB, 512 * MIB, GIB]);
+  });
+
+  it('is found in a container with a namespace of its own: the path is `/`', () => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': '0::/\n',
+      'proc/self/mountinfo': mountV2('/sys/fs/cgroup'),
+      'sys/fs/cgroup/memory.max': `${128 * MIB}\n`,
+    });
+    expect(readLimits({ root: machine.root })).toMatchObject({ bytes: 128 * MIB, from: 'cgroup-v2' });
+  });
+
+  it.each([
+    ['the path told from outside', '0::/kubepods/pod1/abc\n', mountV2('/sys/fs/cgroup')],
+    ['a bind mount of the group', '0::/kubepods/pod1/abc\n', mountV2('/sys/fs/cgroup', '/kubepods/pod1/abc')],
+    ['a bind mount of another name', '0::/kubepods/pod1/abc\n', mountV2('/sys/fs/cgroup', '/docker/xyz')],
+    ['a path that leads out of the namespace', '0::/../../other\n', mountV2('/sys/fs/cgroup')],
+  ])('is found in a container with %s', (_, cgroup, mountinfo) => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': cgroup,
+      'proc/self/mountinfo': mountinfo,
+      'sys/fs/cgroup/memory.max': `${128 * MIB}\n`,
+    });
+    expect(readLimits({ root: machine.root })).toMatchObject({ bytes: 128 * MIB, from: 'cgroup-v2' });
+  });
+
+  it('comes from version 1, from an ancestor, where a huge number means none', () => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': '5:cpu,cpuacct:/x\n4:memory:/docker/abc\n0::/\n',
+      'proc/self/mountinfo': mountV1('/sys/fs/cgroup/memory') + mountV2('/sys/fs/cgroup/unified'),
+      'sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes': UNLIMITED_V1,
+      'sys/fs/cgroup/memory/docker/abc/memory.stat': `cache 1\nhierarchical_memory_limit ${192 * MIB}\n`,
+      'sys/fs/cgroup/memory/docker/memory.limit_in_bytes': `${192 * MIB}\n`,
+      'sys/fs/cgroup/memory/memory.limit_in_bytes': UNLIMITED_V1,
+    });
+    const limit = readLimits({ root: machine.root });
+    expect(limit).toMatchObject({ bytes: 192 * MIB, from: 'cgroup-v1' });
+    // The charge that counts is that of the group with the limit: neighbours are in it.
+    expect(limit.cgroup?.folder).toBe(`${machine.root}/sys/fs/cgroup/memory/docker`);
+  });
+
+  it('comes from `hierarchical_memory_limit` where the ancestor is not mounted', () => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': '4:memory:/docker/abc\n',
+      'proc/self/mountinfo': mountV1('/sys/fs/cgroup/memory', '/docker/abc'),
+      'sys/fs/cgroup/memory/memory.limit_in_bytes': UNLIMITED_V1,
+      'sys/fs/cgroup/memory/memory.stat': `hierarchical_memory_limit ${64 * MIB}\n`,
+    });
+    expect(readLimits({ root: machine.root })).toMatchObject({ bytes: 64 * MIB, from: 'cgroup-v1' });
+  });
+
+  it('is found where the table of mounts cannot be read, and in a mount point with a space', () => {
+    using blind = new FakeMachine({
+      'proc/self/cgroup': '0::/app\n',
+      'sys/fs/cgroup/app/memory.max': `${32 * MIB}\n`,
+    });
+    expect(readLimits({ root: blind.root }).bytes).toBe(32 * MIB);
+    using spaced = new FakeMachine({
+      'proc/self/cgroup': '0::/app\n',
+      'proc/self/mountinfo': mountV2('/mnt/c\\040groups'),
+      'mnt/c groups/app/memory.max': `${16 * MIB}\n`,
+    });
+    expect(readLimits({ root: spaced.root }).bytes).toBe(16 * MIB);
+  });
+
+  it.each(['', 'nonsense', '-5', '1e6', '0'])('is not led astray by a file that says %j', (text) => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': `0::/app\n${text}`,
+      'proc/self/mountinfo': mountV2('/sys/fs/cgroup') + text,
+      'sys/fs/cgroup/app/memory.max': text,
+    });
+    expect(readLimits({ root: machine.root })).toMatchObject({ bytes: GIB, from: 'machine' });
+  });
+});
