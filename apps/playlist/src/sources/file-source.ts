@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
+import { formatBytes } from 'plimsoll';
 import type { ByteSource } from './byte-source.ts';
 import { DecompressedSource } from './decompressed-source.ts';
 import { SourceError } from './source-error.ts';
@@ -156,7 +157,7 @@ class BoundedSource implements ByteSource {
     if (this.#given > this.#maxBytes)
       throw new SourceError(
         this.label,
-        `has more than ${this.#maxBytes} bytes of content: raise its \`max_size\` if that is meant`,
+        `has more than ${formatBytes(this.#maxBytes)} of content: raise its \`max_size\` if that is meant`,
         {
           fault: 'too-large',
           offsetBytes: this.#given - count,

@@ -6,6 +6,7 @@ import { PlimsollError } from 'plimsoll';
  * - `truncated`, `damaged`: compressed content that ends early or is not what it says
  * - `too-large`: more than `max_size`; `unsupported`: a compression that is not read here
  * - `http`: the server answered with an error; `network`: no connection, cut off, timed out
+ * - `cache`: a download cannot be stored
  * - `empty`, `not-a-playlist`, `not-a-guide`, `shrunk`: the content is there but cannot be meant
  */
 export type SourceFault =
@@ -17,6 +18,7 @@ export type SourceFault =
   | 'unsupported'
   | 'http'
   | 'network'
+  | 'cache'
   | 'empty'
   | 'not-a-playlist'
   | 'not-a-guide'
