@@ -50,6 +50,7 @@ describe.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('a run that gets %s at 
     mkdirSync(where);
     const fresh = await finished(join(where, 'new'), 1);
     const old = await finished(where, 0);
+    let cutShort = 0;
     const random = new SeededRandom().restart(20_260_105, signal.length);
     for (let round = 0; round < 6; round++) {
       const afterMs = 20 + random.below(Math.ceil(old.run.elapsedMs * 0.95));
@@ -60,6 +61,7 @@ describe.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('a run that gets %s at 
         onStart: (child) => (timer = setTimeout(() => child.kill(signal), afterMs)),
       });
       clearTimeout(timer);
+      if (run.exitCode !== 0) cutShort++;
       const said = `${signal} after ${afterMs} ms: exit ${run.exitCode ?? run.signal}, ${run.stderr}`;
       expect([old.playlist, fresh.playlist], said).toContain(hash(run.playlistPath));
       expect([old.guide, fresh.guide], said).toContain(hash(run.guidePath));
@@ -69,6 +71,8 @@ describe.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('a run that gets %s at 
       const after = await finished(where, 0);
       expect([after.playlist, after.guide, after.files], said).toEqual([old.playlist, old.guide, old.files]);
     }
+    // Else the signals came too late, and nothing was tried.
+    expect(cutShort).toBeGreaterThan(1);
   }, 120_000);
 });
 

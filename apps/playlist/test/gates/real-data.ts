@@ -166,18 +166,20 @@ export const realDataGate: Gate = {
   async run(say) {
     const data = realDataDir();
     if (data === undefined) throw new GateSkipped('../shared/data is absent');
+    // A folder for each run: the application remembers what a source held, and does not believe one that has shrunk to half.
     const dir = freshDir('real-data');
     try {
       const figures: string[] = [];
       const lists = join(data, 'm3u');
       for (const name of readdirSync(lists).sort())
-        figures.push(await checkLists(dir, name, listsIn(join(lists, name))));
+        figures.push(await checkLists(join(dir, name), name, listsIn(join(lists, name))));
       say(figures.join(', '));
-      figures.push(await checkNumbers(dir, join(lists, 'freetv', 'playlist.m3u8')));
+      figures.push(await checkNumbers(join(dir, 'numbers'), join(lists, 'freetv', 'playlist.m3u8')));
       const guides = readdirSync(join(data, 'xmltv'))
         .filter((file) => file.endsWith('.xml'))
         .sort();
-      for (const file of guides) figures.push(await checkGuide(dir, join(data, 'xmltv', file)));
+      for (const file of guides)
+        figures.push(await checkGuide(freshDir(`real-data/${file}`), join(data, 'xmltv', file)));
       return figures.join(', ');
     } finally {
       rmSync(dir, { recursive: true, force: true });
