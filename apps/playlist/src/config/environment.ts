@@ -1,4 +1,4 @@
-import { didYouMean } from './did-you-mean.ts';
+import { didYouMean } from '../did-you-mean.ts';
 import { TABLES } from './schema.ts';
 
 export const VARIABLE_PREFIX = 'PLIMSOLL_PLAYLIST_';

@@ -1,5 +1,6 @@
 import { StageError } from 'plimsoll/pipeline';
 import { EXIT } from '../exit-codes.ts';
+import { RuleError } from '../rules/rule-error.ts';
 import { maskText } from '../sources/mask.ts';
 
 /** What a user's mistake is known by; everything else that fails is a failure of the run. */
@@ -16,7 +17,7 @@ export function describeError(error: unknown): string {
   }
   if (code === undefined && cause.stack !== undefined)
     return `this is a fault of the program, please report it: ${maskText(cause.stack)}`;
-  return maskText(cause.message);
+  return maskText(cause instanceof RuleError ? `${cause.message}\n${cause.excerpt}` : cause.message);
 }
 
 /** 2 for a mistake in files or flags, 130 and 143 for signals, 1 for the rest. */

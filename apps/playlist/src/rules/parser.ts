@@ -1,4 +1,4 @@
-import { didYouMean } from './did-you-mean.ts';
+import { didYouMean } from '../did-you-mean.ts';
 import { FIRST_READ_ONLY_FIELD, RULE_FIELDS, type RuleField } from './field-access.ts';
 import { type Token, tokenize } from './lexer.ts';
 import { isOrder, numberOf, OPERATOR_WORDS } from './operators.ts';
