@@ -15,7 +15,7 @@ import type { ByteSource } from '../sources/byte-source.ts';
 import type { DamageKind } from './guide-damage.ts';
 import { doctypeEnd, INCOMPLETE, MarkupFinder } from './markup.ts';
 import { MALFORMED, StartTag } from './start-tag.ts';
-import { TagWalker, UNBALANCED, UNTERMINATED } from './tag-walker.ts';
+import { nextTag, TagWalker, UNBALANCED, UNTERMINATED } from './tag-walker.ts';
 
 /** What `next` found. */
 export const Token = { more: 0, channel: 1, programme: 2, end: 3 } as const;
@@ -219,7 +219,8 @@ export class GuideScanner implements Disposable {
     this.tagEnd = tagEnd;
     this.contentEnd = tagEnd;
     this.wanted = token === Token.channel || (tagEnd >= 0 && this.#wants());
-    if (tagEnd >= 0 && !this.tag.selfClosed) {
+    if (tagEnd >= 0 && this.wanted && nextTag(this.buffer, at + 1, tagEnd) < tagEnd) end = MALFORMED;
+    else if (tagEnd >= 0 && !this.tag.selfClosed) {
       end = this.wanted
         ? this.#walker.end(this.buffer, at + 1, nameEnd, tagEnd, used, this.#markup)
         : this.#programmeEnd(tagEnd);
@@ -230,7 +231,7 @@ export class GuideScanner implements Disposable {
       const tooLong = used - at >= this.#maxElementBytes;
       return this.#damaged(tooLong ? 'element-too-long' : 'unterminated-element', at, tagEnd);
     }
-    if (end === MALFORMED) return this.#damaged('bad-tag', at, -1);
+    if (end === MALFORMED) return this.#damaged('bad-tag', at, INCOMPLETE);
     if (end === UNTERMINATED) return this.#damaged('unterminated-element', at, tagEnd);
     if (end === UNBALANCED) return this.#damaged('unbalanced-element', at, tagEnd);
     if (end - at > this.#maxElementBytes) return this.#damaged('element-too-long', at, tagEnd);

@@ -1,4 +1,5 @@
 import { INCOMPLETE, type MarkupFinder } from './markup.ts';
+import { NO_NAME } from './start-tag.ts';
 
 /** The element's end tag is missing: another one begins, or the guide ends, before it. */
 export const UNTERMINATED = -3;
@@ -10,10 +11,6 @@ const LT = 0x3c;
 const GT = 0x3e;
 const SLASH = 0x2f;
 const NOT_NESTED = [Buffer.from('programme'), Buffer.from('channel'), Buffer.from('tv')] as const;
-
-/** Bytes that end a name, or that cannot be in one. */
-const NO_NAME = new Uint8Array(256);
-for (const byte of [...Array(0x21).keys(), GT, SLASH, LT, 0x22, 0x27, 0x3d, 0x26]) NO_NAME[byte] = 1;
 
 /**
  * Walks from tag to tag through an element's content, sees that each end tag fits its start tag, and finds the element's end. Only tags are
@@ -37,8 +34,8 @@ export class TagWalker {
     ends[0] = nameEnd;
     let at = from;
     for (;;) {
-      while (at < used && buffer[at] !== LT) at++;
-      const tag = at++;
+      const tag = nextTag(buffer, at, used);
+      at = tag + 1;
       if (at >= used) return INCOMPLETE;
       const byte = buffer[at]!;
       if (byte === SLASH) {
@@ -75,6 +72,22 @@ export class TagWalker {
       ends[depth++] = end;
     }
   }
+}
+
+/** The first `<` in `[at, used)`, else `used`. Eight bytes a turn take half the time of one. */
+export function nextTag(buffer: Buffer, at: number, used: number): number {
+  for (const last = used - 8; at <= last; at += 8) {
+    if (buffer[at] === LT) return at;
+    if (buffer[at + 1] === LT) return at + 1;
+    if (buffer[at + 2] === LT) return at + 2;
+    if (buffer[at + 3] === LT) return at + 3;
+    if (buffer[at + 4] === LT) return at + 4;
+    if (buffer[at + 5] === LT) return at + 5;
+    if (buffer[at + 6] === LT) return at + 6;
+    if (buffer[at + 7] === LT) return at + 7;
+  }
+  while (at < used && buffer[at] !== LT) at++;
+  return at;
 }
 
 /** Behind the `>` of the start tag whose attributes begin at `at`; INCOMPLETE or UNBALANCED. */
