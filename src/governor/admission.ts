@@ -88,7 +88,7 @@ export class Admission {
     for (let i = 0; i < this.#queue.length; ) {
       const waiter = this.#queue[i]!;
       if (
-        this.#options.ledger.obstacle(waiter.account, waiter.bytes) !== undefined ||
+        this.#options.ledger.outermostObstacle(waiter.account, waiter.bytes) !== undefined ||
         !this.#mayPass(i, waiter.account)
       ) {
         i++;
@@ -180,7 +180,7 @@ export class Admission {
 
   /** Does `account` take of the room that the waiter is waiting for? */
   #competes(waiter: Waiter, account: Account): boolean {
-    const obstacle = this.#options.ledger.obstacle(waiter.account, waiter.bytes);
+    const obstacle = this.#options.ledger.outermostObstacle(waiter.account, waiter.bytes);
     return obstacle === undefined || account.isWithin(obstacle);
   }
 
@@ -191,14 +191,15 @@ export class Admission {
     this.#retry = clock.after(RETRY_MS, () => this.#askOthers());
     const asked: Account[] = [];
     for (const waiter of [...this.#queue]) {
-      const obstacle = ledger.obstacle(waiter.account, waiter.bytes);
+      const obstacle = ledger.outermostObstacle(waiter.account, waiter.bytes);
       if (obstacle === undefined || obstacle.reclaiming > 0 || asked.includes(obstacle)) continue;
       asked.push(obstacle);
       const missing = () => waiter.bytes - (obstacle.maxBytes - obstacle.total);
-      reclaimers.reclaimNow(waiter.account, obstacle, missing(), level());
+      const call = () => ({ requester: waiter.account, branch: obstacle, targetBytes: missing(), level: level() });
+      reclaimers.reclaimNow(call());
       // Releases have woken the queue by themselves; what is missing now needs waiting. One run at a time: the others have their turn later.
       if (missing() > 0 && !reclaimers.running) {
-        void reclaimers.reclaim(waiter.account, obstacle, missing(), level()).then(() => this.wake());
+        void reclaimers.reclaim(call()).then(() => this.wake());
       }
     }
     this.wake();

@@ -94,8 +94,9 @@ export class Budget {
     this.#check(to);
     if (from === to || from.closed) return;
     this.ledger.release(from, bytes);
-    const obstacle = this.mode === 'on' && bytes > 0 ? this.#innerObstacle(to, bytes) : undefined;
-    if (obstacle !== undefined) {
+    // Over the line already (after `tune`), the whole is in the way of anything; a move does not make it worse.
+    const obstacle = this.mode === 'on' ? this.ledger.obstacle(to, bytes) : undefined;
+    if (obstacle !== undefined && obstacle !== this.ledger.whole) {
       const error = new BudgetExceededError(this.describe(to, bytes, obstacle));
       this.ledger.charge(from, bytes);
       this.#noteRefusal(to, bytes, obstacle, false);
@@ -154,25 +155,20 @@ export class Budget {
       this.#noteRefusal(account, bytes, first, true);
       return true;
     }
-    // At most one attempt per bound: the outermost first, then those inside it.
+    // One attempt per bound, the nearest first: what cannot be had there makes nobody further out give back for nothing.
     let asked: Account | undefined;
     let obstacle: Account | undefined = first;
     while (obstacle !== undefined && obstacle !== asked && obstacle.reclaiming === 0) {
       asked = obstacle;
       const missing = bytes - (obstacle.maxBytes - obstacle.total);
-      this.#options.reclaimers.reclaimNow(account, obstacle, missing, this.#options.level());
+      const request = { requester: account, branch: obstacle, targetBytes: missing, level: this.#options.level() };
+      this.#options.reclaimers.reclaimNow({ ...request, wholly: true });
+      if (account.closed) return false;
       obstacle = this.ledger.obstacle(account, bytes);
     }
-    if (obstacle === undefined) return !account.closed;
+    if (obstacle === undefined) return true;
     this.#noteRefusal(account, bytes, obstacle, false);
     return false;
-  }
-
-  #innerObstacle(account: Account, bytes: number): Account | undefined {
-    for (let at: Account | undefined = account; at !== undefined && at !== this.ledger.whole; at = at.parent) {
-      if (bytes > at.maxBytes - at.total || at.reclaiming > 0) return at;
-    }
-    return undefined;
   }
 
   #noteRefusal(account: Account, bytes: number, obstacle: Account, observed: boolean): void {

@@ -26,6 +26,8 @@ export interface GovernorOptions extends GovernorTuning {
    * (RSS), and lowered when RSS is seen to be lower. What grows later outside the ledger is not added to it: the other meters see that.
    */
   readonly runtimeBytes?: number;
+  /** Has V8 collect. Default: the `gc` of `node --expose-gc`, where it is there. */
+  readonly collect?: () => void;
   /** Reserved bytes between two samples inside reservations. Default 8 MiB. */
   readonly sampleEveryBytes?: number;
   /** The most the `reclaimNow` of others may take inside one reservation, ms. Default 5. */
@@ -54,7 +56,9 @@ export const GOVERNOR_DEFAULTS = {
   maxConsumers: 4_096,
 } as const;
 
-export type ResolvedOptions = Required<Omit<GovernorOptions, 'meters' | 'limitBytes' | 'runtimeBytes' | 'thresholds'>>;
+export type ResolvedOptions = Required<
+  Omit<GovernorOptions, 'meters' | 'limitBytes' | 'runtimeBytes' | 'thresholds' | 'collect'>
+>;
 
 /** Fills in the defaults. Throws `RangeError` for what is unsound; limit, share and thresholds are looked at where they are used. */
 export function resolveOptions(options: GovernorOptions): ResolvedOptions {
@@ -65,6 +69,9 @@ export function resolveOptions(options: GovernorOptions): ResolvedOptions {
   checkNumber('reclaimNowBudgetMs', given.reclaimNowBudgetMs, 0, LONGEST_MS);
   checkNumber('reclaimDeadlineMs', given.reclaimDeadlineMs, 0, LONGEST_MS);
   if (options.runtimeBytes !== undefined) checkWhole('runtimeBytes', options.runtimeBytes, 0);
+  if (options.collect !== undefined && typeof options.collect !== 'function') {
+    throw invalidOption('collect', 'a function', options.collect);
+  }
   if (options.meters !== undefined) checkMeters(options.meters);
   return { ...given, clock: given.clock ?? systemClock, mode: resolveMode(given.mode) };
 }

@@ -69,7 +69,7 @@ export class Governor implements Disposable {
     const { reclaimNowBudgetMs, reclaimDeadlineMs } = resolved;
     const shared = { ledger: this.#ledger, clock, faults: this.#faults };
     this.#reclaimers = new Reclaimers({ ...shared, reclaimNowBudgetMs, reclaimDeadlineMs });
-    this.#collector = new Collector(clock);
+    this.#collector = new Collector(clock, options.collect ?? globalThis.gc);
     this.#ownMeters = options.meters === undefined;
     this.#sampler = new Sampler({
       clock,
@@ -85,7 +85,13 @@ export class Governor implements Disposable {
       mode: this.mode,
       sampleEveryBytes: resolved.sampleEveryBytes,
       level,
-      onSampleDue: () => this.#sampleInline(),
+      onSampleDue: () => {
+        try {
+          this.#sampleInline();
+        } catch (cause) {
+          this.#faults.note('sample', cause);
+        }
+      },
       fixedBytes: () => this.#runtime.own,
     });
     const { maxWaiters, maxBypass } = resolved;
@@ -292,7 +298,13 @@ export class Governor implements Disposable {
     if (physical === undefined || now - this.#relievedAt < RELIEF_COOL_DOWN_MS) return;
     this.#relievedAt = now;
     const tooMuch = physical.bytes - physical.limitBytes * this.#thresholds.critical;
-    const released = this.#reclaimers.reclaimNow(undefined, this.#ledger.whole, tooMuch, 'emergency');
+    const branch = this.#ledger.whole;
+    const released = this.#reclaimers.reclaimNow({
+      requester: undefined,
+      branch,
+      targetBytes: tooMuch,
+      level: 'emergency',
+    });
     if (released > 0 || collected) this.#sampler.take();
   }
 

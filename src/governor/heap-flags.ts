@@ -28,7 +28,11 @@ export interface HeapFlags {
  */
 export function deriveHeapFlags(limitBytes: number, options: { readonly nativeBytes?: number } = {}): HeapFlags {
   checkWhole('limitBytes', limitBytes, 1);
-  const nativeBytes = checkWhole('nativeBytes', options.nativeBytes ?? Math.max(0, Math.floor((limitBytes - NODE_BYTES) / 4)), 0);
+  const nativeBytes = checkWhole(
+    'nativeBytes',
+    options.nativeBytes ?? Math.max(0, Math.floor((limitBytes - NODE_BYTES) / 4)),
+    0,
+  );
   const semiSpaceMiB = semiSpaceFor(limitBytes);
   const young = YOUNG_SEMI_SPACES * semiSpaceMiB;
   const oldSpaceMiB = Math.floor((limitBytes - NODE_BYTES - nativeBytes) / MIB) - young;

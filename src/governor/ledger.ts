@@ -122,8 +122,19 @@ export class Ledger {
     }
   }
 
-  /** The outermost account that stands in the way of `bytes` more, or undefined when there is room. Nothing is always granted. */
+  /** The account nearest to `account` that stands in the way of `bytes` more, undefined when there is room. Nothing is always granted. */
   obstacle(account: Account, bytes: number): Account | undefined {
+    if (bytes === 0) return undefined;
+    let at: Account | undefined = account;
+    do {
+      if (bytes > at.maxBytes - at.total || at.reclaiming > 0) return at;
+      at = at.parent;
+    } while (at !== undefined);
+    return undefined;
+  }
+
+  /** The same, but the one that is furthest up. */
+  outermostObstacle(account: Account, bytes: number): Account | undefined {
     if (bytes === 0) return undefined;
     let found: Account | undefined;
     let at: Account | undefined = account;

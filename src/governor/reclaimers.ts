@@ -26,6 +26,18 @@ export interface ReclaimersOptions {
   readonly reclaimDeadlineMs: number;
 }
 
+/** Who wants how much, and from whom. */
+export interface ReclaimCall {
+  /** Never asked itself. */
+  readonly requester: Account | undefined;
+  /** Only those within it are asked; what counts is how far its total goes down. */
+  readonly branch: Account;
+  readonly targetBytes: number;
+  readonly level: PressureLevel;
+  /** Nobody is asked when all of them together say they have less than that. Default false. */
+  readonly wholly?: boolean;
+}
+
 interface Candidate {
   readonly account: Account;
   readonly reclaimer: Reclaimer;
@@ -67,17 +79,18 @@ export class Reclaimers {
   }
 
   /**
-   * Asks others than `requester` within `branch` to give back `targetBytes` at once. Returns by how much the branch went down. A
-   * reservation made by a reclaimer meanwhile gets the room there is, and starts no further reclaim.
+   * Asks for bytes at once. Returns by how much the branch went down. A reservation made by a reclaimer meanwhile gets the room
+   * there is, and starts no further reclaim.
    */
-  reclaimNow(requester: Account | undefined, branch: Account, targetBytes: number, level: PressureLevel): number {
+  reclaimNow(call: ReclaimCall): number {
     if (this.#busy) return 0;
     this.#busy = true;
     const { clock, reclaimNowBudgetMs } = this.#options;
+    const { branch, targetBytes, level } = call;
     const heldBefore = branch.total;
     try {
       const startedAt = clock.now();
-      for (const candidate of this.#candidates(requester, branch, 'reclaimNow')) {
+      for (const candidate of this.#candidates(call, 'reclaimNow')) {
         const missing = targetBytes - (heldBefore - branch.total);
         if (missing <= 0 || clock.now() - startedAt >= reclaimNowBudgetMs) break;
         this.#askNow(candidate, branch, requestFor(missing, level));
@@ -92,17 +105,13 @@ export class Reclaimers {
    * The same with waiting: those that can only give back so. One run at a time; a second call while one is under way resolves to 0 at once.
    * Takes at most the deadline for each consumer asked, whatever they do. Never rejects.
    */
-  async reclaim(
-    requester: Account | undefined,
-    branch: Account,
-    targetBytes: number,
-    level: PressureLevel,
-  ): Promise<number> {
+  async reclaim(call: ReclaimCall): Promise<number> {
     if (this.#running) return 0;
     this.#running = true;
+    const { branch, targetBytes, level } = call;
     const heldBefore = branch.total;
     try {
-      for (const candidate of this.#candidates(requester, branch, 'reclaim')) {
+      for (const candidate of this.#candidates(call, 'reclaim')) {
         const missing = targetBytes - (heldBefore - branch.total);
         if (missing <= 0) break;
         if (candidate.account.closed || candidate.account.reclaiming > 0) continue;
@@ -114,16 +123,19 @@ export class Reclaimers {
     return Math.max(0, heldBefore - branch.total);
   }
 
-  #candidates(requester: Account | undefined, branch: Account, verb: 'reclaimNow' | 'reclaim'): Candidate[] {
+  #candidates({ requester, branch, targetBytes, wholly }: ReclaimCall, verb: 'reclaimNow' | 'reclaim'): Candidate[] {
     const now = this.#options.clock.now();
     const candidates: Candidate[] = [];
+    let saidBytes = 0;
     for (const account of this.#options.ledger.accounts) {
       const { reclaimer, reclaims: record } = account;
       if (reclaimer?.[verb] === undefined || record === undefined || account === requester) continue;
       if (account.reclaiming > 0 || record.hung || record.retryAt > now || !account.isWithin(branch)) continue;
       const bytes = this.reclaimableBytes(account);
       if (bytes > 0) candidates.push({ account, reclaimer, record, bytes });
+      saidBytes += bytes;
     }
+    if (wholly === true && saidBytes < targetBytes) return [];
     return candidates.sort((a, b) => a.account.importance - b.account.importance || b.bytes - a.bytes);
   }
 

@@ -1,0 +1,456 @@
+import {
+  createGovernor,
+  type GovernorOptions,
+  ManualClock,
+  type Meter,
+  type MeterName,
+  type PressureLevel,
+  type Reservation,
+} from 'plimsoll';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { FakeMachine, mountV2 } from './fake-machine.ts';
+
+const MIB = 1_048_576;
+
+/** A meter that reads what it is told. */
+class FakeMeter implements Meter {
+  readonly name: MeterName;
+  limitBytes = 100 * MIB;
+  bytes = 0;
+  reads = 0;
+  broken: unknown;
+
+  constructor(name: MeterName) {
+    this.name = name;
+  }
+
+  read(): number {
+    this.reads++;
+    if (this.broken !== undefined) throw this.broken;
+    return this.bytes;
+  }
+}
+
+function setUp(options: GovernorOptions = {}) {
+  const clock = new ManualClock(1_000_000);
+  const rss = new FakeMeter('rss');
+  const heap = new FakeMeter('heap');
+  const base = {
+    limitBytes: 100 * MIB,
+    runtimeBytes: 0,
+    clock,
+    meters: [rss, heap],
+    mode: 'on',
+    root: '/nowhere',
+  } as const;
+  const governor = createGovernor({ ...base, ...options });
+  return { clock, rss, heap, governor };
+}
+
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+describe('levels', () => {
+  it('are decided by the worst meter, which is named', () => {
+    const { governor, rss, heap } = setUp();
+    rss.bytes = 72 * MIB;
+    heap.limitBytes = 10 * MIB;
+    heap.bytes = 9 * MIB;
+    expect(governor.sample()).toMatchObject({
+      level: 'critical',
+      decidingMeter: 'heap',
+      ratio: 0.9,
+      rssBytes: 72 * MIB,
+    });
+    heap.bytes = 1 * MIB;
+    expect(governor.sample()).toMatchObject({ level: 'high', decidingMeter: 'rss' });
+    expect(governor.level).toBe('high');
+    expect(governor.history().map((sample) => sample.level)).toEqual(['optimal', 'critical', 'high']);
+    expect(governor.history()[1]).toMatchObject({ decidingMeter: 'heap', ratio: 0.9, heapBytes: 9 * MIB });
+  });
+
+  it('RSS has no say where the charge of the kernel is read against a limit as small', () => {
+    const cgroup = new FakeMeter('cgroup');
+    const rss = new FakeMeter('rss');
+    const { governor } = setUp({ meters: [rss, cgroup] });
+    rss.bytes = 98 * MIB;
+    cgroup.bytes = 40 * MIB;
+    expect(governor.sample()).toMatchObject({ level: 'optimal', decidingMeter: 'cgroup', rssBytes: 98 * MIB });
+    cgroup.limitBytes = 101 * MIB;
+    expect(governor.sample()).toMatchObject({ level: 'emergency', decidingMeter: 'rss' });
+  });
+
+  it('are told to who asked, each listener by itself, until it is disposed', () => {
+    const { governor, rss } = setUp();
+    const seen: [PressureLevel, PressureLevel][] = [];
+    const listener = (to: PressureLevel, from: PressureLevel) => seen.push([to, from]);
+    const first = governor.onLevel(listener);
+    governor.onLevel(() => {
+      throw new Error('a fault of a listener');
+    });
+    governor.onLevel(listener);
+    rss.bytes = 60 * MIB;
+    governor.sample();
+    governor.sample();
+    first[Symbol.dispose]();
+    first[Symbol.dispose]();
+    rss.bytes = 0;
+    governor.sample();
+    expect(seen).toEqual([
+      ['moderate', 'optimal'],
+      ['moderate', 'optimal'],
+      ['optimal', 'moderate'],
+    ]);
+    expect(governor.snapshot().faults).toMatchObject([{ part: 'level listener', count: 2, off: false }]);
+    expect(() => governor.onLevel(undefined as never)).toThrow('Expected `listener` to be a function');
+  });
+
+  it('a listener may reserve, sample and dispose the governor', () => {
+    const { governor, rss } = setUp({ sampleEveryBytes: 1 });
+    const consumer = governor.consumer({ name: 'feed', kind: 'heap', maxBytes: MIB });
+    governor.onLevel(() => {
+      consumer.reserve(10);
+      governor.sample();
+      governor[Symbol.dispose]();
+    });
+    rss.bytes = 60 * MIB;
+    governor.sample();
+    expect(consumer.heldBytes).toBe(10);
+    expect(() => consumer.reserve(1)).toThrow('disposed');
+  });
+});
+
+describe('samples', () => {
+  it('are taken inside reservations, growth counts too, because no timer fires in a loop', () => {
+    const { governor, rss } = setUp({ sampleEveryBytes: 1_000 });
+    const consumer = governor.consumer({ name: 'feed', kind: 'heap', maxBytes: MIB });
+    const before = rss.reads;
+    const held = consumer.reserve(400);
+    held.grow(400);
+    expect(rss.reads).toBe(before);
+    held.grow(400);
+    expect(rss.reads).toBe(before + 1);
+    for (let i = 0; i < 100; i++) consumer.reserve(100);
+    expect(rss.reads).toBe(before + 11);
+  });
+
+  it('are taken by the clock once started: slowly, faster from `high` on, and not after the end', () => {
+    const { governor, clock, rss } = setUp();
+    expect(clock.pending).toBe(0);
+    governor.start().start();
+    const readsIn = (ms: number) => {
+      const before = rss.reads;
+      clock.advance(ms);
+      return rss.reads - before;
+    };
+    expect(readsIn(1_000)).toBe(4);
+    rss.bytes = 75 * MIB;
+    expect(readsIn(250)).toBe(1);
+    expect(readsIn(1_000)).toBe(20);
+    governor[Symbol.dispose]();
+    governor.start();
+    expect([readsIn(1_000), clock.pending]).toEqual([0, 0]);
+  });
+
+  it('the ring keeps the last 240', () => {
+    const { governor, rss } = setUp();
+    for (let i = 0; i < 600; i++) {
+      rss.bytes = i;
+      governor.sample();
+    }
+    const history = governor.history();
+    expect([history.length, history[0]!.rssBytes, history[239]!.rssBytes]).toEqual([240, 360, 599]);
+  });
+});
+
+describe('faults inside', () => {
+  it.each([
+    ['throws', new Error('gone')],
+    ['throws nothing', null],
+  ])('a meter that %s is passed over, and switched off after three in a row', (_, broken) => {
+    const { governor, rss, heap } = setUp();
+    heap.bytes = 60 * MIB;
+    rss.bytes = 99 * MIB;
+    governor.sample();
+    rss.broken = broken;
+    expect(governor.sample()).toMatchObject({ level: 'moderate', decidingMeter: 'heap' });
+    governor.sample();
+    rss.broken = undefined;
+    expect(governor.sample().level).toBe('emergency');
+    rss.broken = broken;
+    for (let i = 0; i < 5; i++) governor.sample();
+    expect(governor.snapshot().faults).toMatchObject([{ part: 'meter rss', count: 5, off: true }]);
+    expect(governor.snapshot().meters.find((meter) => meter.name === 'rss')).toMatchObject({ off: true });
+    expect(governor.sample()).toMatchObject({ rssBytes: 0, decidingMeter: 'heap' });
+  });
+
+  it.each([Number.NaN, -1, undefined, 'much'])('a meter that reads %s is a fault', (reading) => {
+    const { governor, rss } = setUp();
+    rss.bytes = reading as number;
+    governor.sample();
+    expect(governor.snapshot().faults).toMatchObject([{ part: 'meter rss' }]);
+  });
+
+  it('with every meter gone the books still hold', () => {
+    const { governor, rss, heap } = setUp({ sampleEveryBytes: 1 });
+    rss.broken = heap.broken = new Error('gone');
+    const consumer = governor.consumer({ name: 'feed', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY });
+    for (let i = 0; i < 10; i++) consumer.reserve(10 * MIB);
+    expect(consumer.tryReserve(1)).toBeUndefined();
+    expect(governor.snapshot()).toMatchObject({ level: 'optimal', decidingMeter: 'ledger' });
+  });
+});
+
+describe('when a meter, not the ledger, is at the line', () => {
+  it('a reservation has V8 collect, at a bounded rate, and others give back when that was not enough', () => {
+    const collections: number[] = [];
+    let garbage = 20 * MIB;
+    const { governor, rss, heap, clock } = setUp({
+      sampleEveryBytes: 1,
+      collect: () => {
+        collections.push(clock.now());
+        clock.advance(5);
+        rss.bytes -= garbage;
+        heap.bytes -= garbage;
+        garbage = 0;
+      },
+    });
+    const asked: number[] = [];
+    const cache = governor.consumer({
+      name: 'cache',
+      kind: 'external',
+      maxBytes: 50 * MIB,
+      reclaimer: {
+        reclaimableBytes: () => 10 * MIB,
+        reclaimNow: ({ targetBytes, level }) => {
+          expect(level).toBe('emergency');
+          asked.push(targetBytes);
+          return 0;
+        },
+      },
+    });
+    cache.reserve(20 * MIB);
+    const feed = governor.consumer({ name: 'feed', kind: 'heap', maxBytes: MIB });
+    rss.bytes = heap.bytes = 98 * MIB;
+    feed.reserve(1);
+    expect([collections.length, asked, governor.level]).toEqual([1, [], 'high']);
+    rss.bytes = 98 * MIB;
+    feed.reserve(1);
+    expect([collections.length, asked]).toEqual([1, [13 * MIB]]);
+    for (let i = 0; i < 100; i++) {
+      clock.advance(10);
+      feed.reserve(1);
+    }
+    // In vain from here on: the wait doubles.
+    expect(collections.length).toBeLessThan(5);
+    expect(governor.snapshot().collections).toMatchObject({
+      count: collections.length,
+      spentMs: collections.length * 5,
+    });
+    expect(asked.length).toBeLessThan(6);
+  });
+
+  it('nothing of the kind happens for the ledger alone', () => {
+    const ledger = new FakeMeter('ledger');
+    const collect = vi.fn();
+    const { governor } = setUp({ sampleEveryBytes: 1, meters: [ledger], collect });
+    ledger.bytes = 100 * MIB;
+    governor.consumer({ name: 'feed', kind: 'heap', maxBytes: MIB }).reserve(1);
+    expect([governor.level, collect.mock.calls.length]).toEqual(['emergency', 0]);
+  });
+
+  it('a collection that throws is a fault and not the end of the reservation', () => {
+    const collect = () => {
+      throw new Error('no collection today');
+    };
+    const { governor, rss } = setUp({ sampleEveryBytes: 1, collect });
+    rss.bytes = 100 * MIB;
+    expect(governor.consumer({ name: 'feed', kind: 'heap', maxBytes: MIB }).reserve(1).bytes).toBe(1);
+    expect(governor.snapshot().faults).toMatchObject([{ part: 'sample', message: 'no collection today' }]);
+  });
+});
+
+describe('modes', () => {
+  it('`off` grants everything and counts it; `observe` says what it would have refused', async () => {
+    for (const mode of ['off', 'observe'] as const) {
+      const { governor } = setUp({ mode });
+      const consumer = governor.consumer({ name: 'feed', kind: 'heap', maxBytes: 10 });
+      const held = consumer.reserve(11);
+      held.grow(200 * MIB);
+      using admitted = await consumer.admit(200 * MIB);
+      expect(consumer.heldBytes).toBe(400 * MIB + 11);
+      const other = governor.consumer({ name: 'other', kind: 'heap', maxBytes: 1 });
+      held.transfer(other);
+      expect(other.heldBytes).toBe(200 * MIB + 11);
+      expect(admitted.bytes).toBe(200 * MIB);
+      expect(governor.snapshot()).toMatchObject({ mode, refusals: mode === 'observe' ? 3 : 0, availableBytes: 0 });
+    }
+  });
+
+  it('come from the environment unless said', () => {
+    vi.stubEnv('PLIMSOLL', 'observe');
+    expect(createGovernor({ meters: [] }).mode).toBe('observe');
+    expect(createGovernor({ meters: [], mode: 'on' }).mode).toBe('on');
+    vi.stubEnv('PLIMSOLL', '');
+    expect(createGovernor({ meters: [] }).mode).toBe('on');
+    vi.stubEnv('PLIMSOLL', 'maybe');
+    expect(() => createGovernor()).toThrow(
+      'Expected `PLIMSOLL` to be one of `on`, `observe`, `off`, got `maybe` (string)',
+    );
+  });
+});
+
+describe('the limit', () => {
+  it('is what can be reserved, less the runtime', () => {
+    const { governor } = setUp({ limitBytes: 96 * MIB, runtimeBytes: 45 * MIB });
+    expect([governor.limitBytes, governor.heldBytes, governor.availableBytes]).toEqual([96 * MIB, 45 * MIB, 51 * MIB]);
+    expect(governor.snapshot().consumers).toMatchObject([{ name: 'runtime', kind: 'heap', heldBytes: 45 * MIB }]);
+  });
+
+  it('the runtime is measured, and lowered when less than that is in RAM', () => {
+    const rss = new FakeMeter('rss');
+    const governor = createGovernor({
+      limitBytes: 2 ** 40,
+      clock: new ManualClock(),
+      meters: [rss],
+      mode: 'on',
+      root: '/nowhere',
+    });
+    const measured = governor.heldBytes;
+    expect(measured).toBeGreaterThan(10 * MIB);
+    rss.bytes = measured + MIB;
+    governor.sample();
+    expect(governor.heldBytes).toBe(measured);
+    rss.bytes = measured - MIB;
+    governor.sample();
+    expect(governor.heldBytes).toBe(measured - MIB);
+    rss.broken = new Error('gone');
+    for (let i = 0; i < 5; i++) governor.sample();
+    expect(governor.heldBytes).toBe(measured - MIB);
+  });
+
+  it('and the thresholds can be tuned; a lower limit takes nothing away', () => {
+    const { governor, rss } = setUp();
+    const consumer = governor.consumer({ name: 'feed', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY });
+    const held: Reservation = consumer.reserve(80 * MIB);
+    governor.tune({ limitBytes: 50 * MIB });
+    expect([governor.limitBytes, governor.availableBytes, held.bytes]).toEqual([50 * MIB, 0, 80 * MIB]);
+    rss.bytes = 45 * MIB;
+    expect(governor.sample().level).toBe('optimal');
+    governor.tune({ thresholds: { moderate: 0.4 } });
+    expect(governor.level).toBe('moderate');
+    expect(() => governor.tune({ limitBytes: 0 })).toThrow('Expected `limitBytes`');
+    expect(() => governor.tune({ limitBytes: 1, thresholds: { high: 0.2 } })).toThrow('Expected `thresholds.high`');
+    expect(governor.limitBytes).toBe(50 * MIB);
+  });
+
+  it('a wider limit wakes who waits', async () => {
+    const { governor } = setUp();
+    const consumer = governor.consumer({ name: 'feed', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY });
+    consumer.reserve(90 * MIB);
+    const waiting = consumer.admit(20 * MIB);
+    governor.tune({ limitBytes: 110 * MIB });
+    expect((await waiting).bytes).toBe(20 * MIB);
+  });
+
+  it('follows a container that is resized, and the meter with it', () => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': '0::/app\n',
+      'proc/self/mountinfo': mountV2('/sys/fs/cgroup'),
+      'sys/fs/cgroup/app/memory.max': `${64 * MIB}\n`,
+      'sys/fs/cgroup/app/memory.current': `${16 * MIB}\n`,
+      'sys/fs/cgroup/app/memory.stat': 'inactive_file 0\n',
+    });
+    const clock = new ManualClock();
+    using governor = createGovernor({ runtimeBytes: 0, clock, mode: 'on', root: machine.root });
+    expect(governor.limit).toMatchObject({ bytes: 64 * MIB, from: 'cgroup-v2' });
+    expect(governor.sample().cgroupBytes).toBe(16 * MIB);
+    machine.write({ 'sys/fs/cgroup/app/memory.max': `${32 * MIB}\n` });
+    governor.sample();
+    expect(governor.limitBytes).toBe(64 * MIB);
+    clock.advance(5_000);
+    governor.sample();
+    expect(governor.limitBytes).toBe(32 * MIB);
+    const row = () => governor.snapshot().meters.find((meter) => meter.name === 'cgroup');
+    expect(row()).toMatchObject({ limitBytes: 32 * MIB, ratio: 0.5 });
+    machine.write({ 'sys/fs/cgroup/app/memory.max': 'max\n' });
+    clock.advance(5_000);
+    governor.sample();
+    expect(governor.limit.from).toBe('machine');
+    expect(row()).toBeUndefined();
+  });
+
+  it('without files of use the cgroup meter is off, and says so', () => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': '0::/app\n',
+      'proc/self/mountinfo': mountV2('/sys/fs/cgroup'),
+      'sys/fs/cgroup/app/memory.max': `${64 * MIB}\n`,
+    });
+    using governor = createGovernor({ runtimeBytes: 0, clock: new ManualClock(), mode: 'on', root: machine.root });
+    expect(governor.limitBytes).toBe(64 * MIB);
+    expect(governor.snapshot().faults).toMatchObject([{ part: 'meter cgroup', off: true }]);
+  });
+});
+
+describe('options', () => {
+  it.each([
+    [{ limitBytes: -5 }, 'Expected `limitBytes` to be a whole number from 1 up, got `-5` (number)'],
+    [{ share: 2 }, 'Expected `share`'],
+    [{ runtimeBytes: -1 }, 'Expected `runtimeBytes`'],
+    [{ sampleEveryBytes: 0 }, 'Expected `sampleEveryBytes`'],
+    [{ reclaimNowBudgetMs: 0 }, 'Expected `reclaimNowBudgetMs`'],
+    [{ maxWaiters: 1.5 }, 'Expected `maxWaiters`'],
+    [{ maxBypass: -1 }, 'Expected `maxBypass`'],
+    [{ mode: 'loud' }, 'Expected `mode` to be one of `on`, `observe`, `off`'],
+    [{ meters: [{ name: 'psi' }] }, 'Expected `meters[0].name`'],
+    [
+      { meters: [new FakeMeter('rss'), new FakeMeter('rss')] },
+      'Expected `meters[1].name` to be a name that no other meter has',
+    ],
+    [{ meters: [{ name: 'rss' }] }, 'Expected `meters[0].read` to be a function'],
+    [{ thresholds: { high: 0.1 } }, 'Expected `thresholds.high`'],
+  ])('refuse %j', (options, message) => expect(() => createGovernor(options as GovernorOptions)).toThrow(message));
+
+  it('undefined is the same as absent', () => {
+    const { governor } = setUp({ maxWaiters: undefined, share: undefined } as never);
+    expect(governor.limitBytes).toBe(100 * MIB);
+  });
+});
+
+describe('the snapshot', () => {
+  it('is plain data that survives JSON, and names what it must', () => {
+    const { governor } = setUp();
+    const parent = governor.consumer({ name: 'images', kind: 'external', maxBytes: 10 * MIB, importance: 3 });
+    governor
+      .consumer({ name: 'thumbnails', kind: 'external', maxBytes: Number.POSITIVE_INFINITY, parent })
+      .reserve(MIB);
+    parent.reserve(2 * MIB);
+    const snapshot = governor.snapshot();
+    expect(JSON.parse(JSON.stringify(snapshot))).toEqual(snapshot);
+    expect(snapshot).toMatchObject({
+      takenAt: 1_000_000,
+      mode: 'on',
+      limitFrom: 'configured',
+      reservedBytes: 3 * MIB,
+      availableBytes: 97 * MIB,
+      byKind: { heap: 0, external: 3 * MIB, mapped: 0, wasm: 0 },
+      waiting: 0,
+      samples: { count: 1 },
+      faults: [],
+    });
+    expect(snapshot.consumers.slice(1)).toMatchObject([
+      { name: 'images', heldBytes: 3 * MIB, ownBytes: 2 * MIB, maxBytes: 10 * MIB, importance: 3 },
+      { name: 'thumbnails', parent: 'images', heldBytes: MIB, ownBytes: MIB, refusals: 0, reclaimableBytes: 0 },
+    ]);
+  });
+
+  it('of a real process reads all that the platform has', () => {
+    using governor = createGovernor({ mode: 'on' });
+    const { meters, samples, faults } = governor.snapshot();
+    const names = meters.map((meter) => meter.name);
+    expect(names.slice(0, 4)).toEqual(['ledger', 'heap', 'external', 'rss']);
+    for (const meter of meters) expect(meter.bytes).toBeGreaterThan(0);
+    expect([samples.count, faults]).toEqual([1, []]);
+  });
+});

@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process';
+import { getHeapStatistics } from 'node:v8';
+import { deriveHeapFlags, heapFlagsFit } from 'plimsoll';
+import { describe, expect, it } from 'vitest';
+
+const MIB = 1_048_576;
+
+describe('heap flags', () => {
+  it.each([64, 96, 128, 192, 256, 512, 2048])(
+    'for %d MiB are taken by a real Node, and leave room for Node itself and buffers',
+    (mib) => {
+      const nativeBytes = 4 * MIB;
+      const { flags, oldSpaceMiB, semiSpaceMiB } = deriveHeapFlags(mib * MIB, { nativeBytes });
+      const script = 'console.log(JSON.stringify([v8.getHeapStatistics().heap_size_limit, typeof gc]))';
+      const child = spawnSync(process.execPath, [...flags, '-e', script], { encoding: 'utf8' });
+      expect(child.stderr).toBe('');
+      const [limitBytes, gc] = JSON.parse(child.stdout);
+      expect(gc).toBe('function');
+      expect(limitBytes).toBe((oldSpaceMiB + 3 * semiSpaceMiB) * MIB);
+      expect(limitBytes + nativeBytes + 36 * MIB).toBeLessThanOrEqual(mib * MIB);
+      expect(limitBytes).toBeGreaterThanOrEqual(16 * MIB);
+    },
+  );
+
+  it('grow with the limit', () => {
+    const sizes = [64, 96, 128, 256, 1024].map((mib) => deriveHeapFlags(mib * MIB));
+    for (const [index, { oldSpaceMiB, semiSpaceMiB }] of sizes.entries()) {
+      const before = sizes[index - 1];
+      if (before === undefined) continue;
+      expect(oldSpaceMiB).toBeGreaterThan(before.oldSpaceMiB);
+      expect(semiSpaceMiB).toBeGreaterThanOrEqual(before.semiSpaceMiB);
+    }
+  });
+
+  it('are refused where the limit cannot hold Node, with what it needs', () => {
+    expect(() => deriveHeapFlags(40 * MIB)).toThrow(/^Expected `limitBytes` to be at least [\d.]+MiB.*, got `40MiB`/);
+    expect(() => deriveHeapFlags(96 * MIB, { nativeBytes: 80 * MIB })).toThrow('Expected `limitBytes` to be at least');
+    expect(() => deriveHeapFlags(96 * MIB, { nativeBytes: -1 })).toThrow('Expected `nativeBytes`');
+  });
+
+  it('that do not fit are said, with what to do', () => {
+    const own = getHeapStatistics().heap_size_limit;
+    expect(heapFlagsFit(own)).toEqual({ fits: true, heapLimitBytes: own });
+    expect(heapFlagsFit(64 * MIB)).toMatchObject({ fits: false, heapLimitBytes: own });
+    expect(heapFlagsFit(64 * MIB).why).toMatch(
+      /under a limit of 64MiB: start node with --max-old-space-size=\d+ --max-semi-space-size=1 --expose-gc$/,
+    );
+    expect(heapFlagsFit(MIB).why).toContain('the limit is too small for Node');
+  });
+});
