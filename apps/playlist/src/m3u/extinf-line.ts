@@ -103,7 +103,6 @@ function readCanonical(bytes: Uint8Array, at: number, table: Int32Array, base: n
     while (byte !== QUOTE && byte !== LINE_FEED) byte = bytes[++end];
     if (byte === LINE_FEED || (bytes[end - 1] === EQUALS && end > start)) return -1;
     at = end + 1;
-    if (bytes[at] !== SPACE && bytes[at] !== COMMA) return -1;
     const field = fieldOfKey(bytes, keyStart, keyEnd);
     if (field < 0) continue;
     if (field >= ODD_SPELLING || table[base + 2 * field] !== -1) return -1;

@@ -78,6 +78,8 @@ export class M3uScanner {
   #skipLine = false;
   /** The next URL belongs to an entry that was passed over. */
   #skipUrl = false;
+  /** Something was passed over since the last `#EXTINF` or URL: it is reported once, however many batches it fills. */
+  #passedOver = false;
 
   // The entry that is being put together in the current call.
   #batch!: EntryBatch;
@@ -197,6 +199,7 @@ export class M3uScanner {
       this.#startEntry(lineStart, line);
     }
     this.#skipUrl = false;
+    this.#passedOver = false;
     this.#open = line;
   }
 
@@ -213,6 +216,7 @@ export class M3uScanner {
 
   #takeUrl(start: number, end: number, lineStart: number, line: number): void {
     const batch = this.#batch;
+    this.#passedOver = false;
     if (this.#open === 0) {
       if (!this.#skipUrl) this.#report(line, 'url-without-extinf', this.#detail(start, end));
       this.#skipUrl = false;
@@ -319,8 +323,9 @@ export class M3uScanner {
       this.#skipUrl = false;
     } else {
       if (isHashLine && isHeaderLine(bytes, start, length)) this.#header(start, length, line);
-      this.#report(this.#entryLine, 'comments-too-long', size);
+      if (!this.#passedOver) this.#report(this.#entryLine, 'comments-too-long', size);
     }
+    this.#passedOver = true;
     this.#open = 0;
     this.#skipLine = limit < length;
     this.#startEntry(length, line);

@@ -328,9 +328,23 @@ describe('an entry that does not fit in a batch', () => {
         ['Good', 1],
         ['Good', lastLine],
       ]);
-      expect(new Set(problems.map(({ line, kind }) => `${line} ${kind}`))).toContain(problem);
       expect(problems[0]?.detail).toBe('longer than 1 KiB');
+      expect(problems.map(({ line, kind }) => `${line} ${kind}`)).toEqual([problem]);
     }
+  });
+
+  test('the URL that is passed over with it is its own, no other', () => {
+    const text = `#EXTINF:-1 a="${long}",A\n${good}stray\n`;
+    expect(parseText(text, { batchBytes: 1024 }).problems).toEqual([
+      { line: 1, kind: 'entry-too-long', detail: 'longer than 1 KiB' },
+      { line: 4, kind: 'url-without-extinf', detail: 'stray' },
+    ]);
+  });
+
+  test('any number of empty lines is no problem', () => {
+    const { entries, problems } = parseText(`${good}${'\n'.repeat(5000)}${good}`, { batchBytes: 1024 });
+    expect(problems).toEqual([]);
+    expect(entries.map((entry) => entry.line)).toEqual([1, 5003]);
   });
 
   test('a long header is handed out as far as it goes', () => {

@@ -52,6 +52,7 @@ describe('a canonical entry', () => {
 
   test('ends its lines with a line feed and no white space', () => {
     expect(rewrite(' #EXTINF:-1 a="1",  N \t\r\n\r\n  http://u  \r\n')).toBe('#EXTINF:-1| a="1",N\nhttp://u\n');
+    expect(rewrite('#EXTINF:-1 a="1",  N\nhttp://u\n')).toBe('#EXTINF:-1| a="1",N\nhttp://u\n');
   });
 
   test('takes its # lines along, tidied, without headers and HLS tags', () => {
@@ -73,6 +74,7 @@ describe('an untidy entry', () => {
       '#EXTINF:-1| tvg-name="Foo" tvg-logo="l" group-title="News",N\nu\n',
     ],
     ['#EXTINF:-1 a="1" a="2" X-Y="3" stray,N', '#EXTINF:-1| a="1" a="2" X-Y="3",N\nu\n'],
+    ['#EXTINF:-1 a="x" stray b= "y" Name', '#EXTINF:-1| a="x" b="y",Name\nu\n'],
     ['#EXTINF Name only', '#EXTINF:-1|,Name only\nu\n'],
     ['#EXTINF:24h News', '#EXTINF:-1|,24h News\nu\n'],
     ['#EXTINF:-1,tvg-id="a",group-title="b",N', '#EXTINF:-1| group-title="b",N\nu\n'],

@@ -195,6 +195,45 @@ describe('damaged UTF-8', () => {
     }
   });
 
+  test('of every kind, as the standard decoder replaces it', async () => {
+    const cases = [
+      'eda080',
+      'edbfbf',
+      'f4908080',
+      'e08080',
+      'f08080c0',
+      'c0af',
+      'c1bf',
+      'f5808080',
+      'ff',
+      'e4b8',
+      'f09f98',
+      'e4b841',
+      'f09f41',
+    ];
+    for (const hex of [...cases, ...cases.map((text) => `${text}41`)]) {
+      const bytes = Buffer.concat([Buffer.from('中'), Buffer.from(hex, 'hex')]);
+      expect((await readAll(bytes)).text, hex).toBe(new TextDecoder('utf-8').decode(bytes));
+    }
+  });
+
+  test('does not change what was given out: once UTF-8, always UTF-8', async () => {
+    const text = `#EXTINF:-1,é\n${'http://u\n'.repeat(200)}`;
+    const read = await readAll(Buffer.concat([Buffer.from(text), toGbk('中央电视台'.repeat(100))]), text.length + 1);
+    expect(read).toMatchObject({ encoding: 'utf-8', told: [] });
+    expect(read.text.startsWith(text)).toBe(true);
+  });
+
+  test('a little of it after an accented letter does not make Chinese of the letter; much does', async () => {
+    const text = '#EXTINF:-1,é \n';
+    expect(await readAll(Buffer.concat([Buffer.from(text), toGbk('中央电视台\n')]))).toMatchObject({
+      encoding: 'utf-8',
+    });
+    expect(await readAll(Buffer.concat([Buffer.from(text), toGbk('中央电视台\n'.repeat(50))]))).toMatchObject({
+      encoding: 'gb18030',
+    });
+  });
+
   test('one accented letter before it is enough to stay with UTF-8', async () => {
     const bytes = Buffer.concat([
       Buffer.from('#EXTINF:-1,Caf\u00e9 au lait\nu\n'),
