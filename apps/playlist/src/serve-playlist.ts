@@ -1,0 +1,46 @@
+import { systemClock } from 'plimsoll';
+import type { PlaylistConfig } from './config/config.ts';
+import { generate } from './generate.ts';
+import { describeError } from './report/describe-error.ts';
+import { formatRunReport } from './report/run-report.ts';
+import { compileRuleSet } from './rules/rule-set.ts';
+import { createLog } from './serve/log.ts';
+import { startServer } from './serve/start-server.ts';
+import { maskText } from './sources/mask.ts';
+
+export interface ServePlaylistOptions {
+  /** Only warnings and errors. */
+  readonly quiet: boolean;
+  /** Ends it: the schedule stops, a run is interrupted and cleans up, answers get 5 seconds. */
+  readonly signal: AbortSignal;
+}
+
+/** Serves the two files and makes them anew at the start, on the schedule and when asked. Resolves when it was told to end. */
+export async function servePlaylist(config: PlaylistConfig, options: ServePlaylistOptions): Promise<void> {
+  // A mistake in a rule is the user's, to be told now and not by each run.
+  compileRuleSet(config.rules, config.filters);
+  const log = createLog(options);
+  await using server = await startServer({
+    config,
+    clock: systemClock,
+    describeError,
+    warn: (line) => log.warn(line),
+    onOutcome: ({ ok, error, elapsedMs }) => {
+      if (!ok) log.error({ elapsedMs }, `the run failed: ${error}`);
+    },
+    regenerate: async (signal) => {
+      const { report, pipeline } = await generate(config, { dryRun: false, signal });
+      const { channels, programmes, elapsedMs, warnings } = report;
+      for (const warning of warnings) log.warn(warning);
+      const [headline] = formatRunReport(report, pipeline).split('\n');
+      log.info({ channels, programmes, skipped: report.skipped, peakRssBytes: report.peakRssBytes }, headline);
+      // No more than this is told to whoever asks for /health.
+      return { channels, programmes, elapsedMs, warnings: warnings.map(maskText) };
+    },
+  });
+  log.info(`serving ${server.origin}/${config.output.name}.m3u8 and ${config.output.name}.xmltv`);
+  const { promise: ended, resolve } = Promise.withResolvers<void>();
+  options.signal.addEventListener('abort', () => resolve(), { once: true });
+  if (options.signal.aborted) resolve();
+  await ended;
+}
