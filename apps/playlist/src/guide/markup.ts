@@ -78,13 +78,14 @@ export class MarkupFinder {
   endOf(kind: 1 | 2 | 3, buffer: Buffer, from: number, used: number): number {
     const end = ENDS[kind];
     // Nothing stood in [#from, #searched), whose last bytes may still be the beginning of an end.
-    let start = from;
-    if (from >= this.#from[kind]! && this.#searched[kind]! > from)
-      start = Math.max(from, this.#searched[kind]! - end.length + 1);
-    const at = start >= used ? -1 : buffer.indexOf(end, start);
-    if (at >= 0 && at + end.length <= used) return at + end.length;
-    this.#from[kind] = start === from ? from : Math.min(this.#from[kind]!, from);
-    this.#searched[kind] = used;
+    const known = from >= this.#from[kind]! && this.#searched[kind]! > from;
+    const start = known ? Math.max(from, this.#searched[kind]! - end.length + 1) : from;
+    if (start < used) {
+      const at = (used === buffer.length ? buffer : buffer.subarray(0, used)).indexOf(end, start);
+      if (at >= 0) return at + end.length;
+    }
+    if (!known) this.#from[kind] = from;
+    this.#searched[kind] = known ? Math.max(used, this.#searched[kind]!) : used;
     return INCOMPLETE;
   }
 }

@@ -37,6 +37,10 @@ export interface ScannerOptions {
 const MAX_LEAD_BYTES = 32;
 /** How far a CDATA section between elements is searched for its end. */
 const MAX_STRAY_SECTION_BYTES = 64 * 1024;
+/** The buffer grows when this part of it is taken up by one element. */
+const FULLEST = 0.875;
+/** The longest `</tv>`, for white space. */
+const MAX_END_TAG_BYTES = 1024;
 /** Enough to tell any markup by its first bytes. */
 const PEEK_BYTES = 12;
 
@@ -142,7 +146,10 @@ export class GuideScanner implements Disposable {
       this.#used -= keep;
       this.#pos = 0;
       this.#markup.moved(keep);
-    } else if (this.#used === this.buffer.length) this.#grow();
+    }
+    // Little room means an element nearly as long as the buffer; reading on by crumbs would move all of it for each.
+    if (this.#used > this.buffer.length * FULLEST) this.#grow();
+    if (this.#used === this.buffer.length) throw new Error('the scanner asked for more with a full buffer');
     const enough = Math.max(this.#used + 1, this.buffer.length >> 1);
     while (this.#used < enough) {
       const got = await source.read(this.buffer, this.#used, this.buffer.length - this.#used);
@@ -198,7 +205,7 @@ export class GuideScanner implements Disposable {
 
   /** Deals with the `<` at `at`: a token to return, or -1 to go on from `#pos`. */
   #markupAt(at: number): number {
-    const byte = this.buffer[at + 1];
+    const byte = at + 1 < this.#used ? this.buffer[at + 1] : 0;
     if (byte === 0x70 && this.#isName(PROGRAMME, at + 1)) return this.#element(at, Token.programme);
     if (byte === 0x63 && this.#isName(CHANNEL, at + 1)) return this.#element(at, Token.channel);
     if (byte === BANG) return this.#declaration(at);
@@ -211,30 +218,22 @@ export class GuideScanner implements Disposable {
   }
 
   #element(at: number, token: number): number {
-    const used = this.#used;
     const nameEnd = at + 1 + (token === Token.programme ? PROGRAMME.length : CHANNEL.length);
-    const tagEnd = this.tag.read(this.buffer, nameEnd, used);
-    let end: number = tagEnd;
+    // Nothing is read beyond the bound, so that what is found does not depend on how much happens to be in the buffer.
+    const limit = Math.min(this.#used, at + this.#maxElementBytes);
+    const tagEnd = this.tag.read(this.buffer, nameEnd, limit);
     this.start = at;
-    this.tagEnd = tagEnd;
-    this.contentEnd = tagEnd;
+    this.tagEnd = this.contentEnd = tagEnd;
     this.wanted = token === Token.channel || (tagEnd >= 0 && this.#wants());
-    if (tagEnd >= 0 && this.wanted && nextTag(this.buffer, at + 1, tagEnd) < tagEnd) end = MALFORMED;
-    else if (tagEnd >= 0 && !this.tag.selfClosed) {
-      end = this.wanted
-        ? this.#walker.end(this.buffer, at + 1, nameEnd, tagEnd, used, this.#markup)
-        : this.#programmeEnd(tagEnd);
-      this.contentEnd = this.#walker.contentEnd;
-    }
+    const end = tagEnd >= 0 ? this.#elementEnd(at, nameEnd, tagEnd, limit) : tagEnd;
     if (end === INCOMPLETE) {
-      if (used - at < this.#maxElementBytes && !this.#final) return Token.more;
-      const tooLong = used - at >= this.#maxElementBytes;
+      const tooLong = limit === at + this.#maxElementBytes;
+      if (!tooLong && !this.#final) return Token.more;
       return this.#damaged(tooLong ? 'element-too-long' : 'unterminated-element', at, tagEnd);
     }
     if (end === MALFORMED) return this.#damaged('bad-tag', at, INCOMPLETE);
     if (end === UNTERMINATED) return this.#damaged('unterminated-element', at, tagEnd);
     if (end === UNBALANCED) return this.#damaged('unbalanced-element', at, tagEnd);
-    if (end - at > this.#maxElementBytes) return this.#damaged('element-too-long', at, tagEnd);
     if (this.#phase !== Phase.inside) {
       this.#stray(this.#phase === Phase.prolog ? 'not-xmltv' : 'after-end', at);
       this.#phase = Phase.inside;
@@ -243,6 +242,15 @@ export class GuideScanner implements Disposable {
     this.end = end;
     this.#pos = end;
     return token;
+  }
+
+  #elementEnd(at: number, nameEnd: number, tagEnd: number, limit: number): number {
+    if (this.wanted && nextTag(this.buffer, at + 1, tagEnd) < tagEnd) return MALFORMED;
+    if (this.tag.selfClosed) return tagEnd;
+    if (!this.wanted) return this.#programmeEnd(tagEnd, limit);
+    const end = this.#walker.end(this.buffer, at + 1, nameEnd, tagEnd, limit, this.#markup, this.#used);
+    this.contentEnd = this.#walker.contentEnd;
+    return end;
   }
 
   /** Reports a damaged element and goes on behind its start tag, or, if that is what is damaged, behind its `<`. */
@@ -254,42 +262,41 @@ export class GuideScanner implements Disposable {
   }
 
   /** End of an unwanted programme whose content begins at `from`: an offset, or INCOMPLETE or UNTERMINATED. */
-  #programmeEnd(from: number): number {
+  #programmeEnd(from: number, limit: number): number {
     const buffer = this.buffer;
-    const used = this.#used;
     const markup = this.#markup;
     let at = from;
     for (;;) {
       let last = at + PROGRAMME.length - 1;
       for (;;) {
-        if (last >= used) break;
+        if (last >= limit) break;
         const byte = buffer[last]!;
         if (byte === 0x65 && isProgramme(buffer, last)) break;
         last += SHIFT[byte]!;
       }
-      const hit = last >= used ? used : last - PROGRAMME.length + 1;
-      const special = markup.next(buffer, at, used);
+      const hit = last >= limit ? limit : last - PROGRAMME.length + 1;
+      const special = markup.next(buffer, at, this.#used);
       if (special < hit) {
-        at = markup.end(buffer, special, used);
+        at = markup.end(buffer, special, this.#used);
         if (at < 0) return INCOMPLETE;
         continue;
       }
-      if (hit === used) return INCOMPLETE;
+      if (hit === limit) return INCOMPLETE;
       at = last + 1;
-      if (at === used) return INCOMPLETE;
+      if (at === limit) return INCOMPLETE;
       const before = buffer[hit - 1];
       if (before === SLASH && buffer[hit - 2] === LT) {
-        const end = this.#tagClose(at);
+        const end = this.#tagClose(at, limit);
         if (end !== MALFORMED) return end;
       } else if (before === LT && isDelimiter(buffer[at]!)) return UNTERMINATED;
     }
   }
 
   /** Behind the `>` that may follow white space at `at`; INCOMPLETE; MALFORMED when something else stands there. */
-  #tagClose(at: number): number {
+  #tagClose(at: number, limit: number): number {
     const buffer = this.buffer;
-    while (at < this.#used && (buffer[at] === 0x20 || (buffer[at]! >= 9 && buffer[at]! <= 13))) at++;
-    if (at >= this.#used) return INCOMPLETE;
+    while (at < limit && (buffer[at] === 0x20 || (buffer[at]! >= 9 && buffer[at]! <= 13))) at++;
+    if (at >= limit) return INCOMPLETE;
     return buffer[at] === GT ? at + 1 : MALFORMED;
   }
 
@@ -309,7 +316,7 @@ export class GuideScanner implements Disposable {
       return -1;
     }
     if (this.#phase === Phase.prolog && !this.#hasDoctype && this.#startsWith(DOCTYPE, at)) {
-      const end = doctypeEnd(this.buffer, at + DOCTYPE.length, this.#used);
+      const end = doctypeEnd(this.buffer, at + DOCTYPE.length, Math.min(this.#used, at + this.#maxElementBytes));
       if (end >= 0) {
         this.#hasDoctype = true;
         if (this.buffer.subarray(at, end).includes('<!ENTITY')) this.declaresEntities = true;
@@ -326,8 +333,9 @@ export class GuideScanner implements Disposable {
 
   #endTag(at: number): number {
     const isEnd = this.#isName(TV, at + 2);
-    const end = isEnd ? this.#tagClose(at + 2 + TV.length) : MALFORMED;
-    if (end === INCOMPLETE && !this.#final) return Token.more;
+    const limit = Math.min(this.#used, at + MAX_END_TAG_BYTES);
+    const end = isEnd ? this.#tagClose(at + 2 + TV.length, limit) : MALFORMED;
+    if (end === INCOMPLETE && !this.#final && limit < at + MAX_END_TAG_BYTES) return Token.more;
     if (end >= 0 && this.#phase === Phase.inside) {
       this.#phase = Phase.after;
       this.#lost = false;
@@ -340,8 +348,9 @@ export class GuideScanner implements Disposable {
   }
 
   #root(at: number): number {
-    const end = this.tag.read(this.buffer, at + 1 + TV.length, this.#used);
-    if (end === INCOMPLETE && !this.#final && this.#used - at < this.#maxElementBytes) return Token.more;
+    const limit = Math.min(this.#used, at + this.#maxElementBytes);
+    const end = this.tag.read(this.buffer, at + 1 + TV.length, limit);
+    if (end === INCOMPLETE && !this.#final && limit < at + this.#maxElementBytes) return Token.more;
     if (end < 0) {
       this.#stray('bad-tag', at);
       this.#pos = at + 1;
@@ -395,7 +404,7 @@ export class GuideScanner implements Disposable {
 
   #grow(): void {
     const size = Math.min(this.buffer.length * 2, this.#maxElementBytes + 64 * 1024);
-    if (size <= this.buffer.length) throw new Error('The scanner asked for more with a full buffer');
+    if (size <= this.buffer.length) return;
     this.#reservation.grow(size);
     const grown = Buffer.allocUnsafeSlow(size);
     this.buffer.copy(grown, 0, 0, this.#used);

@@ -10,7 +10,8 @@ const MAX_DEPTH = 64;
 const LT = 0x3c;
 const GT = 0x3e;
 const SLASH = 0x2f;
-const NOT_NESTED = [Buffer.from('programme'), Buffer.from('channel'), Buffer.from('tv')] as const;
+const TV = Buffer.from('tv');
+const NOT_NESTED = [Buffer.from('programme'), Buffer.from('channel')] as const;
 
 /**
  * Walks from tag to tag through an element's content, sees that each end tag fits its start tag, and finds the element's end. Only tags are
@@ -24,9 +25,17 @@ export class TagWalker {
 
   /**
    * `from` is behind the start tag of the element whose name stands at `[name, nameEnd)`. Returns the offset behind its end tag, INCOMPLETE, UNTERMINATED
-   * or UNBALANCED. The element must not be one that is self-closed.
+   * or UNBALANCED. The element must not be one that is self-closed. Nothing from `used` on is read, but `markup` may know the bytes up to `filled`.
    */
-  end(buffer: Buffer, name: number, nameEnd: number, from: number, used: number, markup: MarkupFinder): number {
+  end(
+    buffer: Buffer,
+    name: number,
+    nameEnd: number,
+    from: number,
+    used: number,
+    markup: MarkupFinder,
+    filled: number = used,
+  ): number {
     const starts = this.#starts;
     const ends = this.#ends;
     let depth = 1;
@@ -42,7 +51,7 @@ export class TagWalker {
         const open = starts[depth - 1]!;
         const length = ends[depth - 1]! - open;
         at++;
-        if (at + length >= used) return INCOMPLETE;
+        if (at + Math.max(length, TV.length) >= used) return INCOMPLETE;
         for (let i = 0; i < length; i++)
           if (buffer[at + i] !== buffer[open + i]) return isTv(buffer, at) ? UNTERMINATED : UNBALANCED;
         at += length;
@@ -54,8 +63,8 @@ export class TagWalker {
         return at;
       }
       if (byte === 0x21 || byte === 0x3f) {
-        at = markup.end(buffer, tag, used);
-        if (at < 0) return INCOMPLETE;
+        at = markup.end(buffer, tag, filled);
+        if (at < 0 || at > used) return INCOMPLETE;
         continue;
       }
       const start = at;
