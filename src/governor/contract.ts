@@ -20,7 +20,10 @@ export interface ReclaimRequest {
 
 /** What the governor calls to get bytes back. What it returns is a claim: what counts is the ledger afterwards. */
 export interface Reclaimer {
-  /** Bytes that could be given back now. An estimate, O(1), never throws. */
+  /**
+   * Bytes that could be given back now. An estimate, O(1), never throws. Believed: when all that others say they have would not make room
+   * for a reservation, nobody is asked and it is refused.
+   */
   reclaimableBytes(): number;
   /** Gives back at once, bounded in time: may run inside a tryReserve of somebody else. */
   reclaimNow?(request: ReclaimRequest): number;
@@ -45,18 +48,27 @@ export interface AdmitOptions {
   readonly timeoutMs?: number;
 }
 
-/** A named holder of memory in the ledger. */
+/**
+ * A named holder of memory in the ledger. Disposing it releases all that it and its children hold: their reservations hold nothing from
+ * then on, and using it is `PLIMSOLL_DISPOSED`.
+ */
 export interface Consumer extends Disposable {
   readonly name: string;
   readonly kind: MemoryKind;
   readonly maxBytes: number;
+  /** Held now and at most so far, children included. */
   readonly heldBytes: number;
   readonly peakBytes: number;
   /** Reserves or throws `BudgetExceededError` (`PLIMSOLL_BUDGET_EXCEEDED`). Synchronous. */
   reserve(bytes: number): Reservation;
   /** Reserves or returns `undefined`: being over budget is normal. Synchronous. */
   tryReserve(bytes: number): Reservation | undefined;
-  /** Waits its turn for room. Rejects on timeout (`PLIMSOLL_ADMISSION_TIMEOUT`) or abort. */
+  /**
+   * Waits its turn for room. Rejects on timeout (`PLIMSOLL_ADMISSION_TIMEOUT`), on abort (with the signal's reason), when too many wait
+   * (`PLIMSOLL_ADMISSION_QUEUE_FULL`) and at once when it could never fit (`PLIMSOLL_BUDGET_EXCEEDED`). Who holds something and
+   * waits for more may wait for somebody who does the same: reserve what is needed at once. `reserve` does not queue and may take room before
+   * those who wait.
+   */
   admit(bytes: number, options?: AdmitOptions): Promise<Reservation>;
 }
 

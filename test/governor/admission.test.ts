@@ -169,6 +169,17 @@ describe('admission', () => {
     expect(states([big, ...passing.slice(3)])).toEqual(['granted', 'granted', 'granted']);
   });
 
+  it('bytes that move away make room under the bound they leave', async () => {
+    const { governor, job } = setUp();
+    const capped = governor.consumer({ name: 'capped', kind: 'heap', maxBytes: 10 });
+    const held = capped.reserve(10);
+    const waiting = admit(capped, 5);
+    await settle();
+    held.transfer(job);
+    await settle();
+    expect(waiting.state).toBe('granted');
+  });
+
   it('one that waits for its own bound does not hold up others', async () => {
     const { governor, job } = setUp({ maxBypass: 1 });
     const capped = governor.consumer({ name: 'capped', kind: 'heap', maxBytes: 10 });
@@ -259,6 +270,49 @@ describe('admission and those who give back with waiting', () => {
     end(80);
     await settle();
     expect(waiting.state).toBe('granted');
+  });
+
+  it('one run at a time, each with a scratch of its own even while another hangs', async () => {
+    const { governor, job, clock } = setUp({ reclaimDeadlineMs: 150 });
+    const scratches = new Set<Uint8Array>();
+    let running = 0;
+    const never: Reclaimer = {
+      reclaimableBytes: () => 30,
+      reclaim(_, { scratch }) {
+        scratches.add(scratch);
+        running++;
+        return new Promise(() => {});
+      },
+    };
+    for (const name of ['one', 'two']) {
+      governor.consumer({ name, kind: 'heap', maxBytes: 30, reclaimer: never }).reserve(30);
+    }
+    const waiting = [admit(job, 50), admit(job, 60)];
+    await settle();
+    expect(running).toBe(1);
+    clock.advance(100);
+    await settle();
+    expect(running).toBe(1);
+    clock.advance(50);
+    await settle();
+    expect([running, scratches.size, states(waiting)]).toEqual([2, 2, ['waiting', 'waiting']]);
+  });
+
+  it('who waits for the consumer that is being asked goes on as soon as that is over', async () => {
+    const { governor, job } = setUp();
+    let end = (_: number) => {};
+    const { consumer, held } = spiller(governor, 60, () => new Promise((resolve) => (end = resolve)));
+    const first = admit(job, 50);
+    await settle();
+    const second = admit(consumer, 5);
+    await settle();
+    expect(states([first, second])).toEqual(['waiting', 'waiting']);
+    held.shrink(30);
+    await settle();
+    expect(states([first, second])).toEqual(['granted', 'waiting']);
+    end(30);
+    await settle();
+    expect(second.state).toBe('granted');
   });
 
   it.each([

@@ -68,6 +68,8 @@ describe('the effective limit', () => {
       'proc/self/cgroup': cgroup,
       'proc/self/mountinfo': mountinfo,
       'sys/fs/cgroup/memory.max': `${128 * MIB}\n`,
+      // Another group that happens to have the name of ours outside.
+      'sys/fs/cgroup/other/memory.max': `${1 * MIB}\n`,
     });
     expect(readLimits({ root: machine.root })).toMatchObject({ bytes: 128 * MIB, from: 'cgroup-v2' });
   });

@@ -131,7 +131,7 @@ describe('giving back at once', () => {
           'greedy asked for 1B and holds 80B: greedy is being asked to give back',
         );
         held.shrink(60);
-        seen.push(other.tryReserve(5)?.bytes, other.tryReserve(500));
+        seen.push(other.tryReserve(5)?.bytes, other.tryReserve(70));
         return 60;
       },
     };
@@ -215,6 +215,17 @@ describe('a reclaimer that', () => {
     expect(callsAfter(4_999)).toBe(23);
     expect(callsAfter(1)).toBe(24);
     expect(row(governor, 'liar').reclaim).toMatchObject({ calls: 24, claimedBytes: 240, releasedBytes: 0, faults: 0 });
+  });
+
+  it('boasts is believed up to what it holds, so that others do not give in vain', () => {
+    const governor = governorOf(100);
+    const boast = { reclaimableBytes: () => 1e9, reclaimNow: () => 0 };
+    const braggart = holder(governor, 'braggart', 10, boast);
+    const good = honest(governor, 'good', 50, { importance: -1 });
+    expect(row(governor, 'braggart').reclaimableBytes).toBe(10);
+    plain(governor, 'filler').reserve(40);
+    expect(plain(governor).tryReserve(61)).toBeUndefined();
+    expect([good.requests.length, braggart.held.bytes]).toEqual([0, 10]);
   });
 
   it('takes too long is counted, and nobody is asked after it in that reservation', () => {
