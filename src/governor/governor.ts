@@ -10,7 +10,7 @@ import { type GovernorOptions, type GovernorTuning, type ResolvedOptions, resolv
 import { heapFlagsFit } from './heap-flags.ts';
 import { type Account, checkConsumerOptions, Ledger } from './ledger.ts';
 import { type EffectiveLimit, readLimits } from './limits.ts';
-import { CgroupMeter, ledgerMeter, type Meter, rssMeter, V8Meters } from './meters.ts';
+import { CgroupMeter, ledgerMeter, type Meter, readRssBytes, rssMeter, V8Meters } from './meters.ts';
 import { levelRank, type PressureThresholds, resolveThresholds } from './pressure.ts';
 import { Reclaimers } from './reclaimers.ts';
 import { type Sample, Sampler } from './sampler.ts';
@@ -252,7 +252,7 @@ export class Governor implements Disposable {
 
   #measureRuntime(): number {
     try {
-      return process.memoryUsage.rss();
+      return readRssBytes();
     } catch (cause) {
       this.#faults.note('runtime', cause);
       return 0;

@@ -55,14 +55,14 @@ function semiSpaceFor(limitBytes: number): number {
   return limitBytes < 1024 * MIB ? 8 : 16;
 }
 
-/** Whether V8 would stop by itself before this process passes `limitBytes`; when not, `why` says what to do. */
+/** Whether V8's heap at its fullest and Node itself go under `limitBytes`; when not, `why` says what to do. About 1 µs. */
 export function heapFlagsFit(limitBytes: number): {
   readonly fits: boolean;
   readonly heapLimitBytes: number;
   readonly why?: string;
 } {
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
-  if (heapLimitBytes <= limitBytes) return { fits: true, heapLimitBytes };
+  if (heapLimitBytes + NODE_BYTES <= limitBytes) return { fits: true, heapLimitBytes };
   const why = `V8 may grow its heap to ${formatBytes(heapLimitBytes)} under a limit of ${formatBytes(limitBytes)}`;
   let advice: string;
   try {

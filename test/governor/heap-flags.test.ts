@@ -40,7 +40,8 @@ describe('heap flags', () => {
 
   it('that do not fit are said, with what to do', () => {
     const own = getHeapStatistics().heap_size_limit;
-    expect(heapFlagsFit(own)).toEqual({ fits: true, heapLimitBytes: own });
+    expect(heapFlagsFit(own + 36 * MIB)).toEqual({ fits: true, heapLimitBytes: own });
+    expect(heapFlagsFit(own).fits).toBe(false);
     expect(heapFlagsFit(64 * MIB)).toMatchObject({ fits: false, heapLimitBytes: own });
     expect(heapFlagsFit(64 * MIB).why).toMatch(
       /under a limit of 64MiB: start node with --max-old-space-size=\d+ --max-semi-space-size=1 --expose-gc$/,
