@@ -16,8 +16,8 @@ import {
 } from 'plimsoll/pipeline';
 import { ChannelNumbers } from './channels/channel-numbers.ts';
 import type { EntryBatch } from './channels/entry-batch.ts';
-import { readAliases } from './config/read-aliases.ts';
 import type { PlaylistConfig } from './config/config.ts';
+import { readAliases } from './config/read-aliases.ts';
 import { GuideJob } from './guide-job.ts';
 import { FileSink } from './output/file-sink.ts';
 import { Workspace } from './output/workspace.ts';
@@ -76,6 +76,7 @@ class Run implements AsyncDisposable {
   readonly #warnings: string[] = [];
   readonly #entriesBySource: number[];
   readonly #held = new AsyncDisposableStack();
+  #toldOfGuide = false;
 
   constructor(
     config: PlaylistConfig,
@@ -148,7 +149,10 @@ class Run implements AsyncDisposable {
     const { guides, matching } = this.#config;
     return new GuideJob({
       guides,
-      matching: { byName: matching.byName, ...(matching.aliasesPath !== undefined && { aliases: readAliases(matching.aliasesPath) }) },
+      matching: {
+        byName: matching.byName,
+        ...(matching.aliasesPath !== undefined && { aliases: readAliases(matching.aliasesPath) }),
+      },
       rules: this.#rules,
       sources: this.#sourceContext(),
       tempDir: this.#workspace.dir,
@@ -167,10 +171,21 @@ class Run implements AsyncDisposable {
       problems: this.#problems,
       batchBytes: Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, share))),
       level: () => this.#governor.level,
+      onNote: (line) => this.#warn(line),
+      onHeader: ({ origin }, header) => this.#noteGuideOf(origin.name, header),
       onInput: ({ sourceIndex }, entryCount) => {
         this.#entriesBySource[sourceIndex] = this.#entriesBySource[sourceIndex]! + entryCount;
       },
     });
+  }
+
+  /** A list that names its guide when the configuration has none: the user may not know of it. Said once. */
+  #noteGuideOf(source: string, header: string): void {
+    if (this.#config.guides.length > 0 || this.#toldOfGuide) return;
+    const url = /(?:x-tvg-url|url-tvg)\s*=\s*["']?([^"',\s]+)/i.exec(header)?.[1];
+    if (url === undefined) return;
+    this.#toldOfGuide = true;
+    this.#warn(`source ${source} names a guide and none is configured: add [[guide]] url = "${url.slice(0, 200)}"`);
   }
 
   /** The playlist and, with guides, the guide. A guide that turns out to be out of order is indexed whole, and both are written once more. */
@@ -257,6 +272,7 @@ class Run implements AsyncDisposable {
       numbers: {
         explicit: numbered.explicitNumbers,
         moved: numbered.movedNumbers,
+        labels: numbered.labels,
         unreadable: numbered.unreadableNumbers,
       },
       matching: {

@@ -28,7 +28,7 @@ export class ChannelLookup implements Disposable {
   #numbers = new Uint32Array(FIRST_SLOTS);
 
   constructor(spool: FileSink, largestRecordBytes: number, origins: readonly EntryOrigin[], consumer: Consumer) {
-    const textBytes = largestRecordBytes + 64;
+    const textBytes = largestRecordBytes + 128;
     this.#reservation = consumer.reserve(largestRecordBytes + textBytes + FIRST_SLOTS * BYTES_PER_SLOT);
     this.#spool = spool;
     this.#origins = origins;
@@ -57,7 +57,8 @@ export class ChannelLookup implements Disposable {
       to += this.#raw.copy(batch.bytes, to, record.idStart, record.nameStart);
       to += batch.bytes.write('"', to);
     }
-    to += batch.bytes.write(` tvg-chno="${this.#numbers[slot]}"`, to);
+    const label = this.#raw.toString('utf8', record.labelStart, record.headStart);
+    to += batch.bytes.write(` tvg-chno="${label === '' ? this.#numbers[slot] : label}"`, to);
     to += this.#raw.copy(batch.bytes, to, record.tailStart, record.end);
     new M3uScanner().scan(batch, to, true);
     batch.origin = this.#origins[record.sourceIndex] ?? batch.origin;

@@ -2,7 +2,7 @@
  * The channels that were kept, on disk, between the pass that reads the sources and the pass that writes the playlist: numbers and guide
  * ids are known only when every source and every guide has been seen, and a million channels do not fit in memory.
  *
- * A record: 64 bytes (little endian), then four runs of bytes: id, name, head (lines before, `#EXTINF:-1`), tail (attributes, name,
+ * A record: 68 bytes (little endian), then five runs of bytes: id, name, label, head (lines before, `#EXTINF:-1`), tail (attributes, name,
  * lines after, URL). The playlist writer puts `tvg-id` and `tvg-chno` between head and tail.
  *
  *      0  u32  length of the whole record          16  u32  length of the head
@@ -14,7 +14,7 @@
 import type { Consumer, Reservation } from 'plimsoll';
 import type { FileSink } from '../output/file-sink.ts';
 
-export const MATCH_AT = 24;
+export const MATCH_AT = 28;
 export const MATCH_BYTES = 40;
 export const RECORD_HEAD = MATCH_AT + MATCH_BYTES;
 
@@ -28,6 +28,7 @@ export class SpoolRecord {
   sourceIndex = 0;
   idStart = 0;
   nameStart = 0;
+  labelStart = 0;
   headStart = 0;
   tailStart = 0;
   end = 0;
@@ -39,7 +40,8 @@ export class SpoolRecord {
     this.sourceIndex = buffer.readUInt16LE(at + 8);
     this.idStart = at + RECORD_HEAD;
     this.nameStart = this.idStart + buffer.readUInt16LE(at + 10);
-    this.headStart = this.nameStart + buffer.readUInt32LE(at + 12);
+    this.labelStart = this.nameStart + buffer.readUInt32LE(at + 12);
+    this.headStart = this.labelStart + buffer.readUInt32LE(at + 24);
     this.tailStart = this.headStart + buffer.readUInt32LE(at + 16);
     this.end = this.tailStart + buffer.readUInt32LE(at + 20);
     return this;

@@ -46,7 +46,13 @@ export interface RunReport {
   readonly guides: readonly GuideTally[];
   readonly rules: readonly Tally[];
   readonly filters: readonly Tally[];
-  readonly numbers: { readonly explicit: number; readonly moved: number; readonly unreadable: number };
+  /** Channels that came with a number; those of them that found it taken; with a label instead (`32.1`); with something that says no number. */
+  readonly numbers: {
+    readonly explicit: number;
+    readonly moved: number;
+    readonly labels: number;
+    readonly unreadable: number;
+  };
   readonly matching: {
     readonly byId: number;
     readonly byAlias: number;
@@ -103,13 +109,16 @@ function problemLines({ problems, skipped, duplicates }: RunReport): string[] {
 function tallyLines({ rules, filters, numbers }: RunReport): string[] {
   const lines = rules.map(({ label, text, count, of }) => `${label} changed ${grouped(count)} ${of}: ${text}`);
   for (const { label, text, count, of } of filters) lines.push(`${label} removed ${grouped(count)} ${of}: ${text}`);
-  const { explicit, moved, unreadable } = numbers;
+  const { explicit, moved, labels, unreadable } = numbers;
   if (explicit > 0)
     lines.push(
       `numbers: ${grouped(explicit)} came with the channel, ${grouped(moved)} of them were taken and moved up`,
     );
+  if (labels > 0) lines.push(`numbers: ${grouped(labels)} are labels, such as 32.1, and stay as they are`);
   if (unreadable > 0)
-    lines.push(`numbers: ${grouped(unreadable)} values of tvg_chno are no whole number from 1 up and were replaced`);
+    lines.push(
+      `numbers: ${grouped(unreadable)} values of tvg_chno say no number, or repeat a label, and were replaced`,
+    );
   return lines;
 }
 
@@ -127,7 +136,8 @@ function guideLines({ guides, matching, programmes }: RunReport): string[] {
   });
   for (const { label, damage, damageCount } of guides) {
     for (const { message } of damage) lines.push(`warning: ${message}`);
-    if (damageCount > damage.length) lines.push(`warning: ${label}: and ${grouped(damageCount - damage.length)} more places`);
+    if (damageCount > damage.length)
+      lines.push(`warning: ${label}: and ${grouped(damageCount - damage.length)} more places`);
   }
   const { byId, byAlias, byName, unmatched, firstUnmatched } = matching;
   lines.push(

@@ -94,7 +94,8 @@ class PlaylistWriter {
   put(record: SpoolRecord): void {
     const { wanted, playlist, onMatched } = this.#options;
     this.#channels++;
-    const number = this.#numberOf(record);
+    const labelled = record.headStart > record.labelStart;
+    const number = labelled ? 0 : this.#numberOf(record);
     let match: number = Match.none;
     if (wanted !== undefined) {
       match = wanted.resolve(record.buffer, record.at + MATCH_AT);
@@ -111,7 +112,8 @@ class PlaylistWriter {
       to = putId(out, to, record.buffer, record.idStart, record.nameStart);
     }
     to += NUMBER.copy(out, to);
-    to = putNumber(out, to, number);
+    if (labelled) to += record.buffer.copy(out, to, record.labelStart, record.headStart);
+    else to = putNumber(out, to, number);
     out[to++] = QUOTE;
     to += record.buffer.copy(out, to, record.tailStart, record.end);
     playlist.at = to;
@@ -138,7 +140,7 @@ class PlaylistWriter {
   }
 
   #noteUnmatched(record: SpoolRecord): void {
-    const name = record.buffer.subarray(record.nameStart, record.headStart);
+    const name = record.buffer.subarray(record.nameStart, record.labelStart);
     if (this.#shown.length < SHOWN_UNMATCHED) this.#shown.push(name.toString('utf8'));
     const { unmatched } = this.#options;
     if (unmatched === undefined) return;
@@ -156,7 +158,7 @@ function putId(out: Buffer, to: number, id: Buffer, start: number, end: number):
   to += ID.copy(out, to);
   for (let at = start; at < end; at++) {
     const byte = id[at]!;
-    out[to++] = byte === QUOTE ? APOSTROPHE : byte < 0x20 ? 0x20 : byte;
+    out[to++] = byte === QUOTE ? APOSTROPHE : Math.max(byte, 0x20);
   }
   out[to++] = QUOTE;
   return to;

@@ -24,6 +24,10 @@ export interface LoadOptions {
   readonly level: () => PressureLevel;
   /** After each list: how many entries it had. */
   readonly onInput?: (input: PlaylistInput, entryCount: number) => void;
+  /** What is behind `#EXTM3U` of a list, each time it stands there. */
+  readonly onHeader?: (input: PlaylistInput, header: string) => void;
+  /** Something the user may want to know, one line. */
+  readonly onNote?: (line: string) => void;
 }
 
 /** Rows for entries of about 100 bytes on the average: a batch of shorter ones just holds fewer bytes. */
@@ -56,14 +60,18 @@ async function* readInput(
   options: LoadOptions,
   context: StageContext,
 ): AsyncGenerator<EntryBatch> {
-  await using source = utf8Source(await input.open());
+  const bytes = await input.open();
+  await using source = utf8Source(bytes, {
+    onEncoding: (name) => options.onNote?.(`${bytes.label} is read as ${name}`),
+  });
   const scanner = new M3uScanner({
     onProblem: (line, kind, detail) => options.problems.add(source.label, line, PROBLEM_TEXT[kind], maskText(detail)),
+    onHeader: (header) => options.onHeader?.(input, header),
   });
   let entryCount = 0;
   let carried = 0;
   let target = batchTarget(options);
-  for (let final = false; !final || carried > 0; ) {
+  for (let final = false; (!final || carried > 0) && !scanner.refused; ) {
     let length = carried;
     while (!final && length < target) {
       const read = await source.read(batch.bytes, length, target - length);

@@ -16,7 +16,9 @@ export interface NumberingResult {
   readonly movedNumbers: number;
   /** Channels whose URL a rule made blank: they cannot be played and are left out. */
   readonly blankUrls: number;
-  /** Values of tvg_chno that are no whole number from 1 up. */
+  /** Channels whose tvg_chno is no whole number but says one all the same (`32.1`, `CS363`): it is kept as it stands. */
+  readonly labels: number;
+  /** Values of tvg_chno that say no number (`-`), or a label that another channel has: they got a number instead. */
   readonly unreadableNumbers: number;
   readonly largestRecordBytes: number;
 }
@@ -39,7 +41,8 @@ export function numberChannels(options: NumberingOptions): Sink<EntryBatch, Numb
     memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
     async drain(input, context) {
       using seen = new KeyTable(context.memory, { withValues: false });
-      const numbering = new Numbering(options, seen);
+      using labels = new KeyTable(context.memory, { withValues: false });
+      const numbering = new Numbering(options, seen, labels);
       for await (const batch of input) {
         context.signal.throwIfAborted();
         const before = numbering.kept;
@@ -57,16 +60,21 @@ export function numberChannels(options: NumberingOptions): Sink<EntryBatch, Numb
   };
 }
 
+const UNNUMBERED = -1;
+const LONGEST_LABEL = 64;
+
 class Numbering {
   kept = 0;
   #duplicates = 0;
   #explicit = 0;
   #moved = 0;
+  #labelCount = 0;
   #unreadable = 0;
   #blankUrls = 0;
   #largest = 0;
   readonly #options: NumberingOptions;
   readonly #seen: KeyTable;
+  readonly #labels: KeyTable;
   readonly #digest = new Digest();
   readonly #spans: WantedSpans = {
     idStart: -1,
@@ -79,9 +87,10 @@ class Numbering {
     tvgNameEnd: -1,
   };
 
-  constructor(options: NumberingOptions, seen: KeyTable) {
+  constructor(options: NumberingOptions, seen: KeyTable, labels: KeyTable) {
     this.#options = options;
     this.#seen = seen;
+    this.#labels = labels;
   }
 
   /** Takes one channel in: a duplicate is dropped, anything else goes to the spool, which has room for it. */
@@ -110,34 +119,47 @@ class Numbering {
     let to = at + RECORD_HEAD;
     if (idLength > 0) to += bytes.copy(out, to, idStart, idStart + idLength);
     to += bytes.copy(out, to, nameStart, nameEnd);
+    const labelLength = number === UNNUMBERED ? this.#keepLabel(batch, base, out, to) : 0;
+    to += labelLength;
     const headEnd = renderHead(batch, row, out, to);
     const tailEnd = renderTail(batch, row, out, headEnd);
     if (headEnd < 0 || tailEnd < 0) throw new Error('a channel came out longer than its bound');
     out.writeUInt32LE(tailEnd - at, at);
-    out.writeUInt32LE(number, at + 4);
+    out.writeUInt32LE(Math.max(0, number), at + 4);
     out.writeUInt16LE(batch.sourceIndex, at + 8);
     out.writeUInt16LE(idLength, at + 10);
     out.writeUInt32LE(nameEnd - nameStart, at + 12);
     out.writeUInt32LE(headEnd - to, at + 16);
     out.writeUInt32LE(tailEnd - headEnd, at + 20);
+    out.writeUInt32LE(labelLength, at + 24);
     spool.at = tailEnd;
     this.kept++;
     if (tailEnd - at > this.#largest) this.#largest = tailEnd - at;
   }
 
+  /** The number it takes, 0 when it brings none, `UNNUMBERED` when what it brings is no number. */
   #placeNumber(batch: EntryBatch, base: number): number {
     const start = batch.table[base + 2 * Field.tvgChno]!;
     const end = batch.table[base + 2 * Field.tvgChno + 1]!;
     if (start < 0 || start === end) return 0;
     const wish = readChannelNumber(batch.bytes, start, end);
-    if (wish === 0) {
-      this.#unreadable++;
-      return 0;
-    }
+    if (wish === 0) return UNNUMBERED;
     const number = this.#options.numbers.take(wish);
     this.#explicit++;
     if (number !== wish) this.#moved++;
     return number;
+  }
+
+  /** Copies a label, such as `32.1`, to `out[to]`, unless another channel has it; returns its length, 0 when it counts as no number. */
+  #keepLabel(batch: EntryBatch, base: number, out: Buffer, to: number): number {
+    const start = batch.table[base + 2 * Field.tvgChno]!;
+    const end = batch.table[base + 2 * Field.tvgChno + 1]!;
+    if (!isLabel(batch.bytes, start, end) || !this.#labels.add(this.#digest.of(batch.bytes, start, end))) {
+      this.#unreadable++;
+      return 0;
+    }
+    this.#labelCount++;
+    return batch.bytes.copy(out, to, start, end);
   }
 
   #spansOf(batch: EntryBatch, base: number): WantedSpans {
@@ -162,6 +184,7 @@ class Numbering {
       explicitNumbers: this.#explicit,
       movedNumbers: this.#moved,
       blankUrls: this.#blankUrls,
+      labels: this.#labelCount,
       unreadableNumbers: this.#unreadable,
       largestRecordBytes: this.#largest,
     };
@@ -175,4 +198,16 @@ function recordBound(batch: EntryBatch, row: number): number {
   let bytes = 0;
   for (let column = 0; column < Column.line; column += 2) bytes += table[base + column + 1]! - table[base + column]!;
   return RECORD_HEAD + 512 + 2 * bytes;
+}
+
+/** A short text with a digit other than 0 in it, and nothing that would break an attribute. */
+function isLabel(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end - start > LONGEST_LABEL) return false;
+  let digits = false;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte < 0x20 || byte === 0x22) return false;
+    if (byte >= 0x31 && byte <= 0x39) digits = true;
+  }
+  return digits;
 }

@@ -66,19 +66,26 @@ const listsIn = (dir: string): string[] =>
 
 /**
  * The number that each channel of a list must get, by URL and name, worked out with a set: numbers that stand in the list are placed in its
- * order, a taken one moves up to the next free; then the rest take the lowest free from 1.
+ * order, a taken one moves up to the next free; a label with a digit (`22.1`, `CS363`) stays with the first who has it; then the rest take
+ * the lowest free from 1.
  */
-function expectedNumbers(text: string): Map<string, number> {
-  const numbers = new Map<string, number>();
+function expectedNumbers(text: string): Map<string, string> {
+  const numbers = new Map<string, string>();
+  const labels = new Set<string>();
   const taken = new Set<number>();
   const place = (key: string, number: number): void => {
     while (taken.has(number)) number++;
     taken.add(number);
-    numbers.set(key, number);
+    numbers.set(key, `${number}`);
   };
   const inOrder = new Map<string, string>();
   for (const { key, number } of listEntries(text)) if (!inOrder.has(key)) inOrder.set(key, number);
   for (const [key, number] of inOrder) if (/^\d+$/.test(number) && Number(number) > 0) place(key, Number(number));
+  for (const [key, number] of inOrder) {
+    if (numbers.has(key) || !/[1-9]/.test(number) || labels.has(number)) continue;
+    labels.add(number);
+    numbers.set(key, number);
+  }
   for (const key of inOrder.keys()) if (!numbers.has(key)) place(key, 1);
   return numbers;
 }
@@ -109,9 +116,7 @@ async function checkNumbers(dir: string, file: string): Promise<string> {
   const expected = expectedNumbers(text);
   const run = await runApp({ dir, lists: [file], settings: '' });
   demand(run.exitCode === 0, `${basename(file)}: exit ${run.exitCode ?? run.signal}: ${run.stderr.slice(-500)}`);
-  const found = new Map(
-    listEntries(readFileSync(run.playlistPath, 'utf8')).map(({ key, number }) => [key, Number(number)]),
-  );
+  const found = new Map(listEntries(readFileSync(run.playlistPath, 'utf8')).map(({ key, number }) => [key, number]));
   const wrong = [...expected].filter(([key, number]) => found.get(key) !== number);
   const first = wrong[0];
   demand(
@@ -121,7 +126,13 @@ async function checkNumbers(dir: string, file: string): Promise<string> {
   );
   const stated = listEntries(text).filter(({ number }) => number !== '');
   const whole = stated.filter(({ number }) => /^\d+$/.test(number));
-  return `numbers of ${basename(file)}: ${stated.length} stated, ${whole.length} of them whole and placed, ${found.size} channels as expected`;
+  const written = new Set(found.values());
+  const lost = stated.filter(({ number }) => /[1-9]/.test(number) && !written.has(number));
+  demand(
+    lost.length === 0,
+    `${basename(file)}: ${lost.length} numbers are in the list and not in the playlist: ${lost[0]?.number}`,
+  );
+  return `numbers of ${basename(file)}: ${stated.length} stated (${whole.length} whole), all written, ${found.size} channels as expected`;
 }
 
 /** Every second channel of the guide is put into a list; the guide that comes out must be those channels' elements, byte for byte. */
