@@ -5,6 +5,9 @@
  *   held in the container. Where it is missing (Windows), a child does the work and the parent forwards signals.
  * - Reading the command line and the configuration costs 30 MB of RSS for good (commander 9, smol-toml 4, zod 14: measured).
  *   So it is done before the replacement, and the result is handed over: the process that works never loads them.
+ * - Measured on jobs of 40,000 and 500,000 channels, peak RSS: one malloc arena that gives free memory back from 64 KiB up saves 2 to 4 MB;
+ *   without V8's middle compiler, 3 to 4 MB more; preferring small code, 2 MB more. None cost time beyond the noise. What
+ *   did not pay: fewer threads in libuv's or V8's pool, a fixed mmap threshold, collecting on one thread.
  * - The handover travels in environment variables, in pieces below Linux's 128 KiB for one string; they are removed from
  *   `process.env` when taken. Whoever may read this process's environment may read its configuration file too.
  */
@@ -20,6 +23,10 @@ const PIECE = 'PLIMSOLL_HANDOVER_';
 const PIECE_CHARACTERS = 30_000;
 /** Far below the space Linux has for arguments and environment (a quarter of the stack limit, 2 MiB by default). */
 const MAX_PIECES = 16;
+
+/** Below this limit some megabytes matter more than a warm-up that is a little faster. */
+const SMALL_LIMIT_BYTES = 256 * 1024 ** 2;
+const FRUGAL_FLAGS = ['--no-maglev', '--optimize-for-size'];
 
 /** What the first process found out. */
 export interface Handover {
@@ -76,7 +83,8 @@ export async function relaunchWithHeapFlags(options: RelaunchOptions): Promise<v
   } catch (cause) {
     throw new ConfigError([`memory limit (${limit.path ?? limit.from}): ${(cause as Error).message}`], cause);
   }
-  const args = [...process.execArgv.filter(isNotReplaced), ...flags, ...process.argv.slice(1)];
+  const frugal = limit.bytes < SMALL_LIMIT_BYTES ? FRUGAL_FLAGS : [];
+  const args = [...process.execArgv.filter(isNotReplaced), ...flags, ...frugal, ...process.argv.slice(1)];
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith(PIECE));
   const env = {
     ...Object.fromEntries(inherited),
@@ -95,7 +103,10 @@ function isNotReplaced(argument: string): boolean {
 
 /** What the user has set stays. */
 function allocatorSettings(env: NodeJS.ProcessEnv): Record<string, string> {
-  return { MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? '2' };
+  return {
+    MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? '1',
+    MALLOC_TRIM_THRESHOLD_: env.MALLOC_TRIM_THRESHOLD_ ?? String(64 * 1024),
+  };
 }
 
 /** Nothing when it is too large: then the next process reads the configuration itself. */
