@@ -5,7 +5,8 @@
  * playlist writer asks what became of each channel (`resolve`), the guide writer asks for each guide channel where it goes
  * (`outputsOf`). Ways to match, the better one first, whichever guide it is in; of equal ones the first guide's wins:
  *   exact       the guide's id is a wanted tvg-id;
- *   rewritten   the guide's id is what a wanted tvg-id was before a rule changed it: kept under the new id;
+ *   rewritten   the guide's id is what a wanted tvg-id was before a rule changed it: kept under the new id (of several
+ *               ids that became one, the first that a guide has);
  *   alias       the alias file names the guide's id, or its display-name;
  *   name        the normalised names are equal.
  * With the last two the playlist's channel adopts the guide's id, and the guide stays as it is.
@@ -245,8 +246,9 @@ export class WantedChannels implements Disposable {
     const rewrites = this.#rewrites;
     for (let rewrite = rewrites?.first(digest) ?? 0; rewrite > 0; rewrite = rewrites!.next(rewrite)) {
       const slot = this.#slotOf(this.#ids.get(rewrites!.newId(rewrite)));
-      if (slot < 0 && fromHeads) return -1;
-      if (slot >= 0 && slots.kind[slot] === SlotKind.rewritten) this.outputs[count++] = slot;
+      if (slot >= 0 && slots.kind[slot] === SlotKind.exact) continue;
+      if (slot >= 0 && slots.idEntry[slot] === rewrites!.entry(rewrite) + 1) this.outputs[count++] = slot;
+      else if (fromHeads && (slot < 0 || slots.guide[slot]! > guide)) return -1;
     }
     return count;
   }
@@ -344,8 +346,8 @@ export class WantedChannels implements Disposable {
         slots.idEntry[slot] = rewrites.entry(rewrite) + 1;
         this.#ids.set(newId, this.#valueOf(slot));
       }
-      if (declared && slots.kind[slot] === SlotKind.rewritten && slots.guide[slot] === NO_GUIDE)
-        slots.guide[slot] = guide;
+      const isOurs = slots.kind[slot] === SlotKind.rewritten && slots.idEntry[slot] === rewrites.entry(rewrite) + 1;
+      if (declared && isOurs && slots.guide[slot] === NO_GUIDE) slots.guide[slot] = guide;
     }
   }
 
