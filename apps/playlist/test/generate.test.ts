@@ -1,0 +1,304 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadConfig } from '../src/config/load-config.ts';
+import { generate } from '../src/generate.ts';
+import type { RunReport } from '../src/report/run-report.ts';
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'plimsoll-generate-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+const write = (name: string, text: string | Buffer) => writeFileSync(join(dir, name), text);
+const read = (name: string) => readFileSync(join(dir, 'out', name), 'utf8');
+
+interface Outcome {
+  readonly report: RunReport;
+  /** Lines of the playlist. */
+  readonly lines: readonly string[];
+  /** Of each channel, in order. */
+  readonly names: readonly string[];
+  readonly numbers: readonly string[];
+  readonly ids: readonly string[];
+}
+
+/** Runs `[[source]] path = "list.m3u"` with these further settings. */
+async function run(
+  settings = '',
+  options: { readonly dryRun?: boolean; readonly env?: NodeJS.ProcessEnv } = {},
+): Promise<Outcome> {
+  write('my.toml', `[[source]]\nname = "s"\npath = "list*.m3u"\n${settings}\n[output]\nname = "home"\n`);
+  const config = loadConfig({ file: join(dir, 'my.toml'), env: options.env ?? {} });
+  const signal = new AbortController().signal;
+  const { report } = await generate(config, { dryRun: options.dryRun ?? false, signal });
+  const text = existsSync(join(dir, 'out', 'home.m3u8')) ? read('home.m3u8') : '';
+  const lines = text.trimEnd().split('\n');
+  const infos = lines.filter((line) => line.startsWith('#EXTINF'));
+  const all = (pattern: RegExp) => infos.map((line) => pattern.exec(line)?.[1] ?? '');
+  return { report, lines, names: all(/,([^,]*)$/), numbers: all(/tvg-chno="([^"]*)"/), ids: all(/tvg-id="([^"]*)"/) };
+}
+
+const channel = (name: string, attributes = '', url = `http://h/${name}`) =>
+  `#EXTINF:-1 ${attributes},${name}\n${url}\n`;
+
+describe('the main job', () => {
+  it('writes what it read, canonically, and leaves nothing else behind', async () => {
+    write(
+      'list.m3u',
+      '\ufeff#EXTM3U url-tvg="x"\r\n#EXTINF:-1group-title=News tvg-id="a.b",One, and only\r\n#EXTVLCOPT:http-user-agent=X\r\nhttp://h/1\r\n',
+    );
+    const { lines, report } = await run();
+    expect(lines).toEqual([
+      '#EXTM3U',
+      '#EXTINF:-1 tvg-id="a.b" tvg-chno="1" group-title="News",One, and only',
+      '#EXTVLCOPT:http-user-agent=X',
+      'http://h/1',
+    ]);
+    expect(report).toMatchObject({ channels: 1, skipped: 0, duplicates: 0, programmes: 0 });
+    expect(readdirSync(join(dir, 'out')).filter((name) => name !== '.cache')).toEqual(['home.m3u8']);
+  });
+
+  it('runs rules, then filters each on what the one before left, and says what each did', async () => {
+    write('list.m3u', channel('UK: A', 'group-title="Sport HD"') + channel('B', 'group-title="news"') + channel('C'));
+    const { names, report } = await run(`
+[[rule]]
+when = 'group_title contains "sport" AND channel_name matches "^UK: (.+)"'
+set = 'group_title = "Sports", channel_name = "$1"'
+[[filter]]
+exclude = 'group_title equals ""'
+[[filter]]
+include = 'group_title equals "sports"'`);
+    expect(names).toEqual(['A']);
+    expect(report.rules.map(({ count }) => count)).toEqual([1]);
+    expect(report.filters.map(({ count }) => count)).toEqual([1, 1]);
+  });
+
+  it('a filter that matches nothing leaves nothing', async () => {
+    write('list.m3u', channel('A') + channel('B'));
+    const { report, lines } = await run(`[[filter]]\ninclude = 'channel_name equals "no such"'`);
+    expect(report.channels).toBe(0);
+    expect(lines).toEqual(['#EXTM3U']);
+  });
+
+  it('places explicit numbers first, moves clashes up, keeps labels, and gives the rest the lowest free from start', async () => {
+    const chno = (value: string) => `tvg-chno="${value}"`;
+    write(
+      'list.m3u',
+      channel('a') +
+        channel('b', chno('5')) +
+        channel('c', chno('5')) +
+        channel('d', chno('6')) +
+        channel('e', chno('22.1')) +
+        channel('f', chno('-')) +
+        channel('g', chno('22.1')) +
+        channel('h', chno('4')) +
+        channel('i'),
+    );
+    const { numbers, report } = await run('[numbering]\nstart = 3');
+    expect(numbers).toEqual(['3', '5', '6', '7', '22.1', '8', '9', '4', '10']);
+    expect(report.numbers).toEqual({ explicit: 4, moved: 2, labels: 1, unreadable: 2 });
+  });
+
+  it('a number that a rule sets counts as explicit', async () => {
+    write('list.m3u', channel('a') + channel('b'));
+    const { numbers } = await run(`[[rule]]\nwhen = 'channel_name equals "b"'\nset = 'tvg_chno = "1"'`);
+    expect(numbers).toEqual(['2', '1']);
+  });
+
+  it('drops the same URL and name once, across lists, and keeps either alone', async () => {
+    write('list1.m3u', channel('a', '', 'http://h/1') + channel('a', '', 'http://h/2'));
+    write('list2.m3u', channel('a', 'group-title="other"', 'http://h/1') + channel('b', '', 'http://h/1'));
+    const { report, names } = await run();
+    expect(names).toEqual(['a', 'a', 'b']);
+    expect(report.duplicates).toBe(1);
+  });
+
+  it('skips bad entries and reports them with file and line, the first twenty in words', async () => {
+    write('list.m3u', channel('good') + '#EXTINF:-1,no url\n'.repeat(30) + channel('fine'));
+    const { report, names } = await run();
+    expect(names).toEqual(['good', 'fine']);
+    expect(report.skipped).toBe(30);
+    expect(report.problems.first).toHaveLength(20);
+    expect(report.problems.first[0]).toMatchObject({ file: join(dir, 'list.m3u'), line: 3 });
+  });
+
+  it('a channel whose URL a rule made blank is left out', async () => {
+    write('list.m3u', channel('a') + channel('b'));
+    const { names, report } = await run(`[[rule]]\nwhen = 'channel_name equals "a"'\nset = 'stream_url = ""'`);
+    expect(names).toEqual(['b']);
+    expect(report.skipped).toBe(1);
+  });
+
+  it('a dry run writes nothing and says the same', async () => {
+    write('list.m3u', channel('a') + channel('a') + channel('b'));
+    const dry = await run('', { dryRun: true });
+    expect(readdirSync(dir).sort()).toEqual(['list.m3u', 'my.toml']);
+    const wet = await run();
+    expect(dry.report).toMatchObject({ channels: 2, duplicates: 1, files: [] });
+    expect(wet.report).toMatchObject({ channels: 2, duplicates: 1 });
+  });
+
+  it('a rule that doubles a value without end is stopped with one line, and the old file stays', async () => {
+    write('list.m3u', channel('a'));
+    const { lines } = await run();
+    const rule = `[[rule]]\nwhen = 'channel_name matches "(?s)^(.+)$"'\nset = 'channel_name = "$1$1$1$1$1$1$1$1"'\n`;
+    await expect(run(rule.repeat(8))).rejects.toMatchObject({ cause: { code: 'PLIMSOLL_PLAYLIST_VALUE_TOO_LONG' } });
+    expect(read('home.m3u8').trimEnd().split('\n')).toEqual(lines);
+    expect(readdirSync(join(dir, 'out')).filter((name) => name.startsWith('.plimsoll'))).toEqual([]);
+  });
+
+  it('figures of the report add up', async () => {
+    write('list.m3u', Array.from({ length: 3000 }, (_, i) => channel(`c${i}`)).join(''));
+    const { report } = await run();
+    const sum = report.stages.reduce((total, { elapsedMs }) => total + elapsedMs, 0);
+    expect(sum).toBe(report.elapsedMs);
+    expect(Math.max(...report.stages.map(({ peakRssBytes }) => peakRssBytes))).toBe(report.peakRssBytes);
+    const byName = new Map(report.stages.map((stage) => [stage.name, stage]));
+    for (const name of ['Source Loading', 'Data Mapping', 'Filtering', 'Numbering', 'Playlist Generation', 'Publish']) {
+      expect(byName.get(name)?.unreleasedBytes, name).toBe(0);
+    }
+    expect(byName.get('Numbering')).toMatchObject({ itemsIn: 3000, itemsOut: 3000 });
+  });
+});
+
+const programme = (id: string, start: string, title: string) =>
+  `  <programme start="${start} +0000" stop="20260102000000 +0000" channel="${id}"><title>${title}</title></programme>\n`;
+const guideChannel = (id: string, name: string) =>
+  `  <channel id="${id}"><display-name>${name}</display-name></channel>\n`;
+const guide = (body: string) => `<?xml version="1.0"?>\n<tv>\n${body}</tv>\n`;
+
+describe('the guide', () => {
+  it('keeps the channels of the playlist only, byte for byte, each programme once, and points the playlist at it', async () => {
+    write('list.m3u', channel('One', 'tvg-id="one.uk"') + channel('Two HD', '') + channel('Alone', 'tvg-id="alone"'));
+    const kept = [programme('one.uk', '20260101000000', 'A &amp; B'), programme('two.uk', '20260101000000', 'T')];
+    const body =
+      guideChannel('one.uk', '1') +
+      guideChannel('two.uk', 'Two') +
+      guideChannel('three.uk', 'Three') +
+      kept[0]! +
+      kept[0]! +
+      programme('three.uk', '20260101000000', 'no') +
+      kept[1]!;
+    write('guide.xml', guide(body));
+    const { report, ids, lines } = await run('[[guide]]\npath = "guide.xml"');
+    expect(lines[0]).toBe('#EXTM3U x-tvg-url="home.xmltv" url-tvg="home.xmltv"');
+    expect(ids).toEqual(['one.uk', 'two.uk', 'alone']);
+    const xml = read('home.xmltv');
+    for (const element of kept) expect(xml).toContain(element.trim());
+    expect(xml.match(/<programme/g)).toHaveLength(2);
+    expect(xml).not.toContain('three');
+    expect(report).toMatchObject({
+      programmes: 2,
+      matching: { byId: 1, byName: 1, unmatched: 1, firstUnmatched: ['Alone'] },
+    });
+    expect(read('home.unmatched.txt')).toBe('Alone\talone\n');
+  });
+
+  it('the first guide that has a channel wins; aliases bring names together', async () => {
+    write('list.m3u', channel('One', 'tvg-id="one"') + channel('Das Erste', ''));
+    write('aliases.toml', '"Das Erste" = "ard.de"\n');
+    write('a.xml', guide(guideChannel('one', 'One') + programme('one', '20260101000000', 'from a')));
+    write(
+      'b.xml',
+      guide(
+        guideChannel('one', 'One') +
+          guideChannel('ard.de', 'ARD') +
+          programme('one', '20260101000000', 'from b') +
+          programme('ard.de', '20260101000000', 'Tagesschau'),
+      ),
+    );
+    const { ids, report } = await run(
+      '[[guide]]\npath = "a.xml"\n[[guide]]\npath = "b.xml"\n[matching]\naliases = "aliases.toml"',
+    );
+    expect(ids).toEqual(['one', 'ard.de']);
+    expect(read('home.xmltv')).toContain('from a');
+    expect(read('home.xmltv')).not.toContain('from b');
+    expect(read('home.xmltv')).toContain('Tagesschau');
+    expect(report.matching).toMatchObject({ byId: 1, byAlias: 1, unmatched: 0 });
+  });
+
+  it('an id that a rule changed is rewritten in the guide', async () => {
+    write('list.m3u', channel('One', 'tvg-id="old"'));
+    write('guide.xml', guide(guideChannel('old', 'One') + programme('old', '20260101000000', 'T')));
+    const { ids } = await run(`[[guide]]\npath = "guide.xml"\n[[rule]]\nset = 'tvg_id = "new & own"'`);
+    expect(ids).toEqual(['new & own']);
+    const xml = read('home.xmltv');
+    expect(xml).toContain('<channel id="new &amp; own">');
+    expect(xml).toContain('channel="new &amp; own"');
+    expect(xml).not.toContain('"old"');
+  });
+
+  it('rules and filters on programmes see the channel they belong to', async () => {
+    write(
+      'list.m3u',
+      channel('One', 'tvg-id="one" group-title="Sport"') + channel('Two', 'tvg-id="two" group-title="Film"'),
+    );
+    const body = ['one', 'two']
+      .map(
+        (id) =>
+          guideChannel(id, id) + programme(id, '20260101000000', 'Live') + programme(id, '20260101010000', 'Late'),
+      )
+      .join('');
+    write('guide.xml', guide(body));
+    const { report } = await run(`
+[[guide]]
+path = "guide.xml"
+[[rule]]
+when = 'group_title equals "sport" AND programme_title equals "live"'
+set = 'programme_category = "Sports"'
+[[filter]]
+exclude = 'channel_name equals "two" AND programme_title equals "late"'`);
+    const xml = read('home.xmltv');
+    expect(xml.match(/<programme/g)).toHaveLength(3);
+    expect(xml.match(/<category>Sports<\/category>/g)).toHaveLength(1);
+    expect(report.rules).toMatchObject([{ count: 1, of: 'programmes' }]);
+    expect(report.filters).toMatchObject([{ count: 1, of: 'programmes' }]);
+  });
+
+  it('a guide whose channels come late is indexed whole, and nothing is lost', async () => {
+    write('list.m3u', channel('One', 'tvg-id="one"') + channel('Late', ''));
+    const late = programme('late.uk', '20260101000000', 'L') + guideChannel('late.uk', 'Late');
+    write('guide.xml', guide(guideChannel('one', 'One') + programme('one', '20260101000000', 'T') + late));
+    const { ids, report } = await run('[[guide]]\npath = "guide.xml"');
+    expect(ids).toEqual(['one', 'late.uk']);
+    expect(report.programmes).toBe(2);
+  });
+
+  it('damage is reported with its offset; what came before is kept, or the run refused', async () => {
+    write('list.m3u', channel('One', 'tvg-id="one"'));
+    const before = `<?xml version="1.0"?>\n<tv>\n${guideChannel('one', 'One')}${programme('one', '20260101000000', 'T')}`;
+    write('guide.xml', `${before}  <programme start="2026010`);
+    const { report } = await run('[[guide]]\npath = "guide.xml"');
+    expect(report.programmes).toBe(1);
+    expect(report.guides[0]?.damage[0]?.byteOffset).toBe(before.length + 2);
+    await expect(run('[[guide]]\npath = "guide.xml"\non_damage = "refuse"')).rejects.toThrow();
+    expect(read('home.xmltv')).toContain('<title>T</title>');
+  });
+});
+
+describe('sources that fail', () => {
+  it('an empty list keeps its last good content, with a warning', async () => {
+    write('list.m3u', channel('a') + channel('b'));
+    await run();
+    write('list.m3u', '');
+    const { names, report } = await run();
+    expect(names).toEqual(['a', 'b']);
+    expect(report.warnings.join('\n')).toMatch(/empty/);
+  });
+
+  it('a limit that will not do ends in one line that says who holds what, and the old file stays', async () => {
+    write('list.m3u', channel('a'));
+    const { lines } = await run();
+    write('list.m3u', Array.from({ length: 400_000 }, (_, i) => `#EXTINF:-1,c${i}\nhttp://h/${i}\n`).join(''));
+    const main = join(import.meta.dirname, '..', 'src', 'main.ts');
+    const args = ['--conditions=source', main, '--config', join(dir, 'my.toml'), '--memory-limit', '80MiB', '--quiet'];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(stderr).toMatch(/^out of memory budget: .*largest holders: .*\n$/);
+    expect(status).toBe(1);
+    expect(read('home.m3u8').trimEnd().split('\n')).toEqual(lines);
+  });
+});
