@@ -6,7 +6,8 @@
  * - Reading the command line and the configuration costs 30 MB of RSS for good (commander 9, smol-toml 4, zod 14: measured).
  *   So it is done before the replacement, and the result is handed over: the process that works never loads them.
  * - Measured on jobs of 40,000 and 500,000 channels, peak RSS: one malloc arena that gives free memory back from 64 KiB up saves 2 to 4 MB;
- *   without V8's middle compiler, 3 to 4 MB more; preferring small code, 2 MB more. None cost time beyond the noise. What
+ *   without V8's middle compiler, 3 to 4 MB more; preferring small code, 2 MB more; where something is
+ *   downloaded, undici's parser without WASM's optimizing compiler, 9 MB. None cost time beyond the noise. What
  *   did not pay: fewer threads in libuv's or V8's pool, a fixed mmap threshold, collecting on one thread.
  * - The handover travels in environment variables, in pieces below Linux's 128 KiB for one string; they are removed from
  *   `process.env` when taken. Whoever may read this process's environment may read its configuration file too.
@@ -26,7 +27,7 @@ const MAX_PIECES = 16;
 
 /** Below this limit some megabytes matter more than a warm-up that is a little faster. */
 const SMALL_LIMIT_BYTES = 256 * 1024 ** 2;
-const FRUGAL_FLAGS = ['--no-maglev', '--optimize-for-size'];
+const FRUGAL_FLAGS = ['--no-maglev', '--optimize-for-size', '--liftoff-only'];
 
 /** What the first process found out. */
 export interface Handover {

@@ -110,6 +110,15 @@ describe('a server that answers', () => {
     expect(readdirSync(join(folder, 'cache')).some((name) => name.endsWith('.part'))).toBe(false);
   });
 
+  it.each([
+    ['announced', send],
+    ['not announced', inTwo],
+  ] as const)('with megabytes, length %s, byte for byte', async (_, answer) => {
+    const large = list(120_000);
+    server.answers = [answer(large)];
+    expect((await text(await open())) === large).toBe(true);
+  });
+
   it('is asked again only for what has changed', async () => {
     server.answers = [
       send(GOOD, { etag: '"v1"', 'last-modified': 'Thu, 01 Jan 2026 00:00:00 GMT' }),
