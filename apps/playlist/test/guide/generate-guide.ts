@@ -64,8 +64,9 @@ export async function generateGuide(
       if (passes > 1) throw new Error('asked for a full index twice');
       continue;
     }
-    const text = Buffer.concat(parts).toString('utf8');
-    if (result.bytesOut !== Buffer.byteLength(text)) throw new Error('bytesOut is not what was written');
+    const bytes = Buffer.concat(parts);
+    const text = bytes.toString('utf8');
+    if (result.bytesOut !== bytes.length) throw new Error('bytesOut is not what was written');
     const { channels, programmes, guides: stats } = result;
     return {
       text,
