@@ -38,6 +38,8 @@ export class MisbehavingServer implements AsyncDisposable {
 /** Pauses pass at once and are noted; deadlines (of exactly `timeoutMs`) stand until `expire`. */
 export class ImpatientClock implements Clock {
   readonly pauses: number[] = [];
+  /** How often a deadline was set, the first time included. */
+  deadlineCount = 0;
   readonly #timeoutMs: number;
   readonly #deadlines = new Set<() => void>();
 
@@ -56,6 +58,7 @@ export class ImpatientClock implements Clock {
   after(delayMs: number, action: () => void): Disposable {
     if (delayMs === this.#timeoutMs) {
       this.#deadlines.add(action);
+      this.deadlineCount++;
       return { [Symbol.dispose]: () => void this.#deadlines.delete(action) };
     }
     this.pauses.push(delayMs);

@@ -117,6 +117,8 @@ describe('a server that answers', () => {
     const large = list(120_000);
     server.answers = [answer(large)];
     expect((await text(await open())) === large).toBe(true);
+    // The deadline is for each pause, not for the whole: set at the start, by the answer, and by every piece.
+    expect(clock.deadlineCount).toBeGreaterThan(10);
   });
 
   it('is asked again only for what has changed', async () => {
