@@ -16,7 +16,7 @@ export async function benchGuide(): Promise<void> {
   installRivals();
   const list = await listFixture(CHANNELS);
   const plain = await guideFixture(GUIDE_BYTES, CHANNELS);
-  const packed = await guideFixture(GUIDE_BYTES, CHANNELS, 'xml.gz');
+  const packed = await guideFixture(GUIDE_BYTES, CHANNELS, { ending: 'xml.gz' });
   const dir = freshDir('bench-guide');
   const script = (name: string): string => join(BENCH_DIR, 'subjects', `guide-${name}.mjs`);
   try {

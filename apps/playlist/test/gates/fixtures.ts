@@ -28,10 +28,20 @@ export function listFixture(channels: number): Promise<M3uCounts> {
   return kept(path) ?? generateM3u({ path, channels });
 }
 
-/** The guide of `listFixture(channels)`, two fifths of it wanted. `ending` is `xml`, `xml.gz` or `xml.zst`. */
-export function guideFixture(bytes: number, channels: number, ending = 'xml'): Promise<XmltvCounts> {
-  const path = fixturePath(`guide-${bytes}-of-${channels}.${ending}`);
-  return kept(path) ?? generateXmltv({ path, bytes, playlist: { channels } });
+export interface GuideShape {
+  /** `xml`, `xml.gz` or `xml.zst`. Default `xml`. */
+  readonly ending?: string;
+  /** Every nth programme stands twice. Default 0: none. */
+  readonly repeatEvery?: number;
+}
+
+/** The guide of `listFixture(channels)`, two fifths of it wanted. */
+export function guideFixture(bytes: number, channels: number, shape: GuideShape = {}): Promise<XmltvCounts> {
+  const { ending = 'xml', repeatEvery = 0 } = shape;
+  const path = fixturePath(
+    `guide-${bytes}-of-${channels}${repeatEvery > 0 ? `-repeats-${repeatEvery}` : ''}.${ending}`,
+  );
+  return kept(path) ?? generateXmltv({ path, bytes, repeatEvery, playlist: { channels } });
 }
 
 /** Gives the disk back: for the biggest. */
