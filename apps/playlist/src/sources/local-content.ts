@@ -4,7 +4,7 @@ import { formatBytes } from 'plimsoll';
 import type { FetchLimits } from '../config/config.ts';
 import { openFile } from './file-source.ts';
 import { type GoodFile, LastGood } from './last-good.ts';
-import type { SourceContent, SourceContext, SourcePart } from './source-content.ts';
+import { type SourceContent, type SourceContext, type SourcePart, sourceLabel } from './source-content.ts';
 import { SourceError } from './source-error.ts';
 
 /** A pattern may fit this many files. */
@@ -23,13 +23,15 @@ interface LocalFile {
  * merely no longer fitted by a pattern that still fits others counts as taken away on purpose.
  */
 export async function openLocal(
-  name: string,
+  config: FetchLimits & { readonly name: string },
+  kind: 'playlist' | 'guide',
   pattern: string,
-  limits: FetchLimits,
   context: SourceContext,
 ): Promise<SourceContent> {
-  const lastGood = new LastGood(context.cacheDir, `path\0${name}\0${pattern}`);
-  const found = await findFiles(name, pattern);
+  const { name, maxBytes } = config;
+  const sourceName = sourceLabel(kind, name);
+  const lastGood = new LastGood(context.cacheDir, `path\0${kind}\0${pattern}`);
+  const found = await findFiles(sourceName, pattern);
   const parts: SourcePart[] = [];
   const fresh: LocalFile[] = [];
   const kept: GoodFile[] = [];
@@ -37,14 +39,14 @@ export async function openLocal(
     label,
     url: label,
     sizeBytes,
-    open: () => openFile(path, { maxBytes: limits.maxBytes, label }),
+    open: () => openFile(path, { maxBytes, label }),
   });
   const standIn = async (good: GoodFile | undefined, why: string): Promise<boolean> => {
     const copy = good === undefined ? undefined : lastGood.pathOf(good);
     const sizeBytes = copy === undefined ? undefined : await sizeOf(copy);
     if (good === undefined || copy === undefined || sizeBytes !== good.sizeBytes) return false;
     context.warn(
-      `source ${name}: ${good.name} ${why}: its last good content is used. To accept it as it is, delete ${lastGood.stateFile}`,
+      `${sourceName}: ${good.name} ${why}: its last good content is used. To accept it as it is, delete ${lastGood.stateFile}`,
     );
     parts.push(part(good.name, copy, sizeBytes));
     kept.push(good);
@@ -55,21 +57,21 @@ export async function openLocal(
     const size = file.sizeBytes ?? Number.POSITIVE_INFINITY;
     if (size === 0) {
       if (await standIn(good, 'is empty')) continue;
-      context.warn(`source ${name}: ${file.path} is empty`);
+      context.warn(`${sourceName}: ${file.path} is empty`);
       continue;
     }
     if (good !== undefined && size < good.sizeBytes * context.shrinkLimit) {
       const why = `has shrunk from ${formatBytes(good.sizeBytes)} to ${formatBytes(size)}`;
       if (await standIn(good, why)) continue;
-      context.warn(`source ${name}: ${file.path} ${why}`);
+      context.warn(`${sourceName}: ${file.path} ${why}`);
     }
     parts.push(part(file.path, file.path, file.sizeBytes));
     fresh.push(file);
   }
   if (found.length === 0) for (const good of lastGood.files) await standIn(good, 'is gone');
   if (parts.length === 0) {
-    if (found.length > 0) throw new SourceError(`source ${name}`, `${pattern} is empty`, { fault: 'empty' });
-    throw new SourceError(`source ${name}`, `no file at ${pattern}`, { fault: 'missing' });
+    if (found.length > 0) throw new SourceError(sourceName, `${pattern} is empty`, { fault: 'empty' });
+    throw new SourceError(sourceName, `no file at ${pattern}`, { fault: 'missing' });
   }
   return {
     name,
@@ -106,13 +108,13 @@ async function remember(lastGood: LastGood, fresh: readonly LocalFile[], kept: r
   await lastGood.save(files);
 }
 
-async function findFiles(name: string, pattern: string): Promise<LocalFile[]> {
+async function findFiles(sourceName: string, pattern: string): Promise<LocalFile[]> {
   const literal = await describe(pattern);
   if (literal !== undefined) return [literal];
   if (!/[*?[\]{}]/.test(pattern)) return [];
   const paths = globSync(pattern).sort();
   if (paths.length > MAX_FILES)
-    throw new SourceError(`source ${name}`, `${pattern} fits ${paths.length} files, more than ${MAX_FILES}`, {
+    throw new SourceError(sourceName, `${pattern} fits ${paths.length} files, more than ${MAX_FILES}`, {
       fault: 'too-large',
     });
   const files: LocalFile[] = [];

@@ -13,7 +13,7 @@ export async function openSource(
   context: SourceContext,
 ): Promise<SourceContent> {
   const { origin } = config;
-  if (origin.kind === 'path') return openLocal(config.name, origin.pattern, config, context);
+  if (origin.kind === 'path') return openLocal(config, kind, origin.pattern, context);
   const { openRemote } = await import('./remote-content.ts');
   return openRemote(config, kind, context);
 }

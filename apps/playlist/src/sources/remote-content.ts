@@ -9,7 +9,7 @@ import { type Inspected, inspectContent } from './inspect-content.ts';
 import { NotJsonError } from './json-objects.ts';
 import { type GoodFile, LastGood } from './last-good.ts';
 import { maskSecrets, maskUrl } from './mask.ts';
-import type { SourceContent, SourceContext, SourcePart } from './source-content.ts';
+import { type SourceContent, type SourceContext, type SourcePart, sourceLabel } from './source-content.ts';
 import { SourceError } from './source-error.ts';
 import { writeXtreamPlaylist, type XtreamAccount, xtreamUrls } from './xtream.ts';
 
@@ -59,7 +59,7 @@ class RemoteFetch implements AsyncDisposable {
     const { origin } = config;
     const identity = origin.kind === 'xtream' ? [origin.host, origin.user] : [origin.kind === 'url' ? origin.url : ''];
     this.#lastGood = new LastGood(context.cacheDir, [origin.kind, kind, ...identity].join('\0'));
-    this.#label = `${kind === 'guide' ? 'guide' : 'source'} ${config.name}`;
+    this.#label = sourceLabel(kind, config.name);
     this.#secrets = origin.kind === 'xtream' ? [origin.user, origin.password] : [];
   }
 

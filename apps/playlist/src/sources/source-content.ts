@@ -36,3 +36,9 @@ export interface SourceContext {
   /** One line for each thing the user should know; credentials are masked. */
   readonly warn: (line: string) => void;
 }
+
+/** How messages call a source: `source home`, and not `source source 1` where the configuration gave no name. */
+export function sourceLabel(kind: 'playlist' | 'guide', name: string): string {
+  const word = kind === 'guide' ? 'guide' : 'source';
+  return new RegExp(`^${word} \\d+$`).test(name) ? name : `${word} ${name}`;
+}
