@@ -14,7 +14,9 @@ import { type GuideStats, writeGuide } from './guide/write-guide.ts';
 import type { FileSink } from './output/file-sink.ts';
 import type { GuideTally } from './report/run-report.ts';
 import { type FilterTally, onChannels, type RuleSet, type RuleTally } from './rules/rule-set.ts';
+import type { ByteSource } from './sources/byte-source.ts';
 import { openSource } from './sources/open-source.ts';
+import { ReadAhead } from './sources/read-ahead.ts';
 import type { SourceContent, SourceContext } from './sources/source-content.ts';
 
 export interface GuideJobOptions {
@@ -28,6 +30,8 @@ export interface GuideJobOptions {
   readonly consumer: Consumer;
 }
 
+/** As much as the scanner takes at once. */
+const READ_AHEAD_BYTES = 512 * 1024;
 const UP_TO_THE_LINE: StageMemory = { kind: 'external', maxBytes: Number.POSITIVE_INFINITY };
 
 /** The guides' part of a run: fetch, index, write. Its stages stand in the run's pipeline. */
@@ -58,7 +62,10 @@ export class GuideJob implements AsyncDisposable {
       edited: stats.edited,
       dropped: stats.dropped,
       damageCount: stats.damageCount,
-      damage: stats.damage.map((damage) => ({ byteOffset: damage.byteOffset, message: describeDamage(stats.label, damage) })),
+      damage: stats.damage.map((damage) => ({
+        byteOffset: damage.byteOffset,
+        message: describeDamage(stats.label, damage),
+      })),
     }));
   }
 
@@ -137,10 +144,14 @@ export class GuideJob implements AsyncDisposable {
       const content = await openSource(guide, 'guide', this.#options.sources);
       this.#contents.push(content);
       for (const part of content.parts) {
-        inputs.push({ label: part.label, onDamage: guide.onDamage, open: async () => guideText(await part.open()) });
+        inputs.push({ label: part.label, onDamage: guide.onDamage, open: async () => this.#read(await part.open()) });
       }
     }
     return inputs;
+  }
+
+  #read(source: ByteSource): Promise<ByteSource> {
+    return guideText(new ReadAhead(source, READ_AHEAD_BYTES, this.#options.consumer));
   }
 
   #asksForChannels(): boolean {
