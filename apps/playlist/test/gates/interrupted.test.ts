@@ -1,13 +1,13 @@
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, type FSWatcher, mkdirSync, readdirSync, readFileSync, rmSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { generateM3u } from '../../src/sample/generate-m3u.ts';
 import { generateXmltv } from '../../src/sample/generate-xmltv.ts';
 import { SeededRandom } from '../../src/sample/seeded-random.ts';
 import { freshDir } from './fixtures.ts';
-import { runApp } from './run-app.ts';
+import { type AppRun, runApp } from './run-app.ts';
 
 const dir = freshDir('interrupted');
 const lists: string[] = [];
@@ -44,6 +44,25 @@ async function finished(where: string, edition: number) {
   };
 }
 
+/** Not by chance: the moment at which the first and the second published file is touched, which random moments seldom meet. */
+const MOMENTS = ['gate.xmltv', 'gate.m3u8'];
+
+/** Runs the new edition and signals it after so many milliseconds, or as soon as that output file changes. */
+async function interrupted(where: string, signal: NodeJS.Signals, when: number | string): Promise<AppRun> {
+  let timer: NodeJS.Timeout | undefined;
+  let watcher: FSWatcher | undefined;
+  const onStart = (child: ChildProcess): void => {
+    if (typeof when === 'number') timer = setTimeout(() => child.kill(signal), when);
+    else watcher = watch(join(where, 'out'), (_, file) => file === when && child.kill(signal));
+  };
+  try {
+    return await runApp({ dir: where, ...job(1), onStart });
+  } finally {
+    clearTimeout(timer);
+    watcher?.close();
+  }
+}
+
 describe.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('a run that gets %s at any moment', (signal) => {
   it('leaves the old files or the new ones, whole, and the next start takes the temporary files away', async () => {
     const where = join(dir, signal);
@@ -52,17 +71,11 @@ describe.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)('a run that gets %s at 
     const old = await finished(where, 0);
     let cutShort = 0;
     const random = new SeededRandom().restart(20_260_105, signal.length);
-    for (let round = 0; round < 6; round++) {
-      const afterMs = 20 + random.below(Math.ceil(old.run.elapsedMs * 0.95));
-      let timer: NodeJS.Timeout | undefined;
-      const run = await runApp({
-        dir: where,
-        ...job(1),
-        onStart: (child) => (timer = setTimeout(() => child.kill(signal), afterMs)),
-      });
-      clearTimeout(timer);
+    for (let round = 0; round < 7; round++) {
+      const when = MOMENTS[round] ?? 20 + random.below(Math.ceil(old.run.elapsedMs * 0.95));
+      const run = await interrupted(where, signal, when);
       if (run.exitCode !== 0) cutShort++;
-      const said = `${signal} after ${afterMs} ms: exit ${run.exitCode ?? run.signal}, ${run.stderr}`;
+      const said = `${signal} ${typeof when === 'number' ? `after ${when} ms` : `when ${when} changes`}: exit ${run.exitCode ?? run.signal}, ${run.stderr}`;
       expect([old.playlist, fresh.playlist], said).toContain(hash(run.playlistPath));
       expect([old.guide, fresh.guide], said).toContain(hash(run.guidePath));
       if (signal !== 'SIGKILL' && run.exitCode !== null) expect([0, 130, 143], said).toContain(run.exitCode);
