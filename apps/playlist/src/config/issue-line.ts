@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { maskText } from '../sources/mask.ts';
 import { didYouMean } from '../did-you-mean.ts';
+import { maskText } from '../sources/mask.ts';
 import { KNOWN_KEYS } from './schema.ts';
 
 const SECRET_KEYS = new Set(['password', 'token', 'user', 'headers']);

@@ -20,7 +20,8 @@ export function readAliases(file: string): [string, string][] {
   for (const [name, target] of Object.entries(readTable(file))) {
     const targets = Array.isArray(target) ? target : [target];
     for (const one of targets) {
-      if (typeof one !== 'string') throw new AliasError(`${file}: "${name}": Expected text or a list of texts, got \`${String(one)}\``);
+      if (typeof one !== 'string')
+        throw new AliasError(`${file}: "${name}": Expected text or a list of texts, got \`${String(one)}\``);
       pairs.push([name, one]);
     }
   }
@@ -38,6 +39,9 @@ function readTable(file: string): Record<string, unknown> {
       throw new AliasError(`${file}:${cause.line}:${cause.column}: ${what}`, cause);
     }
     const code = (cause as NodeJS.ErrnoException).code;
-    throw new AliasError(`${file}: ${code === 'ENOENT' ? 'No such file: set [matching] aliases to one that exists' : `Cannot be read: ${code}`}`, cause);
+    throw new AliasError(
+      `${file}: ${code === 'ENOENT' ? 'No such file: set [matching] aliases to one that exists' : `Cannot be read: ${code}`}`,
+      cause,
+    );
   }
 }
