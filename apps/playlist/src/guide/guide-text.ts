@@ -1,7 +1,9 @@
 import type { ByteSource } from '../sources/byte-source.ts';
+import { utf8Source } from '../sources/text-source.ts';
 
 const SNIFF_BYTES = 1024;
 const RAW_BYTES = 64 * 1024;
+const MARK = Buffer.from('\ufeff');
 
 /**
  * The encoding that an XML text is in by its first bytes: a byte order mark, the pattern of UTF-16, or the name in its declaration, in
@@ -22,26 +24,20 @@ export function declaredEncoding(bytes: Uint8Array, length: number): string | un
 }
 
 /**
- * Gives a guide in UTF-8 according to its XML declaration or byte order mark. One that is in UTF-8, says so, or names an encoding that is not known goes
- * through `otherwise` (default: as it is), which gets the source from its beginning and may know better.
+ * Gives a guide in UTF-8 according to its byte order mark or XML declaration. One that is in UTF-8, says so, or names an encoding that is not known goes
+ * through `otherwise`, which gets the source from its beginning; by default `utf8Source`, which believes the bytes more than the declaration.
  *
- * UTF-8 passes straight through; 64 KiB are held for others, read and turned into strings piece by piece. Disposing disposes the wrapped source.
+ * UTF-8 passes straight through; 64 KiB are held for others, read and turned into strings piece by piece. When the source fails, everything it
+ * gave before comes first, then its error. Disposing disposes the wrapped source.
  */
 export async function guideText(
   source: ByteSource,
-  otherwise: (source: ByteSource) => ByteSource = (same) => same,
+  otherwise: (source: ByteSource) => ByteSource = utf8Source,
 ): Promise<ByteSource> {
-  const head = Buffer.allocUnsafe(SNIFF_BYTES);
-  let length = 0;
-  while (length < SNIFF_BYTES) {
-    const got = await source.read(head, length, SNIFF_BYTES - length);
-    if (got === 0) break;
-    length += got;
-  }
-  const whole = new Replayed(source, head.subarray(0, length));
-  const encoding = declaredEncoding(head, length);
+  const raw = new RawText(source);
+  const encoding = declaredEncoding(raw.head, await raw.peek());
   const decoder = encoding === undefined ? undefined : decoderFor(encoding);
-  return decoder === undefined ? otherwise(whole) : new Recoded(whole, decoder);
+  return new LateFailure(raw, decoder === undefined ? otherwise(raw) : new Recoded(raw, decoder));
 }
 
 type Decoder = InstanceType<typeof TextDecoder>;
@@ -56,15 +52,17 @@ function decoderFor(encoding: string): Decoder | undefined {
   }
 }
 
-/** A source whose first bytes have been read already. */
-class Replayed implements ByteSource {
+/** A source whose first bytes can be looked at, and that ends where it fails. */
+class RawText implements ByteSource {
+  readonly head = Buffer.alloc(SNIFF_BYTES);
+  hasFailed = false;
+  failure: unknown;
   readonly #source: ByteSource;
-  readonly #head: Buffer;
+  #length = 0;
   #at = 0;
 
-  constructor(source: ByteSource, head: Buffer) {
+  constructor(source: ByteSource) {
     this.#source = source;
-    this.#head = head;
   }
 
   get label(): string {
@@ -75,15 +73,75 @@ class Replayed implements ByteSource {
     return this.#source.sizeBytes;
   }
 
+  /** Fills `head`; how many bytes there are in it. */
+  async peek(): Promise<number> {
+    for (;;) {
+      const got = await this.#read(this.head, this.#length, SNIFF_BYTES - this.#length);
+      this.#length += got;
+      if (got === 0 || this.#length === SNIFF_BYTES) return this.#length;
+    }
+  }
+
   read(target: Buffer, offset: number, length: number): Promise<number> {
-    if (this.#at === this.#head.length) return this.#source.read(target, offset, length);
-    const count = this.#head.copy(target, offset, this.#at, Math.min(this.#head.length, this.#at + length));
+    if (this.#at === this.#length) return this.#read(target, offset, length);
+    const count = this.head.copy(target, offset, this.#at, Math.min(this.#length, this.#at + length));
     this.#at += count;
     return Promise.resolve(count);
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {
     return this.#source[Symbol.asyncDispose]();
+  }
+
+  async #read(target: Buffer, offset: number, length: number): Promise<number> {
+    if (this.hasFailed) return 0;
+    try {
+      return await this.#source.read(target, offset, length);
+    } catch (failure) {
+      this.hasFailed = true;
+      this.failure = failure;
+      return 0;
+    }
+  }
+}
+
+/**
+ * Gives what `text` gives and then, if that is why it ended, the failure of `raw`. Puts back a byte order mark of UTF-8, so that offsets are those of
+ * the guide.
+ */
+class LateFailure implements ByteSource {
+  readonly #raw: RawText;
+  readonly #text: ByteSource;
+  #markBytes: number;
+
+  constructor(raw: RawText, text: ByteSource) {
+    this.#raw = raw;
+    this.#text = text;
+    this.#markBytes = raw.head.compare(MARK, 0, MARK.length, 0, MARK.length) === 0 ? MARK.length : 0;
+  }
+
+  get label(): string {
+    return this.#text.label;
+  }
+
+  get sizeBytes(): number | undefined {
+    return this.#text.sizeBytes;
+  }
+
+  async read(target: Buffer, offset: number, length: number): Promise<number> {
+    if (this.#markBytes > 0) {
+      const from = MARK.length - this.#markBytes;
+      const count = MARK.copy(target, offset, from, Math.min(MARK.length, from + length));
+      this.#markBytes -= count;
+      return count;
+    }
+    const got = await this.#text.read(target, offset, length);
+    if (got === 0 && this.#raw.hasFailed) throw this.#raw.failure;
+    return got;
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#text[Symbol.asyncDispose]();
   }
 }
 

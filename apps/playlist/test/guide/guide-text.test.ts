@@ -71,3 +71,26 @@ test('what declares nothing goes through what was given, from its beginning', as
   expect(source.label).toBe('other');
   expect(await readAll(source)).toBe('<tv>');
 });
+
+test('a byte order mark of UTF-8 counts in the offsets', async () => {
+  expect(await readAll(await guideText(memorySource(Buffer.from('\ufeff<tv>é'), [2])))).toBe('\ufeff<tv>é');
+});
+
+test('bytes that are no UTF-8 and declare nothing are recognised', async () => {
+  const latin = Buffer.from(`<tv>${'<channel id="é"/>'.repeat(50)}</tv>`, 'latin1');
+  expect(await readAll(await guideText(memorySource(latin)), 60)).toBe(latin.toString('latin1'));
+});
+
+test.each([3, 500, 1024, 5000])('a source that fails after %i bytes gives them first', async (failAt) => {
+  for (const head of ['<tv>', '<?xml version="1.0" encoding="latin1"?>']) {
+    const bytes = Buffer.from(head + 'x'.repeat(10_000));
+    const source = await guideText(memorySource(bytes, [100], failAt));
+    const buffer = Buffer.alloc(65_536);
+    let at = 0;
+    const readOn = async (): Promise<void> => {
+      for (;;) at += await source.read(buffer, at, 1000);
+    };
+    await expect(readOn()).rejects.toThrow('unexpected end of file');
+    expect(buffer.toString('latin1', 0, at)).toBe(bytes.toString('latin1', 0, failAt));
+  }
+});

@@ -136,3 +136,13 @@ test('200,000 ids and names stay within 23 bytes each, and everything is given b
   wanted[Symbol.dispose]();
   expect(consumer.heldBytes).toBe(0);
 });
+
+test('a pair of ids counts once, and one id becomes a bounded number of others', () => {
+  const same = Array.from({ length: 100 }, () => ({ id: 'new', original: 'old' }));
+  expect(wantAll(same).wanted.refusedRewriteCount).toBe(0);
+  const many = Array.from({ length: 70 }, (_, i) => ({ id: `new${i}`, original: 'old' }));
+  const { wanted } = wantAll([...many, { id: 'x'.repeat(2000), original: 'other' }]);
+  expect(wanted.refusedRewriteCount).toBe(7);
+  declare(wanted, 0, 'old');
+  expect(outputs(wanted, 0, 'old')).toBe(64);
+});

@@ -1,7 +1,12 @@
+import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { GuideDamagedError } from '../../src/guide/guide-damage.ts';
+import { indexGuides } from '../../src/guide/index-guides.ts';
+import { writeGuide } from '../../src/guide/write-guide.ts';
+import { countingConsumer } from './counting-consumer.ts';
 import { FOOT, generateGuide, HEAD } from './generate-guide.ts';
 import { memorySource } from './memory-source.ts';
+import { wantAll } from './wanted-fixture.ts';
 
 const tv = (body: string): string =>
   `<?xml version="1.0"?>\n<!DOCTYPE tv SYSTEM "xmltv.dtd">\n<tv source="x">${body}</tv>\n`;
@@ -183,6 +188,25 @@ test('a slow sink is waited for', async () => {
     generateGuide([{ id: 'new', original: 'old' }, { id: 'old' }], [guide], { sink, pieces: [50], bufferBytes: 400 }),
   ).rejects.toThrow('bytesOut');
   expect(parts.join('')).toBe(quick.text);
+});
+
+test('the same index serves to write again', async () => {
+  const guide = tv(channel('a') + programme('a', 1) + programme('a', 2));
+  const { wanted } = wantAll([{ id: 'a' }]);
+  const guides = [{ label: 'g', open: async () => memorySource(Buffer.from(guide)) }];
+  const consumer = countingConsumer();
+  const index = await indexGuides(guides, wanted, consumer);
+  const texts = ['', ''];
+  for (const [number] of texts.entries()) {
+    const sink = {
+      write(buffer: Buffer, start: number, end: number) {
+        texts[number] += buffer.toString('utf8', start, end);
+      },
+    };
+    const result = await writeGuide({ guides, wanted, index, sink, consumer, tempDir: tmpdir() });
+    expect(result).toMatchObject({ channels: 1, programmes: 2, guides: [{ unordered: false }] });
+  }
+  expect(texts[0]).toBe(texts[1]);
 });
 
 test('an aborted run stops', async () => {
