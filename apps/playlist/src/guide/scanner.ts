@@ -2,8 +2,7 @@
  * Finds the `<channel>` and `<programme>` elements of an XMLTV guide by scanning bytes.
  *
  * A buffer of a few hundred KiB moves over the guide. Of a wanted element the tags are walked (`TagWalker`). Of any other only the
- * start tag is read; the end of a programme is then sought with Horspool's algorithm (R. N. Horspool, "Practical fast searching in strings", 1980) for the word
- * `programme`, which finds the end tag and also a start tag that has no business there, in one go over the bytes.
+ * start tag is read, and its end is sought (`programmeEnd`).
  * Comments, CDATA sections and processing instructions inside an element are only looked for where the buffer has a `<!` or `<?`.
  *
  * Invariants: what the scanner reports does not depend on how the source cuts the guide into pieces; nothing is fetched, no
@@ -14,6 +13,7 @@ import type { Consumer, Reservation } from 'plimsoll';
 import type { ByteSource } from '../sources/byte-source.ts';
 import type { DamageKind } from './guide-damage.ts';
 import { doctypeEnd, INCOMPLETE, MarkupFinder } from './markup.ts';
+import { isDelimiter, programmeEnd, tagClose } from './programme-end.ts';
 import { MALFORMED, StartTag } from './start-tag.ts';
 import { nextTag, TagWalker, UNBALANCED, UNTERMINATED } from './tag-walker.ts';
 
@@ -45,7 +45,6 @@ const MAX_END_TAG_BYTES = 1024;
 const PEEK_BYTES = 12;
 
 const LT = 0x3c;
-const GT = 0x3e;
 const SLASH = 0x2f;
 const BANG = 0x21;
 const QUESTION = 0x3f;
@@ -56,10 +55,6 @@ const TV = Buffer.from('tv');
 const CDATA = Buffer.from('<![CDATA[');
 const COMMENT = Buffer.from('<!--');
 const DOCTYPE = Buffer.from('<!DOCTYPE');
-
-/** Horspool's shifts for `programme`. */
-const SHIFT = new Uint8Array(256).fill(PROGRAMME.length);
-for (let i = 0; i < PROGRAMME.length - 1; i++) SHIFT[PROGRAMME[i]!] = PROGRAMME.length - 1 - i;
 
 const Phase = { prolog: 0, inside: 1, after: 2 } as const;
 
@@ -247,7 +242,7 @@ export class GuideScanner implements Disposable {
   #elementEnd(at: number, nameEnd: number, tagEnd: number, limit: number): number {
     if (this.wanted && nextTag(this.buffer, at + 1, tagEnd) < tagEnd) return MALFORMED;
     if (this.tag.selfClosed) return tagEnd;
-    if (!this.wanted) return this.#programmeEnd(tagEnd, limit);
+    if (!this.wanted) return programmeEnd(this.buffer, tagEnd, limit, this.#markup, this.#used);
     const end = this.#walker.end(this.buffer, at + 1, nameEnd, tagEnd, limit, this.#markup, this.#used);
     this.contentEnd = this.#walker.contentEnd;
     return end;
@@ -259,45 +254,6 @@ export class GuideScanner implements Disposable {
     this.#lost = true;
     this.#pos = tagEnd >= 0 ? tagEnd : at + 1;
     return -1;
-  }
-
-  /** End of an unwanted programme whose content begins at `from`: an offset, or INCOMPLETE or UNTERMINATED. */
-  #programmeEnd(from: number, limit: number): number {
-    const buffer = this.buffer;
-    const markup = this.#markup;
-    let at = from;
-    for (;;) {
-      let last = at + PROGRAMME.length - 1;
-      for (;;) {
-        if (last >= limit) break;
-        const byte = buffer[last]!;
-        if (byte === 0x65 && isProgramme(buffer, last)) break;
-        last += SHIFT[byte]!;
-      }
-      const hit = last >= limit ? limit : last - PROGRAMME.length + 1;
-      const special = markup.next(buffer, at, this.#used);
-      if (special < hit) {
-        at = markup.end(buffer, special, this.#used);
-        if (at < 0) return INCOMPLETE;
-        continue;
-      }
-      if (hit === limit) return INCOMPLETE;
-      at = last + 1;
-      if (at === limit) return INCOMPLETE;
-      const before = buffer[hit - 1];
-      if (before === SLASH && buffer[hit - 2] === LT) {
-        const end = this.#tagClose(at, limit);
-        if (end !== MALFORMED) return end;
-      } else if (before === LT && isDelimiter(buffer[at]!)) return UNTERMINATED;
-    }
-  }
-
-  /** Behind the `>` that may follow white space at `at`; INCOMPLETE; MALFORMED when something else stands there. */
-  #tagClose(at: number, limit: number): number {
-    const buffer = this.buffer;
-    while (at < limit && (buffer[at] === 0x20 || (buffer[at]! >= 9 && buffer[at]! <= 13))) at++;
-    if (at >= limit) return INCOMPLETE;
-    return buffer[at] === GT ? at + 1 : MALFORMED;
   }
 
   #declaration(at: number): number {
@@ -334,7 +290,7 @@ export class GuideScanner implements Disposable {
   #endTag(at: number): number {
     const isEnd = this.#isName(TV, at + 2);
     const limit = Math.min(this.#used, at + MAX_END_TAG_BYTES);
-    const end = isEnd ? this.#tagClose(at + 2 + TV.length, limit) : MALFORMED;
+    const end = isEnd ? tagClose(this.buffer, at + 2 + TV.length, limit) : MALFORMED;
     if (end === INCOMPLETE && !this.#final && limit < at + MAX_END_TAG_BYTES) return Token.more;
     if (end >= 0 && this.#phase === Phase.inside) {
       this.#phase = Phase.after;
@@ -423,21 +379,4 @@ export class GuideScanner implements Disposable {
     for (let i = 0; i < text.length; i++) if (this.buffer[at + i] !== text[i]) return false;
     return true;
   }
-}
-
-function isProgramme(buffer: Buffer, last: number): boolean {
-  return (
-    buffer[last - 1] === 0x6d &&
-    buffer[last - 2] === 0x6d &&
-    buffer[last - 3] === 0x61 &&
-    buffer[last - 4] === 0x72 &&
-    buffer[last - 5] === 0x67 &&
-    buffer[last - 6] === 0x6f &&
-    buffer[last - 7] === 0x72 &&
-    buffer[last - 8] === 0x70
-  );
-}
-
-function isDelimiter(byte: number): boolean {
-  return byte === 0x20 || byte === GT || byte === SLASH || (byte >= 9 && byte <= 13);
 }
