@@ -7,14 +7,14 @@
  * `ABC (AU)` differ. Digits join the word before or after them (`RTL 2` is `RTL2`); words and numbers do not join their like.
  */
 
+import { WordSet } from './word-set.ts';
+
 const MAX_NAME_BYTES = 512;
 const MAX_CACHED_FOLDS = 8192;
 
-const QUALITY = new Set(
-  (
-    'hd fhd uhd qhd sd hq lq 4k 8k hdr hdr10 hevc avc h264 h265 x264 x265 raw 2160p 1440p 1080p 1080i 720p 720i ' +
-    '576p 576i 540p 480p 480i 404p 360p 240p 50fps 60fps 25fps 30fps'
-  ).split(' '),
+const QUALITY = new WordSet(
+  'hd fhd uhd qhd sd hq lq 4k 8k hdr hdr10 hevc avc h264 h265 x264 x265 raw 2160p 1440p 1080p 1080i 720p 720i ' +
+    '576p 576i 540p 480p 480i 404p 360p 240p 50fps 60fps 25fps 30fps',
 );
 /** What stands in brackets and says nothing about which channel it is. */
 const REMARKS = new Set([
@@ -30,16 +30,14 @@ const REMARKS = new Set([
   'live',
 ]);
 /** ISO 3166 codes that lists put in front of names, with the usual other ones. `TV` (Tuvalu) is left out. */
-const PREFIXES = new Set(
-  (
-    'ad ae af ag ai al am ao ar at au aw az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cd cf cg ch ci cl cm cn co ' +
+const PREFIXES = new WordSet(
+  'ad ae af ag ai al am ao ar at au aw az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz ca cd cf cg ch ci cl cm cn co ' +
     'cr cu cv cw cy cz de dj dk dm do dz ec ee eg er es et fi fj fo fr ga gb gd ge gh gi gl gm gn gp gq gr gt gu gw gy hk hn hr ' +
     'ht hu id ie il in iq ir is it jm jo jp ke kg kh km kn kp kr kw kz la lb lc li lk lr ls lt lu lv ly ma mc md me mg mk ml mm ' +
     'mn mo mq mr mt mu mv mw mx my mz na nc ne ng ni nl no np nz om pa pe pf pg ph pk pl pr ps pt py qa re ro rs ru rw sa sc sd ' +
     'se sg si sk sl sm sn so sr ss st sv sy sz td tg th tj tl tm tn to tr tt tw tz ua ug us uy uz va vc ve vn xk ye za zm zw ' +
     'uk en eu usa gbr eng ger deu fra esp spa ita por ned nld pol rom rou tur gre alb srb cro bih mkd svn hun cze swe nor den fin ' +
-    'rus ukr ind pak ban irn afg isr ara arb lat bra arg mex can aus exyu'
-  ).split(' '),
+    'rus ukr ind pak ban irn afg isr ara arb lat bra arg mex can aus exyu',
 );
 const SPECIAL: Readonly<Record<string, string>> = {
   ß: 'ss',
@@ -181,8 +179,7 @@ export class NameNormaliser {
   }
 
   #isPrefix(index: number): boolean {
-    const length = this.#words[index * 2 + 1]! - this.#words[index * 2]!;
-    return length >= 2 && length <= 4 && PREFIXES.has(this.#word(index));
+    return PREFIXES.has(this.#folded, this.#words[index * 2]!, this.#words[index * 2 + 1]!);
   }
 
   #isRemark(from: number, to: number): boolean {
@@ -199,7 +196,7 @@ export class NameNormaliser {
     for (let i = 0; i < this.#wordCount; i++) {
       const length = words[i * 2 + 1]! - words[i * 2]!;
       if (this.#drop[i] === 1) continue;
-      if (length >= 2 && length <= 5 && couldBeQuality(this.#folded, words[i * 2]!) && QUALITY.has(this.#word(i))) {
+      if (length > 1 && QUALITY.has(this.#folded, words[i * 2]!, words[i * 2 + 1]!)) {
         this.#drop[i] = 1;
       } else if (words[i * 2]! >= 0 && hasLetter(this.#folded, words[i * 2]!, words[i * 2 + 1]!)) lettersLeft = true;
     }
@@ -248,12 +245,6 @@ function isDash(text: Buffer, at: number, length: number): boolean {
 function hasLetter(text: Buffer, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (CLASS[text[at]!] === LETTER) return true;
   return false;
-}
-
-/** First letters of the quality tags: spares most words the look-up. */
-function couldBeQuality(text: Buffer, start: number): boolean {
-  const byte = start < 0 ? 0 : text[start]!;
-  return (byte >= 0x31 && byte <= 0x38) || 'hfuqslarx'.includes(String.fromCharCode(byte));
 }
 
 function foldCharacter(point: number): string {

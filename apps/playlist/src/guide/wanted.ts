@@ -131,10 +131,13 @@ export class WantedChannels implements Disposable {
     }
     let alias = this.#aliases === undefined ? 0 : this.#aliases.find(bytes, spans);
     if (this.#usesNames) {
-      const name = this.#wantName(bytes, spans.tvgNameStart, spans.tvgNameEnd, record, at + TVG_NAME_WORD * 4);
-      if (name && alias === 0 && this.#aliases !== undefined) alias = this.#aliases.findNormalised(this.#digest);
-      const other = this.#wantName(bytes, spans.nameStart, spans.nameEnd, record, at + NAME_WORD * 4);
-      if (other && alias === 0 && this.#aliases !== undefined) alias = this.#aliases.findNormalised(this.#digest);
+      const hasTvgName = this.#wantName(bytes, spans.tvgNameStart, spans.tvgNameEnd, record, at + TVG_NAME_WORD * 4);
+      if (hasTvgName && alias === 0 && this.#aliases !== undefined) alias = this.#aliases.findNormalised(this.#digest);
+      // Most lists give the name twice.
+      if (!hasTvgName || !isSameName(bytes, spans)) {
+        const hasName = this.#wantName(bytes, spans.nameStart, spans.nameEnd, record, at + NAME_WORD * 4);
+        if (hasName && alias === 0 && this.#aliases !== undefined) alias = this.#aliases.findNormalised(this.#digest);
+      }
     }
     record.writeUInt32LE(alias, at + ALIAS_WORD * 4);
   }
@@ -381,6 +384,15 @@ export class WantedChannels implements Disposable {
     this.adoptedEnd = this.#arena.end(entry);
     return match;
   }
+}
+
+function isSameName(bytes: Buffer, spans: WantedSpans): boolean {
+  const { nameStart, tvgNameStart } = spans;
+  const length = spans.nameEnd - nameStart;
+  if (nameStart < 0 || spans.tvgNameEnd - tvgNameStart !== length) return false;
+  let at = 0;
+  while (at < length && bytes[nameStart + at] === bytes[tvgNameStart + at]) at++;
+  return at === length;
 }
 
 function writeDigest(digest: Digest, record: Buffer, at: number): void {
