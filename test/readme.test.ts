@@ -20,7 +20,10 @@ describe('README', () => {
     try {
       const file = join(dir, 'example.ts');
       writeFileSync(file, example!);
-      const run = spawnSync(process.execPath, ['--conditions=source', file], { encoding: 'utf8', env: { ...process.env, PLIMSOLL: '' } });
+      const run = spawnSync(process.execPath, ['--conditions=source', file], {
+        encoding: 'utf8',
+        env: { ...process.env, PLIMSOLL: '' },
+      });
       expect(run.stderr).toBe('');
       expect(run.stdout).toBe(output);
     } finally {
@@ -29,14 +32,18 @@ describe('README', () => {
   });
 
   it('its commands exist', () => {
-    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+    };
     const named = [...README.matchAll(/npm run ([\w:-]+)/g)].map((match) => match[1]!);
     expect(named.length).toBeGreaterThan(3);
     for (const name of named) expect(scripts).toHaveProperty(name);
   });
 
   it('its links lead somewhere', () => {
-    const links = [...README.matchAll(/\]\(([^)#]+)\)/g)].map((match) => match[1]!).filter((link) => !link.includes('://'));
+    const links = [...README.matchAll(/\]\(([^)#]+)\)/g)]
+      .map((match) => match[1]!)
+      .filter((link) => !link.includes('://'));
     expect(links.length).toBeGreaterThan(5);
     for (const link of links) expect(() => readFileSync(join(ROOT, link)), link).not.toThrow();
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { compileRule } from '../../src/rules/compile-rule.ts';
 import { didYouMean } from '../../src/did-you-mean.ts';
+import { compileRule } from '../../src/rules/compile-rule.ts';
 import { RULE_FIELDS } from '../../src/rules/field-access.ts';
 import { MAX_EXPRESSION_LENGTH } from '../../src/rules/lexer.ts';
 import { MAX_DEPTH, MAX_TERMS, parseCondition, parseRule } from '../../src/rules/parser.ts';
