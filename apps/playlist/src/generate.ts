@@ -15,7 +15,7 @@ import {
   type StageContext,
 } from 'plimsoll/pipeline';
 import { ChannelNumbers } from './channels/channel-numbers.ts';
-import type { EntryBatch } from './channels/entry-batch.ts';
+import type { EntryBatch, EntryOrigin } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
 import { readAliases } from './config/read-aliases.ts';
 import { GuideJob } from './guide-job.ts';
@@ -34,6 +34,8 @@ import { mapData } from './stages/map-data.ts';
 import { type NumberingResult, numberChannels } from './stages/number-channels.ts';
 
 export interface GenerateOptions {
+  /** The budget of the process. One for all runs: what a run leaves in the heap is not the next one's baseline. */
+  readonly governor: Governor;
   /** Do everything, publish nothing, leave nothing behind. */
   readonly dryRun: boolean;
   readonly signal: AbortSignal;
@@ -54,14 +56,16 @@ const FILE_BUFFER = 256 * KIB;
 const LIST_BUFFER = 16 * KIB;
 const MAX_WARNINGS = 200;
 
+/** The budget of the process: what the configuration says, or else what the container and the machine allow. The caller disposes. */
+export function openGovernor({ memory }: PlaylistConfig): Governor {
+  return createGovernor(memory.limitBytes === undefined ? {} : { limitBytes: memory.limitBytes });
+}
+
 /** Makes the files of a configuration. Rejects with an error whose message is one line; the old files are then untouched. */
 export async function generate(config: PlaylistConfig, options: GenerateOptions): Promise<Generated> {
   const rules = compileRuleSet(config.rules, config.filters);
-  using governor = createGovernor(
-    config.memory.limitBytes === undefined ? {} : { limitBytes: config.memory.limitBytes },
-  );
   await using workspace = await Workspace.open(options.dryRun ? tmpdir() : config.output.dir, config.output.name);
-  await using run = new Run(config, options, rules, governor, workspace);
+  await using run = new Run(config, options, rules, workspace);
   return await run.execute();
 }
 
@@ -78,21 +82,15 @@ class Run implements AsyncDisposable {
   readonly #held = new AsyncDisposableStack();
   #toldOfGuide = false;
 
-  constructor(
-    config: PlaylistConfig,
-    options: GenerateOptions,
-    rules: RuleSet,
-    governor: Governor,
-    workspace: Workspace,
-  ) {
+  constructor(config: PlaylistConfig, options: GenerateOptions, rules: RuleSet, workspace: Workspace) {
     this.#config = config;
     this.#options = options;
     this.#rules = rules;
-    this.#governor = governor;
     this.#workspace = workspace;
     this.#warnings.push(...rules.warnings);
     this.#entriesBySource = config.sources.map(() => 0);
-    const { onProgress } = options;
+    const { governor, onProgress } = options;
+    this.#governor = governor;
     this.#pipeline = new Pipeline({
       governor,
       probe: { sample: () => governor.sample() },
@@ -112,8 +110,7 @@ class Run implements AsyncDisposable {
       .through(mapData(this.#rules.rules.filter(({ rule }) => onChannels(rule))))
       .through(filterChannels(this.#rules.filters.filter(({ filter }) => onChannels(filter))))
       .into(numberChannels({ numbers, spool, wanted: guideJob?.wanted }));
-    guideJob?.prepareLookup(spool, numbered.largestRecordBytes, inputs.origins);
-    const written = await this.#writeFiles(numbered, numbers, spool, guideJob);
+    const written = await this.#writeFiles({ numbered, numbers, spool, guides: guideJob, origins: inputs.origins });
     const files = await this.#publish(written);
     if (!this.#options.dryRun) {
       await inputs.keep();
@@ -189,14 +186,10 @@ class Run implements AsyncDisposable {
   }
 
   /** The playlist and, with guides, the guide. A guide that turns out to be out of order is indexed whole, and both are written once more. */
-  async #writeFiles(
-    numbered: NumberingResult,
-    numbers: ChannelNumbers,
-    spool: FileSink,
-    guides: GuideJob | undefined,
-  ): Promise<Written> {
+  async #writeFiles({ numbered, numbers, spool, guides, origins }: Kept): Promise<Written> {
     for (let attempt = 1; ; attempt++) {
       await guides?.index(this.#pipeline, attempt > 1);
+      guides?.prepareLookup(spool, numbered.largestRecordBytes, origins);
       const playlist = await this.#file(`playlist.${attempt}`, FILE_BUFFER, 'playlist');
       const unmatched = guides && (await this.#file(`unmatched.${attempt}`, LIST_BUFFER, 'playlist'));
       const phase = generatePlaylist({
@@ -226,6 +219,7 @@ class Run implements AsyncDisposable {
       if (guide !== undefined) files.unshift([guide, `${name}.xmltv`]);
       if (unmatched !== undefined) files.push([unmatched, `${name}.unmatched.txt`]);
       for (const [file] of files) await file.finish({ sync: true });
+      for (const [, as] of files) await this.#workspace.checkTarget(as);
       context.signal.throwIfAborted();
       const published: string[] = [];
       for (const [file, as] of files) published.push(await this.#workspace.publish(basename(file.path), as));
@@ -288,6 +282,15 @@ class Run implements AsyncDisposable {
     };
     return { report, pipeline };
   }
+}
+
+/** What the first pass leaves for the second. */
+interface Kept {
+  readonly numbered: NumberingResult;
+  readonly numbers: ChannelNumbers;
+  readonly spool: FileSink;
+  readonly guides: GuideJob | undefined;
+  readonly origins: readonly EntryOrigin[];
 }
 
 interface Written {

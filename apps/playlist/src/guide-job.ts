@@ -61,6 +61,8 @@ export class GuideJob implements AsyncDisposable {
       duplicates: stats.duplicates,
       edited: stats.edited,
       dropped: stats.dropped,
+      unordered: stats.unordered,
+      declaresEntities: stats.declaresEntities,
       damageCount: stats.damageCount,
       damage: stats.damage.map((damage) => ({
         byteOffset: damage.byteOffset,
@@ -73,7 +75,7 @@ export class GuideJob implements AsyncDisposable {
   prepareLookup(spool: FileSink, largestRecordBytes: number, origins: readonly EntryOrigin[]): void {
     if (!this.#asksForChannels()) return;
     this.#lookup?.[Symbol.dispose]();
-    this.#lookup = new ChannelLookup(spool, largestRecordBytes, origins, this.#options.consumer);
+    this.#lookup = new ChannelLookup(spool, largestRecordBytes, origins, this.wanted, this.#options.consumer);
   }
 
   /** Part of Source Loading: gets the guides and learns which channels they have. `full` reads them whole. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The program: reads the command line, starts Node anew with flags that fit the limit, runs the command, and turns errors into one line. */
 import { readFileSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandLine } from './cli.ts';
 import type { PlaylistConfig } from './config/config.ts';
@@ -49,14 +49,17 @@ async function sampleConfig(quiet: boolean): Promise<string> {
 }
 
 async function generateOnce(command: Generate, config: PlaylistConfig): Promise<number> {
-  const [{ generate }, { liveLine }, { formatRunReport }] = await Promise.all([
+  const [{ generate, openGovernor }, { liveLine }, { formatRunReport }] = await Promise.all([
     import('./generate.ts'),
     import('./report/live-line.ts'),
     import('./report/run-report.ts'),
   ]);
+  if (command.reportFile !== undefined) await checkReportFile(command.reportFile);
+  using governor = openGovernor(config);
   using interruption = onInterruption();
   using live = liveLine(process.stderr, command.quiet);
   const { report, pipeline } = await generate(config, {
+    governor,
     dryRun: command.dryRun,
     signal: interruption.signal,
     onProgress: (progress, limitBytes) => live.show(progress, limitBytes),
@@ -73,6 +76,25 @@ async function serveUntilStopped(command: Serve, config: PlaylistConfig): Promis
   using interruption = onInterruption();
   await servePlaylist(config, { quiet: command.quiet, signal: interruption.signal });
   return EXIT.ok;
+}
+
+/** A report that cannot be written is found out before the run, not after. The file is not changed by it. */
+async function checkReportFile(file: string): Promise<void> {
+  try {
+    await (await open(file, 'a')).close();
+  } catch (cause) {
+    const { ConfigError } = await import('./config/config-error.ts');
+    throw new ConfigError([`--report ${file}: cannot be written (${(cause as NodeJS.ErrnoException).code})`], cause);
+  }
+}
+
+/** Whoever reads our output may leave (`| head`): that ends nothing. */
+function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
+  }
 }
 
 /** Aborts on the first SIGINT or SIGTERM, so that the run can clean up; a second one ends the process as usual. */
@@ -95,6 +117,7 @@ function version(): string {
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
+outliveReaders();
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

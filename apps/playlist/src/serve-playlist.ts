@@ -1,6 +1,6 @@
 import { systemClock } from 'plimsoll';
 import type { PlaylistConfig } from './config/config.ts';
-import { generate } from './generate.ts';
+import { generate, openGovernor } from './generate.ts';
 import { describeError } from './report/describe-error.ts';
 import { formatRunReport } from './report/run-report.ts';
 import { compileRuleSet } from './rules/rule-set.ts';
@@ -19,6 +19,7 @@ export interface ServePlaylistOptions {
 export async function servePlaylist(config: PlaylistConfig, options: ServePlaylistOptions): Promise<void> {
   // A mistake in a rule is the user's, to be told now and not by each run.
   compileRuleSet(config.rules, config.filters);
+  using governor = openGovernor(config);
   const log = createLog(options);
   await using server = await startServer({
     config,
@@ -29,7 +30,7 @@ export async function servePlaylist(config: PlaylistConfig, options: ServePlayli
       if (!ok) log.error({ elapsedMs }, `the run failed: ${error}`);
     },
     regenerate: async (signal) => {
-      const { report, pipeline } = await generate(config, { dryRun: false, signal });
+      const { report, pipeline } = await generate(config, { governor, dryRun: false, signal });
       const { channels, programmes, elapsedMs, warnings } = report;
       for (const warning of warnings) log.warn(warning);
       const [headline] = formatRunReport(report, pipeline).split('\n');

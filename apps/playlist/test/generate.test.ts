@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../src/config/load-config.ts';
-import { generate } from '../src/generate.ts';
+import { generate, openGovernor } from '../src/generate.ts';
 import type { RunReport } from '../src/report/run-report.ts';
 
 let dir: string;
@@ -34,7 +34,8 @@ async function run(
   write('my.toml', `[[source]]\nname = "s"\npath = "list*.m3u"\n${settings}\n[output]\nname = "home"\n`);
   const config = loadConfig({ file: join(dir, 'my.toml'), env: options.env ?? {} });
   const signal = new AbortController().signal;
-  const { report } = await generate(config, { dryRun: options.dryRun ?? false, signal });
+  using governor = openGovernor(config);
+  const { report } = await generate(config, { governor, dryRun: options.dryRun ?? false, signal });
   const text = existsSync(join(dir, 'out', 'home.m3u8')) ? read('home.m3u8') : '';
   const lines = text.trimEnd().split('\n');
   const infos = lines.filter((line) => line.startsWith('#EXTINF'));
@@ -131,6 +132,24 @@ include = 'group_title equals "sports"'`);
     const { names, report } = await run(`[[rule]]\nwhen = 'channel_name equals "a"'\nset = 'stream_url = ""'`);
     expect(names).toEqual(['b']);
     expect(report.skipped).toBe(1);
+  });
+
+  it('a long id is not cut, and a value that says "none" is no number', async () => {
+    const id = 'é'.repeat(40_000);
+    write('list.m3u', channel('a', `tvg-id="${id}" tvg-chno="-1"`) + channel('b', 'tvg-chno="0000000005"'));
+    const { ids, numbers } = await run();
+    expect(ids[0]).toBe(id);
+    expect(numbers).toEqual(['1', '5']);
+  });
+
+  it('publishes nothing when one of the names is taken by a folder', async () => {
+    write('list.m3u', channel('a', 'tvg-id="a"'));
+    write('guide.xml', guide(guideChannel('a', 'A')));
+    mkdirSync(join(dir, 'out', 'home.m3u8', 'x'), { recursive: true });
+    await expect(run('[[guide]]\npath = "guide.xml"')).rejects.toMatchObject({
+      cause: { code: 'PLIMSOLL_PLAYLIST_OUTPUT' },
+    });
+    expect(readdirSync(join(dir, 'out')).filter((name) => name !== '.cache')).toEqual(['home.m3u8']);
   });
 
   it('a dry run writes nothing and says the same', async () => {
@@ -259,6 +278,26 @@ exclude = 'channel_name equals "two" AND programme_title equals "late"'`);
     expect(report.filters).toMatchObject([{ count: 1, of: 'programmes' }]);
   });
 
+  it('such rules see the right channel when the guides had to be indexed twice, and the id it adopted', async () => {
+    const list = ['A', 'B', 'C'].map((name) => channel(name, `tvg-id="${name}" group-title="g${name}"`));
+    write('list.m3u', list.join('') + channel('Das Erste', ''));
+    const one = (id: string) => guideChannel(id, id) + programme(id, '20260101000000', 'T');
+    write(
+      'g1.xml',
+      guide(one('A') + one('C') + guideChannel('ard.de', 'Das Erste') + programme('ard.de', '20260101000000', 'T')),
+    );
+    write('g2.xml', guide(one('B')));
+    const rule = (when: string, title: string) => `[[rule]]\nwhen = '${when}'\nset = 'programme_title = "${title}"'\n`;
+    const rules = ['A', 'B', 'C'].map((name) => rule(`group_title equals "g${name}"`, `of ${name}`)).join('');
+    await run(
+      `[[guide]]\npath = "g1.xml"\n[[guide]]\npath = "g2.xml"\n${rules}${rule('tvg_id equals "ard.de"', 'of ARD')}`,
+    );
+    const titles = [...read('home.xmltv').matchAll(/channel="([^"]+)"><title>([^<]*)/g)].map(
+      ([, id, title]) => `${id} ${title}`,
+    );
+    expect(titles.sort()).toEqual(['A of A', 'B of B', 'C of C', 'ard.de of ARD']);
+  });
+
   it('a guide whose channels come late is indexed whole, and nothing is lost', async () => {
     write('list.m3u', channel('One', 'tvg-id="one"') + channel('Late', ''));
     const late = programme('late.uk', '20260101000000', 'L') + guideChannel('late.uk', 'Late');
@@ -277,6 +316,20 @@ exclude = 'channel_name equals "two" AND programme_title equals "late"'`);
     expect(report.guides[0]?.damage[0]?.byteOffset).toBe(before.length + 2);
     await expect(run('[[guide]]\npath = "guide.xml"\non_damage = "refuse"')).rejects.toThrow();
     expect(read('home.xmltv')).toContain('<title>T</title>');
+  });
+});
+
+describe('room for edits', () => {
+  it('fifty rules on one field need the room of one', async () => {
+    write('list.m3u', Array.from({ length: 3000 }, (_, i) => channel(`c${i}`)).join(''));
+    const rules = Array.from(
+      { length: 50 },
+      (_, i) => `[[rule]]\nset = 'tvg_logo = "${'x'.repeat(398)}${10 + i}"'\n`,
+    ).join('');
+    const { report, lines } = await run(rules);
+    expect(lines[1]).toContain(`${'x'.repeat(398)}59"`);
+    const mapping = report.stages.find(({ name }) => name === 'Data Mapping');
+    expect(mapping?.peakReservedBytes).toBeLessThan(6 * 2 ** 20);
   });
 });
 

@@ -1,13 +1,16 @@
 import type { Consumer, Reservation } from 'plimsoll';
+import { Match, type WantedChannels } from '../guide/wanted.ts';
 import { M3uScanner } from '../m3u/scan.ts';
 import type { FileSink } from '../output/file-sink.ts';
 import type { FieldAccess } from '../rules/field-access.ts';
-import { SpoolRecord } from './channel-spool.ts';
+import { MATCH_AT, SpoolRecord } from './channel-spool.ts';
 import { EntryBatch, type EntryOrigin } from './entry-batch.ts';
 import { EntryView } from './entry-view.ts';
 
 const FIRST_SLOTS = 256;
 const BYTES_PER_SLOT = 12;
+/** An adopted id is at most 1 KiB. */
+const LONGEST_ID = 1024;
 
 /**
  * The channel behind each slot of the guide, read back from the spool when a rule on programmes asks for its fields. Where several channels
@@ -16,6 +19,7 @@ const BYTES_PER_SLOT = 12;
 export class ChannelLookup implements Disposable {
   readonly #spool: FileSink;
   readonly #origins: readonly EntryOrigin[];
+  readonly #wanted: WantedChannels;
   readonly #reservation: Reservation;
   readonly #raw: Buffer;
   readonly #batch: EntryBatch;
@@ -27,11 +31,18 @@ export class ChannelLookup implements Disposable {
   #positions = new Float64Array(FIRST_SLOTS);
   #numbers = new Uint32Array(FIRST_SLOTS);
 
-  constructor(spool: FileSink, largestRecordBytes: number, origins: readonly EntryOrigin[], consumer: Consumer) {
-    const textBytes = largestRecordBytes + 128;
+  constructor(
+    spool: FileSink,
+    largestRecordBytes: number,
+    origins: readonly EntryOrigin[],
+    wanted: WantedChannels,
+    consumer: Consumer,
+  ) {
+    const textBytes = largestRecordBytes + LONGEST_ID + 128;
     this.#reservation = consumer.reserve(largestRecordBytes + textBytes + FIRST_SLOTS * BYTES_PER_SLOT);
     this.#spool = spool;
     this.#origins = origins;
+    this.#wanted = wanted;
     this.#raw = Buffer.allocUnsafeSlow(largestRecordBytes);
     this.#batch = new EntryBatch(textBytes, 1);
   }
@@ -52,17 +63,22 @@ export class ChannelLookup implements Disposable {
     const record = this.#record.read(this.#raw, 0);
     const batch = this.#batch;
     let to = this.#raw.copy(batch.bytes, 0, record.headStart, record.tailStart);
-    if (record.nameStart > record.idStart) {
-      to += batch.bytes.write(' tvg-id="', to);
-      to += this.#raw.copy(batch.bytes, to, record.idStart, record.nameStart);
-      to += batch.bytes.write('"', to);
-    }
+    to += batch.bytes.write(` tvg-id="${this.#idOf(record)}"`, to);
     const label = this.#raw.toString('utf8', record.labelStart, record.headStart);
     to += batch.bytes.write(` tvg-chno="${label === '' ? this.#numbers[slot] : label}"`, to);
     to += this.#raw.copy(batch.bytes, to, record.tailStart, record.end);
     new M3uScanner().scan(batch, to, true);
     batch.origin = this.#origins[record.sourceIndex] ?? batch.origin;
     return batch.count === 0 ? undefined : this.#view.moveTo(batch, 0);
+  }
+
+  /** As the playlist has it: an adopted one where it was matched by its name. */
+  #idOf(record: SpoolRecord): string {
+    const wanted = this.#wanted;
+    const match = wanted.resolve(this.#raw, record.at + MATCH_AT);
+    if (match !== Match.alias && match !== Match.name)
+      return this.#raw.toString('utf8', record.idStart, record.nameStart);
+    return wanted.adopted.toString('utf8', wanted.adoptedStart, wanted.adoptedEnd);
   }
 
   [Symbol.dispose](): void {

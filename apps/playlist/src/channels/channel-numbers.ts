@@ -188,6 +188,7 @@ class FarNumbers implements Disposable {
 export function readChannelNumber(bytes: Uint8Array, start: number, end: number): number {
   while (start < end && bytes[start]! <= 0x20) start++;
   while (end > start && bytes[end - 1]! <= 0x20) end--;
+  while (start < end && bytes[start] === 0x30) start++;
   if (start === end || end - start > 9) return 0;
   let number = 0;
   for (let at = start; at < end; at++) {

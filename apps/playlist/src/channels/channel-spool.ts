@@ -2,19 +2,19 @@
  * The channels that were kept, on disk, between the pass that reads the sources and the pass that writes the playlist: numbers and guide
  * ids are known only when every source and every guide has been seen, and a million channels do not fit in memory.
  *
- * A record: 68 bytes (little endian), then five runs of bytes: id, name, label, head (lines before, `#EXTINF:-1`), tail (attributes, name,
+ * A record: 72 bytes (little endian), then five runs of bytes: id, name, label, head (lines before, `#EXTINF:-1`), tail (attributes, name,
  * lines after, URL). The playlist writer puts `tvg-id` and `tvg-chno` between head and tail.
  *
- *      0  u32  length of the whole record          16  u32  length of the head
- *      4  u32  channel number, 0 = none yet        20  u32  length of the tail
- *      8  u16  number of the source, from 0        24  what the guide matching noted (`MATCH_BYTES`)
- *     10  u16  length of the id
- *     12  u32  length of the name
+ *      0  u32  length of the whole record          20  u32  length of the label that stands for a number
+ *      4  u32  channel number, 0 = none yet        24  u32  length of the head
+ *      8  u32  number of the source, from 0        28  u32  length of the tail
+ *     12  u32  length of the id                    32  what the guide matching noted (`MATCH_BYTES`)
+ *     16  u32  length of the name
  */
 import type { Consumer, Reservation } from 'plimsoll';
 import type { FileSink } from '../output/file-sink.ts';
 
-export const MATCH_AT = 28;
+export const MATCH_AT = 32;
 export const MATCH_BYTES = 40;
 export const RECORD_HEAD = MATCH_AT + MATCH_BYTES;
 
@@ -37,13 +37,13 @@ export class SpoolRecord {
     this.buffer = buffer;
     this.at = at;
     this.number = buffer.readUInt32LE(at + 4);
-    this.sourceIndex = buffer.readUInt16LE(at + 8);
+    this.sourceIndex = buffer.readUInt32LE(at + 8);
     this.idStart = at + RECORD_HEAD;
-    this.nameStart = this.idStart + buffer.readUInt16LE(at + 10);
-    this.labelStart = this.nameStart + buffer.readUInt32LE(at + 12);
-    this.headStart = this.labelStart + buffer.readUInt32LE(at + 24);
-    this.tailStart = this.headStart + buffer.readUInt32LE(at + 16);
-    this.end = this.tailStart + buffer.readUInt32LE(at + 20);
+    this.nameStart = this.idStart + buffer.readUInt32LE(at + 12);
+    this.labelStart = this.nameStart + buffer.readUInt32LE(at + 16);
+    this.headStart = this.labelStart + buffer.readUInt32LE(at + 20);
+    this.tailStart = this.headStart + buffer.readUInt32LE(at + 24);
+    this.end = this.tailStart + buffer.readUInt32LE(at + 28);
     return this;
   }
 }

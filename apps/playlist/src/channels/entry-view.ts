@@ -73,15 +73,19 @@ export class EntryView implements FieldAccess {
     if (value === this.get(field)) return;
     if (value.length > MAX_VALUE_LENGTH)
       throw new ValueTooLongError(RULE_FIELDS[field]!, batch.table[this.#base + Column.line]!);
-    const worstBytes = value.length * 3;
-    if (batch.used + worstBytes > batch.bytes.length) this.#makeRoom(batch, worstBytes);
-    const start = batch.used;
-    const end = start + batch.bytes.write(value, start, 'utf8');
-    batch.used = end;
     const { table } = batch;
     const span = this.#base + 2 * field;
     const flags = this.#base + Column.flags;
     const changed = 1 << (Flag.changedShift + field);
+    // What an earlier rule wrote is written over where the new value fits: fifty rules on one field need the room of one.
+    const edited = (table[flags]! & changed) !== 0;
+    const room = edited ? table[span + 1]! - table[span]! : 0;
+    const bytes = value.length * 3 <= room ? room : Buffer.byteLength(value);
+    const inPlace = edited && bytes <= room;
+    if (!inPlace && batch.used + bytes > batch.bytes.length) this.#makeRoom(batch, bytes);
+    const start = inPlace ? table[span]! : batch.used;
+    const end = start + batch.bytes.write(value, start, 'utf8');
+    if (!inPlace) batch.used = end;
     if (field === Field.tvgId && (table[flags]! & changed) === 0) {
       table[this.#base + Column.originalIdStart] = table[span]!;
       table[this.#base + Column.originalIdEnd] = table[span + 1]!;

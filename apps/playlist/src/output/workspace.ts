@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OutputError } from './output-error.ts';
 
@@ -8,7 +8,8 @@ const PREFIX = '.plimsoll-';
 /**
  * The private folder of one run inside the output folder (0700), so that finished files reach their place by a rename. It is removed when
  * the run ends, in whatever way; after SIGKILL or a power cut, by the next run that opens a workspace there. The folder's name bears
- * its owner's pid and start time: a living owner's folder is never touched, and a new process with an old pid is not mistaken for it.
+ * its owner's pid, start time and pid namespace: a living owner's folder is never touched, and a new process with an old pid is not
+ * mistaken for it. Of an owner in another container nothing can be known: its folder goes when nothing was written there for a day.
  */
 export class Workspace implements AsyncDisposable {
   readonly outputDir: string;
@@ -24,7 +25,8 @@ export class Workspace implements AsyncDisposable {
     try {
       await mkdir(outputDir, { recursive: true });
       await removeOrphans(outputDir);
-      const dir = join(outputDir, `${PREFIX}${name}-${process.pid}-${startTime(process.pid) ?? 'x'}-${runCount++}`);
+      const owner = `${process.pid}-${startTime(process.pid) ?? 'x'}-${NAMESPACE}`;
+      const dir = join(outputDir, `${PREFIX}${name}-${owner}-${runCount++}`);
       await mkdir(dir, { mode: 0o700 });
       return new Workspace(outputDir, dir);
     } catch (cause) {
@@ -34,6 +36,13 @@ export class Workspace implements AsyncDisposable {
 
   path(file: string): string {
     return join(this.dir, file);
+  }
+
+  /** Throws `OutputError` when the name is taken by a folder: to be asked before the first of several files is published. */
+  async checkTarget(as: string): Promise<void> {
+    const target = join(this.outputDir, as);
+    const found = await stat(target).catch(() => undefined);
+    if (found?.isDirectory()) throw new OutputError(target, Object.assign(new Error('folder'), { code: 'EISDIR' }));
   }
 
   /** Moves a finished, synced file into the output folder: a reader sees the old one or the new one, never a part. */
@@ -54,13 +63,19 @@ export class Workspace implements AsyncDisposable {
 }
 
 let runCount = 0;
+const ABANDONED_MS = 24 * 3_600_000;
+const NAMESPACE = pidNamespace();
 
 async function removeOrphans(outputDir: string): Promise<void> {
   for (const entry of await readdir(outputDir, { withFileTypes: true })) {
     if (!entry.isDirectory() || !entry.name.startsWith(PREFIX)) continue;
-    const owner = /-(\d+)-(\d+|x)-\d+$/.exec(entry.name);
-    if (owner === null || isAlive(Number(owner[1]), owner[2]!)) continue;
-    await rm(join(outputDir, entry.name), { recursive: true, force: true });
+    const owner = /-(\d+)-(\d+|x)-(\d+)-\d+$/.exec(entry.name);
+    if (owner === null) continue;
+    const dir = join(outputDir, entry.name);
+    const [, pid, startedAt, namespace] = owner;
+    if (namespace === NAMESPACE ? isAlive(Number(pid), startedAt!) : await wasWrittenLately(dir)) continue;
+    // Somebody else's that may not be removed is no reason not to run.
+    await rm(dir, { recursive: true, force: true }).catch(() => {});
   }
 }
 
@@ -76,13 +91,37 @@ function isAlive(pid: number, startedAt: string): boolean {
   }
 }
 
-/** Start time of a process in clock ticks since boot (Linux: field 22 of `/proc/<pid>/stat`), undefined when there is none to read. */
+async function wasWrittenLately(dir: string): Promise<boolean> {
+  try {
+    const paths = [dir, ...(await readdir(dir)).map((file) => join(dir, file))];
+    const times = await Promise.all(paths.map(async (path) => (await stat(path)).mtimeMs));
+    return Date.now() - Math.max(...times) < ABANDONED_MS;
+  } catch {
+    // It changes at this moment, or may not be read.
+    return true;
+  }
+}
+
+/**
+ * Start time of a living process in clock ticks since boot (Linux: field 22 of `/proc/<pid>/stat`); undefined when there is none, or when it
+ * is dead and only waits to be reaped.
+ */
 function startTime(pid: number): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch {
     return undefined;
+  }
+}
+
+/** Containers may share an output folder and have the same pids. */
+function pidNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch {
+    return '0';
   }
 }
 

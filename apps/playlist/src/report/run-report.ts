@@ -22,6 +22,10 @@ export interface GuideTally {
   readonly edited: number;
   /** Programmes that a filter dropped. */
   readonly dropped: number;
+  /** Its programmes were not in order: it was read three times. */
+  readonly unordered: boolean;
+  /** It declares entities of its own, which mean nothing in the new guide. */
+  readonly declaresEntities: boolean;
   /** How many places are malformed, and the first of them: byte offset in the decompressed guide, and a line for people. */
   readonly damageCount: number;
   readonly damage: readonly { readonly byteOffset: number; readonly message: string }[];
@@ -129,12 +133,15 @@ function guideLines({ guides, matching, programmes }: RunReport): string[] {
       ...(guide.duplicates > 0 ? [`${grouped(guide.duplicates)} repeated`] : []),
       ...(guide.edited > 0 ? [`${grouped(guide.edited)} edited`] : []),
       ...(guide.dropped > 0 ? [`${grouped(guide.dropped)} filtered out`] : []),
+      ...(guide.unordered ? ['not in order, read three times'] : []),
     ];
     const programmesKept = `${grouped(guide.programmesKept)} of ${grouped(guide.programmesIn)} programmes`;
     const channelsKept = `${grouped(guide.channelsKept)} of ${grouped(guide.channelsIn)} channels`;
     return `guide ${guide.label}: kept ${channelsKept}, ${programmesKept}${extras.length > 0 ? ` (${extras.join(', ')})` : ''}`;
   });
-  for (const { label, damage, damageCount } of guides) {
+  for (const { label, damage, damageCount, declaresEntities } of guides) {
+    if (declaresEntities)
+      lines.push(`warning: ${label} declares entities of its own: references to them mean nothing in the new guide`);
     for (const { message } of damage) lines.push(`warning: ${message}`);
     if (damageCount > damage.length)
       lines.push(`warning: ${label}: and ${grouped(damageCount - damage.length)} more places`);

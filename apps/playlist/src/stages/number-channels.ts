@@ -115,7 +115,7 @@ class Numbering {
     const number = this.#placeNumber(batch, base);
     if (wanted !== undefined) wanted.want(bytes, this.#spansOf(batch, base), out, at + MATCH_AT);
     const idStart = table[base + 2 * Field.tvgId]!;
-    const idLength = idStart < 0 ? 0 : Math.min(0xffff, table[base + 2 * Field.tvgId + 1]! - idStart);
+    const idLength = idStart < 0 ? 0 : table[base + 2 * Field.tvgId + 1]! - idStart;
     let to = at + RECORD_HEAD;
     if (idLength > 0) to += bytes.copy(out, to, idStart, idStart + idLength);
     to += bytes.copy(out, to, nameStart, nameEnd);
@@ -126,12 +126,12 @@ class Numbering {
     if (headEnd < 0 || tailEnd < 0) throw new Error('a channel came out longer than its bound');
     out.writeUInt32LE(tailEnd - at, at);
     out.writeUInt32LE(Math.max(0, number), at + 4);
-    out.writeUInt16LE(batch.sourceIndex, at + 8);
-    out.writeUInt16LE(idLength, at + 10);
-    out.writeUInt32LE(nameEnd - nameStart, at + 12);
-    out.writeUInt32LE(headEnd - to, at + 16);
-    out.writeUInt32LE(tailEnd - headEnd, at + 20);
-    out.writeUInt32LE(labelLength, at + 24);
+    out.writeUInt32LE(batch.sourceIndex, at + 8);
+    out.writeUInt32LE(idLength, at + 12);
+    out.writeUInt32LE(nameEnd - nameStart, at + 16);
+    out.writeUInt32LE(headEnd - to, at + 24);
+    out.writeUInt32LE(tailEnd - headEnd, at + 28);
+    out.writeUInt32LE(labelLength, at + 20);
     spool.at = tailEnd;
     this.kept++;
     if (tailEnd - at > this.#largest) this.#largest = tailEnd - at;
@@ -200,9 +200,9 @@ function recordBound(batch: EntryBatch, row: number): number {
   return RECORD_HEAD + 512 + 2 * bytes;
 }
 
-/** A short text with a digit other than 0 in it, and nothing that would break an attribute. */
+/** A short text with a digit other than 0 in it, no sign in front (`-1` says "none"), and nothing that would break an attribute. */
 function isLabel(bytes: Uint8Array, start: number, end: number): boolean {
-  if (end - start > LONGEST_LABEL) return false;
+  if (end - start > LONGEST_LABEL || bytes[start] === 0x2b || bytes[start] === 0x2d) return false;
   let digits = false;
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!;

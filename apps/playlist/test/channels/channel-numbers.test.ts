@@ -58,6 +58,7 @@ describe('channel numbers', () => {
     expect(read('101')).toBe(101);
     expect(read(' 7 ')).toBe(7);
     expect(read('999999999')).toBe(999_999_999);
+    expect(read('0000000000005')).toBe(5);
     for (const text of ['', '0', '-1', '5.1', '12a', '1234567890', ' ']) expect(read(text)).toBe(0);
   });
 });

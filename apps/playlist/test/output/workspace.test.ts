@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync, readlinkSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -29,15 +29,21 @@ describe('workspace', () => {
   it('clears what a killed run left, and only that', async () => {
     const dead = spawn(process.execPath, ['-e', '0']);
     await new Promise((resolve) => dead.once('exit', resolve));
-    const orphan = join(out, `.plimsoll-home-${dead.pid}-12345-0`);
-    const reused = join(out, `.plimsoll-home-${process.pid}-1-0`);
+    const namespace = /\d+/.exec(process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid') : '0')?.[0];
+    const orphan = join(out, `.plimsoll-home-${dead.pid}-12345-${namespace}-0`);
+    const reused = join(out, `.plimsoll-home-${process.pid}-1-${namespace}-0`);
     const foreign = join(out, '.plimsoll-notes');
-    for (const dir of [orphan, reused, foreign]) await mkdir(dir);
+    const otherContainer = join(out, `.plimsoll-home-${dead.pid}-12345-77-0`);
+    const longGone = join(out, `.plimsoll-home-${dead.pid}-12345-77-1`);
+    for (const dir of [orphan, reused, foreign, otherContainer, longGone]) await mkdir(dir);
+    await utimes(longGone, 1, 1);
     await using living = await Workspace.open(out, 'home');
     await using next = await Workspace.open(out, 'home');
     expect(existsSync(orphan)).toBe(false);
     if (process.platform === 'linux') expect(existsSync(reused)).toBe(false);
     expect(existsSync(foreign)).toBe(true);
+    expect(existsSync(otherContainer)).toBe(true);
+    expect(existsSync(longGone)).toBe(false);
     expect(existsSync(living.dir)).toBe(true);
     expect(next.dir).not.toBe(living.dir);
   });
