@@ -105,13 +105,22 @@ async function fetchOnce(options: DownloadOptions): Promise<Downloaded> {
 function requestHeaders({ headers, etag, lastModified }: DownloadOptions, url: URL): Record<string, string> {
   const all: Record<string, string> = { 'user-agent': USER_AGENT, 'accept-encoding': 'gzip, zstd, identity;q=0.5' };
   if (url.username !== '' || url.password !== '') {
-    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    const pair = `${decoded(url.username)}:${decoded(url.password)}`;
     all.authorization = `Basic ${Buffer.from(pair).toString('base64')}`;
   }
   if (etag !== undefined) all['if-none-match'] = etag;
   if (lastModified !== undefined) all['if-modified-since'] = lastModified;
   for (const [name, value] of Object.entries(headers)) all[name.toLowerCase()] = value;
   return all;
+}
+
+/** A password such as `50%off`, written as it is, has no valid escapes: then it is meant as it stands. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function withoutCredentials(headers: Record<string, string>): Record<string, string> {
