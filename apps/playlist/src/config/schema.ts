@@ -103,10 +103,17 @@ const filter = z
     'Expected either `include` or `exclude`',
   );
 
-const fileName = text.refine(
-  (value) => /^[^./\\:*?"<>|\0-\x1f][^/\\:*?"<>|\0-\x1f]{0,199}$/.test(value),
-  'Expected the beginning of a file name, without folders (`home` makes home.m3u8 and home.xmltv)',
-);
+/** File systems count bytes, 255 at most: the rest is for what is put before and after the name. */
+const MAX_NAME_BYTES = 180;
+const fileName = text
+  .refine(
+    (value) => /^[^./\\:*?"<>|\0-\x1f][^/\\:*?"<>|\0-\x1f]*$/.test(value),
+    'Expected the beginning of a file name, without folders (`home` makes home.m3u8 and home.xmltv)',
+  )
+  .refine(
+    (value) => Buffer.byteLength(value) <= MAX_NAME_BYTES,
+    `Expected a name of at most ${MAX_NAME_BYTES} bytes (letters beyond ASCII have 2 to 4)`,
+  );
 
 /** Tables that stand once; their keys can also be set by `PLIMSOLL_PLAYLIST_<TABLE>_<KEY>`. */
 export const TABLES = {

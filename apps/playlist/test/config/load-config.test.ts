@@ -179,6 +179,13 @@ describe('mistakes are one line each, with the place and what to do', () => {
     expect(problems(toml)).toEqual([line]);
   });
 
+  it('counts the bytes of an output name', () => {
+    const line =
+      'my.toml: output.name: Expected a name of at most 180 bytes (letters beyond ASCII have 2 to 4), got `üü';
+    expect(problems(`${SOURCE}[output]\nname = "${'ü'.repeat(91)}"`)).toEqual([expect.stringContaining(line)]);
+    expect(load(`${SOURCE}[output]\nname = "${'ü'.repeat(90)}"`).output.name).toHaveLength(90);
+  });
+
   it('lists all problems of a file', () => {
     expect(problems(`${SOURCE}timeout = "soon"\nretries = -1\n[serve]\nport = 70000`)).toHaveLength(3);
   });
