@@ -1,6 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensureFolder } from './ensure-folder.ts';
 import { OutputError } from './output-error.ts';
 
 const PREFIX = '.plimsoll-';
@@ -23,7 +24,7 @@ export class Workspace implements AsyncDisposable {
   /** Creates `outputDir` when missing, clears what dead runs left there, and makes this run's folder. */
   static async open(outputDir: string, name: string): Promise<Workspace> {
     try {
-      await mkdir(outputDir, { recursive: true });
+      await ensureFolder(outputDir);
       await removeOrphans(outputDir);
       const owner = `${process.pid}-${startTime(process.pid) ?? 'x'}-${NAMESPACE}`;
       const dir = join(outputDir, `${PREFIX}${name}-${owner}-${runCount++}`);

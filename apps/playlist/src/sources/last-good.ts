@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, link, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ensureFolder } from '../output/ensure-folder.ts';
+import { SourceError } from './source-error.ts';
 
 const MAX_STATE_BYTES = 4 * 1024 ** 2;
 const MAX_COPY_BYTES = 64 * 1024 ** 2;
@@ -50,9 +52,17 @@ export class LastGood {
     return this.files.find((file) => file.name === name);
   }
 
-  /** A path for a new file in the cache: `<key>-<random>` with `.part` while it is being written. */
+  /** A path for a new file in the cache: `<key>-<random>` with `.part` while it is being written. Errors: `SourceError` `cache`. */
   async reserve(): Promise<{ readonly copy: string; readonly partPath: string }> {
-    await mkdir(this.dir, { recursive: true, mode: 0o700 });
+    try {
+      await ensureFolder(this.dir, 0o700);
+    } catch (cause) {
+      const why = (cause as Error).message;
+      throw new SourceError(`the cache ${this.dir}`, `cannot be made (${why}): set [cache] dir to another place`, {
+        fault: 'cache',
+        cause,
+      });
+    }
     const copy = `${this.#key}-${process.pid.toString(36)}-${(copyCount++).toString(36)}-${Date.now().toString(36)}`;
     return { copy, partPath: join(this.dir, `${copy}.part`) };
   }

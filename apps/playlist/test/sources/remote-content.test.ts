@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -32,6 +32,7 @@ interface Options {
   readonly maxBytes?: number;
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
+  readonly cacheDir?: string;
 }
 
 function open(options: Options = {}): Promise<SourceContent> {
@@ -45,7 +46,7 @@ function open(options: Options = {}): Promise<SourceContent> {
     onDamage: 'keep',
   };
   return openSource(config, options.kind ?? 'playlist', {
-    cacheDir: join(folder, 'cache'),
+    cacheDir: options.cacheDir ?? join(folder, 'cache'),
     shrinkLimit: 0.5,
     dryRun: options.dryRun ?? false,
     clock,
@@ -154,6 +155,15 @@ describe('a server that answers', () => {
     expect(other.requests[0]!.headers).toMatchObject({ 'user-agent': 'box' });
     expect(other.requests[0]!.headers).not.toHaveProperty('authorization');
     expect(other.requests[0]!.headers).not.toHaveProperty('x-key');
+  });
+
+  it('gets a password with a bare % as it stands', async () => {
+    server.answers = [send(GOOD)];
+    const url = `${server.origin.replace('//', '//me:50%off@')}/a`;
+    await using content = await open({ origin: { kind: 'url', url } });
+    expect(await text(content)).toBe(GOOD);
+    const basic = `Basic ${Buffer.from('me:50%off').toString('base64')}`;
+    expect(server.requests[0]!.headers).toMatchObject({ authorization: basic });
   });
 });
 
@@ -268,6 +278,24 @@ describe('a server that fails for good', () => {
     server.answers = [() => controller.abort('SIGTERM')];
     await expect(open({ signal: controller.signal })).rejects.toBe('SIGTERM');
     expect(readdirSync(join(folder, 'cache'))).toEqual([]);
+  });
+});
+
+describe('a cache that cannot be made', () => {
+  it('is one clear line', async () => {
+    server.answers = [send(GOOD)];
+    writeFileSync(join(folder, 'file'), '');
+    await expect(open({ cacheDir: join(folder, 'file') })).rejects.toMatchObject({
+      fault: 'cache',
+      message: expect.stringMatching(
+        /^the cache [^\n]*file: cannot be made \(a part of [^\n]* is a file, not a folder\): set \[cache\] dir to/,
+      ),
+    });
+  });
+
+  it.runIf(process.platform === 'linux')('does not keep the run for ever', async () => {
+    server.answers = [send(GOOD)];
+    await expect(open({ cacheDir: '/proc/nope' })).rejects.toThrow(/^the cache \/proc\/nope: cannot be made \(/);
   });
 });
 
