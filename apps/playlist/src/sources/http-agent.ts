@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { createRequire } from 'node:module';
 import type { Agent, Dispatcher, request } from 'undici';
 
@@ -9,7 +10,10 @@ export interface HttpAgent extends AsyncDisposable {
   request(options: Dispatcher.RequestOptions): Promise<Dispatcher.ResponseData>;
 }
 
-/** Keeps no connection longer than needed; disposing it closes all at once. */
+/**
+ * Disposing it closes all connections at once. None is announced to be closed after its answer (`Connection: close`): servers then do close,
+ * some without saying so in turn, and that is the path undici stumbles on (see `acceptCloseAtEnd`).
+ */
 export function createHttpAgent(): HttpAgent {
   const load = createRequire(import.meta.url);
   const AgentClass = load('undici/lib/dispatcher/agent.js') as typeof Agent;
@@ -21,11 +25,29 @@ export function createHttpAgent(): HttpAgent {
     connect: { timeout: 0 },
     headersTimeout: 0,
     bodyTimeout: 0,
-    pipelining: 0,
+    pipelining: 1,
     keepAliveTimeout: 1,
   });
+  const { kSocket, kParser } = load('undici/lib/core/symbols.js') as Readonly<Record<string, symbol>>;
+  agent.on('connect', (_origin, targets) => acceptCloseAtEnd(targets.at(-1), kSocket!, kParser!));
   return {
     request: (options) => send.call(agent, options) as Promise<Dispatcher.ResponseData>,
     [Symbol.asyncDispose]: () => agent.destroy(),
   };
+}
+
+type UndiciSocket = Record<symbol, { statusCode: number; shouldKeepAlive: boolean } | null> & EventEmitter;
+
+/**
+ * A server may end the connection right behind the last byte of its answer. undici 8.12 takes that for a failure when the answer did not
+ * say `Connection: close` and its reader was slow at that moment: its parser then is paused short of the answer's end. That no answer
+ * follows is true once the other side has ended, and with it undici first parses what has arrived, and still reports what is short of
+ * the announced length. Inside an answer only; a connection of HTTP/2 has no such parser.
+ */
+function acceptCloseAtEnd(client: unknown, kSocket: symbol, kParser: symbol): void {
+  const socket = (client as Record<symbol, UndiciSocket | null> | undefined)?.[kSocket];
+  socket?.prependListener('end', () => {
+    const parser = socket[kParser];
+    if (parser && parser.statusCode > 0) parser.shouldKeepAlive = false;
+  });
 }
