@@ -1,7 +1,8 @@
+import { LastSearches } from './last-searches.ts';
+
 /** More bytes are needed to tell. */
 export const INCOMPLETE = -1;
 
-const NEVER = Number.MAX_SAFE_INTEGER;
 const ENDS = [Buffer.alloc(0), Buffer.from('-->'), Buffer.from(']]>'), Buffer.from('?>')] as const;
 const LT = 0x3c;
 const BANG = 0x21;
@@ -12,56 +13,42 @@ const INSTRUCTION = 3;
 
 /**
  * Finds comments, CDATA sections and processing instructions in a buffer, and their ends. Remembers what it found and what it did not find,
- * so that each byte is searched once for each kind of thing, however often the same place is asked for.
+ * so that a place is not searched again and again, however often it is asked for.
  */
 export class MarkupFinder {
-  /** First `<!` and first `<?` from `#since` on, `NEVER` when there is none before `#until`. */
-  #bang = NEVER;
-  #question = NEVER;
-  #since = 0;
-  #until = 0;
-  /** For each kind: from `#from` on its end stands at `#found`, or nowhere before `#searched`. */
-  readonly #from = [0, 0, 0, 0];
-  readonly #searched = [0, 0, 0, 0];
+  readonly #bangs = new LastSearches(2, (buffer, at, used) => seek(buffer, BANG, at, used));
+  readonly #questions = new LastSearches(2, (buffer, at, used) => seek(buffer, QUESTION, at, used));
+  /** By kind. */
+  readonly #ends = ENDS.map(
+    (end) => new LastSearches(end.length, (buffer, at, used) => seekEnd(buffer, end, at, used)),
+  );
+
+  /** Bytes looked at so far, for tests that bound the work. */
+  get searchedBytes(): number {
+    let sum = this.#bangs.searchedBytes + this.#questions.searchedBytes;
+    for (const ends of this.#ends) sum += ends.searchedBytes;
+    return sum;
+  }
 
   restart(): void {
-    this.#bang = NEVER;
-    this.#question = NEVER;
-    this.#since = 0;
-    this.#until = 0;
-    this.#from.fill(0);
-    this.#searched.fill(0);
+    this.#bangs.restart();
+    this.#questions.restart();
+    for (const ends of this.#ends) ends.restart();
   }
 
   /** The buffer's content moved towards its start by `bytes`. */
   moved(bytes: number): void {
-    this.#since = Math.max(0, this.#since - bytes);
-    this.#until = Math.max(0, this.#until - bytes);
-    if (this.#bang !== NEVER) this.#bang -= bytes;
-    if (this.#question !== NEVER) this.#question -= bytes;
-    for (let kind = 1; kind < 4; kind++) {
-      this.#from[kind] = Math.max(0, this.#from[kind]! - bytes);
-      this.#searched[kind] = Math.max(0, this.#searched[kind]! - bytes);
-    }
+    this.#bangs.moved(bytes);
+    this.#questions.moved(bytes);
+    for (const ends of this.#ends) ends.moved(bytes);
   }
 
-  /** Offset of the first `<!` or `<?` in `[at, used)`, else `used`. Going back costs a search of the bytes between. */
+  /** Offset of the first `<!` or `<?` in `[at, used)`, else `used`. */
   next(buffer: Buffer, at: number, used: number): number {
-    if (used !== this.#until) {
-      this.#bang = -1;
-      this.#question = -1;
-    } else if (at < this.#since) {
-      // Back to a place before the last one: only what lies between is new.
-      const bang = seek(buffer, BANG, at, this.#since, used);
-      const question = seek(buffer, QUESTION, at, this.#since, used);
-      if (bang !== NEVER) this.#bang = bang;
-      if (question !== NEVER) this.#question = question;
-    }
-    if (this.#bang < at) this.#bang = seek(buffer, BANG, at, used, used);
-    if (this.#question < at) this.#question = seek(buffer, QUESTION, at, used, used);
-    this.#since = at;
-    this.#until = used;
-    return Math.min(this.#bang, this.#question, used);
+    const bang = this.#bangs.next(buffer, at, used);
+    const question = this.#questions.next(buffer, at, used);
+    if (bang < 0) return question < 0 ? used : question;
+    return question < 0 || bang < question ? bang : question;
   }
 
   /** Behind the comment, section, instruction or declaration that begins at `at`; INCOMPLETE when its end is not there. */
@@ -76,33 +63,25 @@ export class MarkupFinder {
 
   /** Behind the end of a comment (1), CDATA section (2) or processing instruction (3) whose content begins at `from`. */
   endOf(kind: 1 | 2 | 3, buffer: Buffer, from: number, used: number): number {
-    const end = ENDS[kind];
-    // Nothing stood in [#from, #searched), whose last bytes may still be the beginning of an end.
-    const known = from >= this.#from[kind]! && this.#searched[kind]! > from;
-    const start = known ? Math.max(from, this.#searched[kind]! - end.length + 1) : from;
-    if (start < used) {
-      const at = (used === buffer.length ? buffer : buffer.subarray(0, used)).indexOf(end, start);
-      if (at >= 0) return at + end.length;
-    }
-    if (!known) this.#from[kind] = from;
-    this.#searched[kind] = known ? Math.max(used, this.#searched[kind]!) : used;
-    return INCOMPLETE;
+    const at = this.#ends[kind]!.next(buffer, from, used);
+    return at < 0 ? INCOMPLETE : at + ENDS[kind].length;
   }
 }
 
-/**
- * Offset of the first `<` + `second` whose `<` is in `[at, until)` and that ends before `used`. Looking for the second byte, which is rare,
- * takes half the time of looking for both.
- */
-function seek(buffer: Buffer, second: number, at: number, until: number, used: number): number {
-  const last = Math.min(until, used - 1);
-  for (let from = at + 1; from <= last; ) {
-    const hit = buffer.indexOf(second, from);
-    if (hit < 0 || hit > last) return NEVER;
+/** Looking for the second byte of `<!` and `<?`, which is rare, takes half the time of looking for both. */
+function seek(buffer: Buffer, second: number, at: number, used: number): number {
+  const filled = used === buffer.length ? buffer : buffer.subarray(0, used);
+  for (let from = at + 1; from < used; ) {
+    const hit = filled.indexOf(second, from);
+    if (hit < 0) return -1;
     if (buffer[hit - 1] === LT) return hit - 1;
     from = hit + 1;
   }
-  return NEVER;
+  return -1;
+}
+
+function seekEnd(buffer: Buffer, end: Buffer, at: number, used: number): number {
+  return at < used ? (used === buffer.length ? buffer : buffer.subarray(0, used)).indexOf(end, at) : -1;
 }
 
 /**

@@ -2,7 +2,7 @@
  * Finds the `<channel>` and `<programme>` elements of an XMLTV guide by scanning bytes.
  *
  * A buffer of a few hundred KiB moves over the guide. Of a wanted element the tags are walked (`TagWalker`). Of any other only the
- * start tag is read, and its end is sought (`programmeEnd`).
+ * start tag is read, and its end is sought (`ProgrammeEnd`).
  * Comments, CDATA sections and processing instructions inside an element are only looked for where the buffer has a `<!` or `<?`.
  *
  * Invariants: what the scanner reports does not depend on how the source cuts the guide into pieces; nothing is fetched, no
@@ -13,7 +13,7 @@ import type { Consumer, Reservation } from 'plimsoll';
 import type { ByteSource } from '../sources/byte-source.ts';
 import type { DamageKind } from './guide-damage.ts';
 import { doctypeEnd, INCOMPLETE, MarkupFinder } from './markup.ts';
-import { isDelimiter, programmeEnd, tagClose } from './programme-end.ts';
+import { isDelimiter, ProgrammeEnd, tagClose } from './programme-end.ts';
 import { MALFORMED, StartTag } from './start-tag.ts';
 import { nextTag, TagWalker, UNBALANCED, UNTERMINATED } from './tag-walker.ts';
 
@@ -37,8 +37,6 @@ export interface ScannerOptions {
 const MAX_LEAD_BYTES = 32;
 /** How far a CDATA section between elements is searched for its end. */
 const MAX_STRAY_SECTION_BYTES = 64 * 1024;
-/** The buffer grows when this part of it is taken up by one element. */
-const FULLEST = 0.875;
 /** The longest `</tv>`, for white space. */
 const MAX_END_TAG_BYTES = 1024;
 /** Enough to tell any markup by its first bytes. */
@@ -81,6 +79,7 @@ export class GuideScanner implements Disposable {
   readonly #wants: () => boolean;
   readonly #markup = new MarkupFinder();
   readonly #walker = new TagWalker();
+  readonly #programmeEnd = new ProgrammeEnd();
   /** Offset in the guide of `buffer[0]`. */
   #base = 0;
   /** Everything before has been dealt with. */
@@ -105,6 +104,11 @@ export class GuideScanner implements Disposable {
     this.buffer = Buffer.allocUnsafeSlow(bufferBytes);
   }
 
+  /** Bytes that searches have looked at so far, for tests that bound the work. */
+  get searchedBytes(): number {
+    return this.#markup.searchedBytes + this.#programmeEnd.searchedBytes;
+  }
+
   /** Bytes of the guide seen so far. */
   get readBytes(): number {
     return this.#base + this.#used;
@@ -127,6 +131,7 @@ export class GuideScanner implements Disposable {
     this.declaresEntities = false;
     this.#hasDoctype = false;
     this.#markup.restart();
+    this.#programmeEnd.restart();
   }
 
   /**
@@ -141,11 +146,12 @@ export class GuideScanner implements Disposable {
       this.#used -= keep;
       this.#pos = 0;
       this.#markup.moved(keep);
+      this.#programmeEnd.moved(keep);
     }
-    // Little room means an element nearly as long as the buffer; reading on by crumbs would move all of it for each.
-    if (this.#used > this.buffer.length * FULLEST) this.#grow();
+    // What is left is an element that is not all there, and is looked at from its start again: when there is twice as much, not for every crumb.
+    if (this.#used > this.buffer.length >> 1) this.#grow();
     if (this.#used === this.buffer.length) throw new Error('the scanner asked for more with a full buffer');
-    const enough = Math.max(this.#used + 1, this.buffer.length >> 1);
+    const enough = Math.max(this.buffer.length >> 1, Math.min(2 * this.#used, this.buffer.length));
     while (this.#used < enough) {
       const got = await source.read(this.buffer, this.#used, this.buffer.length - this.#used);
       if (got === 0) {
@@ -220,6 +226,7 @@ export class GuideScanner implements Disposable {
     this.start = at;
     this.tagEnd = this.contentEnd = tagEnd;
     this.wanted = token === Token.channel || (tagEnd >= 0 && this.#wants());
+    this.#walker.sectionEnd = 0;
     const end = tagEnd >= 0 ? this.#elementEnd(at, nameEnd, tagEnd, limit) : tagEnd;
     if (end === INCOMPLETE) {
       const tooLong = limit === at + this.#maxElementBytes;
@@ -242,17 +249,20 @@ export class GuideScanner implements Disposable {
   #elementEnd(at: number, nameEnd: number, tagEnd: number, limit: number): number {
     if (this.wanted && nextTag(this.buffer, at + 1, tagEnd) < tagEnd) return MALFORMED;
     if (this.tag.selfClosed) return tagEnd;
-    if (!this.wanted) return programmeEnd(this.buffer, tagEnd, limit, this.#markup, this.#used);
+    if (!this.wanted) return this.#programmeEnd.of(this.buffer, tagEnd, limit, this.#markup, this.#used);
     const end = this.#walker.end(this.buffer, at + 1, nameEnd, tagEnd, limit, this.#markup, this.#used);
     this.contentEnd = this.#walker.contentEnd;
     return end;
   }
 
-  /** Reports a damaged element and goes on behind its start tag, or, if that is what is damaged, behind its `<`. */
+  /**
+   * Reports a damaged element and goes on behind its start tag or, if that is what is damaged, behind its `<`. Where the walk saw that no element
+   * begins up to the end of a CDATA section, it goes on there: what looks like elements in the section would each be walked as far, in vain.
+   */
   #damaged(kind: DamageKind, at: number, tagEnd: number): number {
     this.#onDamage(kind, this.#base + at);
     this.#lost = true;
-    this.#pos = tagEnd >= 0 ? tagEnd : at + 1;
+    this.#pos = tagEnd >= 0 ? Math.max(tagEnd, this.#walker.sectionEnd) : at + 1;
     return -1;
   }
 

@@ -20,6 +20,8 @@ const NOT_NESTED = [Buffer.from('programme'), Buffer.from('channel')] as const;
 export class TagWalker {
   /** After a walk that found the end: where the element's end tag begins. */
   contentEnd = 0;
+  /** Behind the last CDATA section that the walk passed; 0 when there was none. */
+  sectionEnd = 0;
   readonly #starts = new Int32Array(MAX_DEPTH);
   readonly #ends = new Int32Array(MAX_DEPTH);
 
@@ -41,6 +43,7 @@ export class TagWalker {
     let depth = 1;
     starts[0] = name;
     ends[0] = nameEnd;
+    this.sectionEnd = 0;
     let at = from;
     for (;;) {
       const tag = nextTag(buffer, at, used);
@@ -65,6 +68,7 @@ export class TagWalker {
       if (byte === 0x21 || byte === 0x3f) {
         at = markup.end(buffer, tag, filled);
         if (at < 0 || at > used) return INCOMPLETE;
+        if (byte === 0x21 && buffer[tag + 2] === 0x5b) this.sectionEnd = at;
         continue;
       }
       const start = at;
