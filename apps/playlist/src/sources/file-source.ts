@@ -21,26 +21,34 @@ export interface OpenFileOptions {
  * into the reader's buffer. More than `maxBytes` of content is refused (`too-large`) once so many bytes were given out.
  */
 export async function openFile(path: string, options: OpenFileOptions): Promise<ByteSource> {
-  const label = options.label ?? path;
   let handle: FileHandle;
-  let sizeBytes: number | undefined;
   try {
     handle = await open(path, 'r');
   } catch (cause) {
-    throw explain(label, cause);
+    throw explain(options.label ?? path, cause);
   }
   try {
-    const stat = await handle.stat();
-    if (stat.isDirectory())
-      throw new SourceError(label, 'is a folder: name a file, or a pattern such as `lists/*.m3u`', {
-        fault: 'unreadable',
-      });
-    sizeBytes = stat.isFile() ? stat.size : undefined;
-    return new BoundedSource(await unwrap(new FileSource(handle, label, sizeBytes)), options.maxBytes);
+    return await sourceOf(handle, options.label ?? path, options.maxBytes, true);
   } catch (error) {
     await handle.close();
     throw error;
   }
+}
+
+/** As `openFile`, of a regular file that is open already and stays open: each source reads it from the start, whatever became of its name. */
+export async function readHeld(handle: FileHandle, label: string, maxBytes: number): Promise<ByteSource> {
+  if (handle.fd < 0) throw new SourceError(label, 'is closed already', { fault: 'missing' });
+  return await sourceOf(handle, label, maxBytes, false);
+}
+
+async function sourceOf(handle: FileHandle, label: string, maxBytes: number, owned: boolean): Promise<ByteSource> {
+  const stat = await handle.stat();
+  if (stat.isDirectory())
+    throw new SourceError(label, 'is a folder: name a file, or a pattern such as `lists/*.m3u`', {
+      fault: 'unreadable',
+    });
+  const file = new FileSource(handle, label, stat.isFile() ? stat.size : undefined, owned);
+  return new BoundedSource(await unwrap(file), maxBytes);
 }
 
 /** Takes compression off, by magic number, at most twice. Owns `source`. */
@@ -81,10 +89,12 @@ class FileSource implements ByteSource {
   readonly sizeBytes: number | undefined;
   readonly #handle: FileHandle;
   #at = 0;
-  #open = true;
+  /** Closes the handle when disposed of. */
+  #owned: boolean;
 
-  constructor(handle: FileHandle, label: string, sizeBytes: number | undefined) {
+  constructor(handle: FileHandle, label: string, sizeBytes: number | undefined, owned: boolean) {
     this.#handle = handle;
+    this.#owned = owned;
     this.label = label;
     this.sizeBytes = sizeBytes;
   }
@@ -105,8 +115,8 @@ class FileSource implements ByteSource {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#open) return;
-    this.#open = false;
+    if (!this.#owned) return;
+    this.#owned = false;
     await this.#handle.close();
   }
 }

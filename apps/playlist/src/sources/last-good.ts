@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
-import { copyFile, link, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, type FileHandle, link, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureFolder } from '../output/ensure-folder.ts';
 import { SourceError } from './source-error.ts';
@@ -25,7 +25,7 @@ export interface GoodFile {
 /**
  * The last good content of one source: a small state file and, beside it, copies. The folder is the owner's alone (0700): content
  * may hold credentials. Every change is a rename, so a crash leaves the old state or the new one; copies nobody
- * refers to are removed by the next `save`. A state file that cannot be read counts as absent.
+ * refers to are removed by a later `save`, also of another run: who reads one holds it open. A state file that cannot be read counts as absent.
  */
 export class LastGood {
   readonly dir: string;
@@ -63,12 +63,22 @@ export class LastGood {
         cause,
       });
     }
-    const copy = `${this.#key}-${process.pid.toString(36)}-${(copyCount++).toString(36)}-${Date.now().toString(36)}`;
+    const copy = `${this.#key}-${RUN}-${(copyCount++).toString(36)}-${Date.now().toString(36)}`;
     return { copy, partPath: join(this.dir, `${copy}.part`) };
   }
 
   pathOf(file: GoodFile): string | undefined {
     return file.copy === undefined ? undefined : join(this.dir, file.copy);
+  }
+
+  /** The copy, held open by the caller from now on; undefined when it is gone or not whole. */
+  async open(file: GoodFile): Promise<FileHandle | undefined> {
+    const path = this.pathOf(file);
+    const handle = path === undefined ? undefined : await open(path, 'r').catch(() => undefined);
+    const found = await handle?.stat().catch(() => undefined);
+    if (found?.isFile() && found.size === file.sizeBytes) return handle;
+    await handle?.close();
+    return undefined;
   }
 
   /**
@@ -102,20 +112,24 @@ export class LastGood {
     this.#files = files;
     const kept = new Set(files.map((file) => file.copy));
     for (const entry of await readdir(this.dir)) {
-      if (entry.startsWith(`${this.#key}-`) && !kept.has(entry) && !(await isBeingWritten(this.dir, entry)))
+      if (entry.startsWith(`${this.#key}-`) && !kept.has(entry) && !(await isAnothers(this.dir, entry)))
         await rm(join(this.dir, entry), { force: true });
     }
   }
 }
 
 let copyCount = 0;
+/** Tells runs apart; process ids do not where two containers share a cache. */
+const RUN = randomBytes(6).toString('hex');
 const ABANDONED_MS = 24 * 3_600_000;
+const UNSAVED_MS = 60_000;
 
-/** Parts of another living run are left alone: one that has not been written for a day has no run any more. */
-async function isBeingWritten(dir: string, entry: string): Promise<boolean> {
-  if (!entry.endsWith('.part') || entry.includes(`-${process.pid.toString(36)}-`)) return false;
+/** True for what another run is about to refer to: a part that was written within a day, a copy that got its name within a minute. */
+async function isAnothers(dir: string, entry: string): Promise<boolean> {
+  if (entry.includes(`-${RUN}-`)) return false;
   try {
-    return Date.now() - (await stat(join(dir, entry))).mtimeMs < ABANDONED_MS;
+    const { mtimeMs, ctimeMs } = await stat(join(dir, entry));
+    return entry.endsWith('.part') ? Date.now() - mtimeMs < ABANDONED_MS : Date.now() - ctimeMs < UNSAVED_MS;
   } catch {
     return false;
   }

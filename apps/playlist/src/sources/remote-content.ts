@@ -1,15 +1,15 @@
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdtemp, open, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GuideConfig, SourceConfig } from '../config/config.ts';
 import { type Downloaded, download } from './download.ts';
-import { openFile } from './file-source.ts';
+import { readHeld } from './file-source.ts';
 import { createHttpAgent, type HttpAgent } from './http-agent.ts';
 import { type Inspected, inspectContent } from './inspect-content.ts';
 import { NotJsonError } from './json-objects.ts';
 import { type GoodFile, LastGood } from './last-good.ts';
 import { maskSecrets, maskUrl } from './mask.ts';
-import { type SourceContent, type SourceContext, type SourcePart, sourceLabel } from './source-content.ts';
+import { type SourceContent, type SourceContext, sourceLabel } from './source-content.ts';
 import { SourceError } from './source-error.ts';
 import { writeXtreamPlaylist, type XtreamAccount, xtreamUrls } from './xtream.ts';
 
@@ -40,9 +40,10 @@ class RemoteFetch implements AsyncDisposable {
   readonly #secrets: readonly string[];
   /** Files to be removed at the end unless they were moved away. */
   readonly #parts: string[] = [];
-  /** In a dry run: where the download stays until the content is disposed of. */
+  /** In a dry run: where downloads go. */
   readonly #temporaryDir: string | undefined;
-  #keepTemporary = false;
+  /** What may become the content is held open, so that it does not matter who removes it: another run, or this one. */
+  readonly #handles = new Set<FileHandle>();
 
   private constructor(
     config: SourceConfig | GuideConfig,
@@ -74,39 +75,29 @@ class RemoteFetch implements AsyncDisposable {
   }
 
   async open(): Promise<SourceContent> {
-    const good = await this.#storedGood();
+    const stored = this.#lastGood.files[0];
+    const held = stored && (await this.#lastGood.open(stored));
+    const good = held && stored;
+    if (held !== undefined) this.#handles.add(held);
     try {
       const fetched = await this.#fetch(good);
-      if (fetched === undefined) return this.#content(good!, false);
+      if (fetched === undefined) return this.#content(held!, good!.sizeBytes, false);
       return await this.#accept(fetched.path, fetched.downloaded, good);
     } catch (error) {
       this.#context.signal.throwIfAborted();
       if (!(error instanceof SourceError)) throw error;
-      if (good === undefined) throw this.#masked(error);
+      if (good === undefined || held === undefined) throw this.#masked(error);
       const since = new Date(good.modifiedMs).toISOString().slice(0, 16).replace('T', ' ');
       const hint = error.fault === 'shrunk' ? `. To accept it as it is, delete ${this.#lastGood.stateFile}` : '';
       this.#context.warn(this.#mask(`${error.message}: the last good content (${since} UTC) is used${hint}`));
-      return this.#content(good, true);
+      return this.#content(held, good.sizeBytes, true);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const handle of this.#handles) await handle.close();
     for (const path of this.#parts) await rm(path, { force: true });
-    if (this.#temporaryDir !== undefined && !this.#keepTemporary)
-      await rm(this.#temporaryDir, { recursive: true, force: true });
-  }
-
-  /** The last good file, if its copy is there and whole. */
-  async #storedGood(): Promise<GoodFile | undefined> {
-    const good = this.#lastGood.files[0];
-    const path = good === undefined ? undefined : this.#lastGood.pathOf(good);
-    if (good === undefined || path === undefined) return undefined;
-    try {
-      await using source = await openFile(path, { maxBytes: Number.POSITIVE_INFINITY });
-      return source.sizeBytes === good.sizeBytes ? good : undefined;
-    } catch {
-      return undefined;
-    }
+    if (this.#temporaryDir !== undefined) await rm(this.#temporaryDir, { recursive: true, force: true });
   }
 
   /** Undefined when the server says that the last good content is still the content. */
@@ -186,27 +177,35 @@ class RemoteFetch implements AsyncDisposable {
         fault: 'shrunk',
       });
     }
-    await using source = await openFile(path, { maxBytes: Number.POSITIVE_INFINITY });
-    const file: GoodFile = {
-      name: this.#label,
-      sizeBytes: source.sizeBytes ?? 0,
-      modifiedMs: clock.wall(),
-      copy: undefined,
-      entryCount: inspected.entryCount,
-      etag: downloaded.etag,
-      lastModified: downloaded.lastModified,
-    };
-    if (this.#temporaryDir !== undefined) {
-      this.#keepTemporary = true;
-      this.#parts.splice(this.#parts.indexOf(path), 1);
-      return this.#content(file, false, path);
-    }
-    const { copy } = await this.#lastGood.reserve();
-    await rename(path, join(this.#lastGood.dir, copy));
-    const kept = { ...file, copy };
+    const handle = await open(path, 'r');
+    this.#handles.add(handle);
+    const { size: sizeBytes } = await handle.stat();
     // Damaged content is used but never remembered as good.
-    if (inspected.whole) await this.#lastGood.save([kept]);
-    return this.#content(kept, false, undefined, !inspected.whole);
+    if (inspected.whole && this.#temporaryDir === undefined) {
+      const { etag, lastModified } = downloaded;
+      const { entryCount } = inspected;
+      await this.#store(path, {
+        name: this.#label,
+        sizeBytes,
+        modifiedMs: clock.wall(),
+        entryCount,
+        etag,
+        lastModified,
+      });
+    }
+    return this.#content(handle, sizeBytes, false);
+  }
+
+  /** The content is there and held open: that it cannot be remembered is no reason to do without it. */
+  async #store(path: string, file: Omit<GoodFile, 'copy'>): Promise<void> {
+    try {
+      const { copy } = await this.#lastGood.reserve();
+      await rename(path, join(this.#lastGood.dir, copy));
+      await this.#lastGood.save([{ ...file, copy }]);
+    } catch (error) {
+      const why = (error as Error).message;
+      this.#context.warn(this.#mask(`${this.#label}: is used, but cannot be kept as last good content: ${why}`));
+    }
   }
 
   async #inspect(path: string, good: GoodFile | undefined): Promise<Inspected & { readonly whole: boolean }> {
@@ -219,22 +218,18 @@ class RemoteFetch implements AsyncDisposable {
     }
   }
 
-  #content(file: GoodFile, stale: boolean, path = this.#lastGood.pathOf(file)!, removeAfter = false): SourceContent {
+  #content(handle: FileHandle, sizeBytes: number, stale: boolean): SourceContent {
     const { origin, name, maxBytes } = this.#config;
     const url = origin.kind === 'url' ? origin.url : origin.kind === 'xtream' ? origin.host : '';
     const label = `${this.#label} (${this.#mask(url)})`;
-    const part: SourcePart = { label, url, sizeBytes: file.sizeBytes, open: () => openFile(path, { maxBytes, label }) };
-    const temporaryDir = this.#temporaryDir;
+    this.#handles.delete(handle);
     return {
       name,
       type: origin.kind === 'xtream' ? 'xtream' : 'm3u',
-      parts: [part],
+      parts: [{ label, url, sizeBytes, open: () => readHeld(handle, label, maxBytes) }],
       stale,
       keep: async () => {},
-      [Symbol.asyncDispose]: async () => {
-        if (removeAfter) await rm(path, { force: true });
-        if (temporaryDir !== undefined) await rm(temporaryDir, { recursive: true, force: true });
-      },
+      [Symbol.asyncDispose]: () => handle.close(),
     };
   }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -13,6 +13,7 @@ let folder: string;
 let server: MisbehavingServer;
 let clock: ImpatientClock;
 let warnings: string[];
+const opened: SourceContent[] = [];
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'playlist-remote-'));
   server = await new MisbehavingServer().start();
@@ -20,6 +21,7 @@ beforeEach(async () => {
   warnings = [];
 });
 afterEach(async () => {
+  for (const content of opened.splice(0)) await content[Symbol.asyncDispose]();
   await server[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true });
 });
@@ -35,7 +37,7 @@ interface Options {
   readonly cacheDir?: string;
 }
 
-function open(options: Options = {}): Promise<SourceContent> {
+async function open(options: Options = {}): Promise<SourceContent> {
   const config: SourceConfig & GuideConfig = {
     name: 'far',
     origin: options.origin ?? { kind: 'url', url: `${server.origin}/list.m3u?token=hunter2` },
@@ -45,7 +47,7 @@ function open(options: Options = {}): Promise<SourceContent> {
     headers: options.headers ?? {},
     onDamage: 'keep',
   };
-  return openSource(config, options.kind ?? 'playlist', {
+  const content = await openSource(config, options.kind ?? 'playlist', {
     cacheDir: options.cacheDir ?? join(folder, 'cache'),
     shrinkLimit: 0.5,
     dryRun: options.dryRun ?? false,
@@ -53,6 +55,8 @@ function open(options: Options = {}): Promise<SourceContent> {
     signal: options.signal ?? new AbortController().signal,
     warn: (line) => warnings.push(line),
   });
+  opened.push(content);
+  return content;
 }
 
 async function text(content: SourceContent): Promise<string> {
@@ -278,6 +282,69 @@ describe('a server that fails for good', () => {
     server.answers = [() => controller.abort('SIGTERM')];
     await expect(open({ signal: controller.signal })).rejects.toBe('SIGTERM');
     expect(readdirSync(join(folder, 'cache'))).toEqual([]);
+  });
+});
+
+describe('a cache that others use', () => {
+  const empty = () => {
+    for (const name of readdirSync(join(folder, 'cache'))) rmSync(join(folder, 'cache', name));
+  };
+
+  it('may lose its copies under a run: fresh, unchanged or stale', async () => {
+    server.answers = [send(GOOD, { etag: '"v1"' }), status(304), status(404)];
+    const contents = [await open(), await open(), await open()];
+    empty();
+    for (const content of contents) for (let i = 0; i < 2; i++) expect(await text(content)).toBe(GOOD);
+    expect(contents.map((content) => content.stale)).toEqual([false, false, true]);
+  });
+
+  it('may hold one URL that a configuration names twice', async () => {
+    server.answers = [send(GOOD), send(list(99))];
+    const [first, second] = [await open(), await open()];
+    for (let i = 0; i < 2; i++) {
+      expect(await text(first)).toBe(GOOD);
+      expect(await text(second)).toBe(list(99));
+    }
+    expect(readdirSync(join(folder, 'cache'))).toHaveLength(2);
+  });
+
+  it('may lose the last good copy while it is asked for', async () => {
+    server.answers = [
+      send(GOOD, { etag: '"v1"' }),
+      (request, response) => {
+        empty();
+        status(304)(request, response);
+      },
+    ];
+    await open();
+    expect(await text(await open())).toBe(GOOD);
+  });
+
+  it('lets another run finish what it has begun', async () => {
+    server.answers = [send(GOOD)];
+    await open();
+    const cache = join(folder, 'cache');
+    const key = readdirSync(cache)
+      .find((name) => name.endsWith('.json'))!
+      .slice(0, -5);
+    const others = [`${key}-other-0-0.part`, `${key}-${process.pid.toString(36)}-0-0.part`, `${key}-other-0-1`];
+    for (const name of others) writeFileSync(join(cache, name), 'x');
+    await open();
+    expect(readdirSync(cache)).toEqual(expect.arrayContaining(others));
+    utimesSync(join(cache, others[0]!), 1, 1);
+    await open();
+    expect(readdirSync(cache)).not.toContain(others[0]);
+  });
+
+  it('may have no room for the state: the content is used and a line says so', async () => {
+    server.answers = [send(GOOD)];
+    await open();
+    const cache = join(folder, 'cache');
+    const state = readdirSync(cache).find((name) => name.endsWith('.json'))!;
+    rmSync(join(cache, state));
+    mkdirSync(join(cache, state));
+    expect(await text(await open())).toBe(GOOD);
+    expect(warnings).toEqual([expect.stringMatching(/^source far: is used, but cannot be kept as last good[^\n]*$/)]);
   });
 });
 
