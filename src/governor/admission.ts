@@ -77,6 +77,8 @@ export class Admission {
       for (const waiter of this.#queue) this.#notePassing(waiter, account);
       return;
     }
+    // What ran meanwhile may have ended the account; nobody would turn it away later.
+    budget.check(account);
     if (this.#queue.length >= maxWaiters) throw new AdmissionQueueFullError(account.name, this.#queue.length);
     await this.#wait(account, bytes, timeoutMs, signal);
   }
@@ -85,33 +87,35 @@ export class Admission {
   wake(): void {
     if (this.#queue.length === 0 || this.#waking) return;
     this.#waking = true;
-    for (let i = 0; i < this.#queue.length; ) {
-      const waiter = this.#queue[i]!;
-      if (
-        this.#options.ledger.outermostObstacle(waiter.account, waiter.bytes) !== undefined ||
-        !this.#mayPass(i, waiter.account)
-      ) {
-        i++;
-        continue;
+    try {
+      for (let i = 0; i < this.#queue.length; ) {
+        const waiter = this.#queue[i]!;
+        if (
+          this.#options.ledger.outermostObstacle(waiter.account, waiter.bytes) !== undefined ||
+          !this.#mayPass(i, waiter.account)
+        ) {
+          i++;
+          continue;
+        }
+        for (let j = 0; j < i; j++) this.#notePassing(this.#queue[j]!, waiter.account);
+        this.#options.ledger.charge(waiter.account, waiter.bytes);
+        this.#remove(waiter);
+        waiter.resolve();
       }
-      for (let j = 0; j < i; j++) this.#notePassing(this.#queue[j]!, waiter.account);
-      this.#options.ledger.charge(waiter.account, waiter.bytes);
-      this.#remove(waiter);
-      waiter.resolve();
+    } finally {
+      this.#waking = false;
     }
-    this.#waking = false;
   }
 
   /** Turns away those who wait on an account that was closed. */
   forget(closed: Account): void {
-    for (const waiter of [...this.#queue]) {
-      if (waiter.account.isWithin(closed)) this.#fail(waiter, new DisposedError(`the consumer ${waiter.account.name}`));
-    }
+    const gone = this.#queue.filter((waiter) => waiter.account.isWithin(closed));
+    this.#turnAway(gone, (waiter) => new DisposedError(`the consumer ${waiter.account.name}`));
   }
 
   /** Turns everybody away: the governor is being disposed. */
   shut(): void {
-    for (const waiter of [...this.#queue]) this.#fail(waiter, new DisposedError('the governor'));
+    this.#turnAway([...this.#queue], () => new DisposedError('the governor'));
   }
 
   #wait(account: Account, bytes: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -133,6 +137,15 @@ export class Admission {
       this.#queue.push(waiter);
       this.#askOthers();
     });
+  }
+
+  /** All leave the queue before anybody else has a turn: none of them is granted what the first to go leaves behind. */
+  #turnAway(waiters: readonly Waiter[], reason: (waiter: Waiter) => DisposedError): void {
+    for (const waiter of waiters) {
+      this.#remove(waiter);
+      waiter.reject(reason(waiter));
+    }
+    if (waiters.length > 0) this.wake();
   }
 
   #fail(waiter: Waiter, reason: unknown): void {

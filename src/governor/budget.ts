@@ -4,7 +4,7 @@
  * The books are charged before anybody allocates; a sample is taken before the bytes are granted that fill the next
  * `sampleEveryBytes`, because no timer fires inside a synchronous loop.
  */
-import { DisposedError } from '../errors.ts';
+import { DisposedError, type PlimsollError } from '../errors.ts';
 import { refusedEvents } from '../events.ts';
 import { invalidOption } from '../invalid-option.ts';
 import type { Admission } from './admission.ts';
@@ -61,25 +61,30 @@ export class Budget {
     return account;
   }
 
-  /** Books `bytes` on `account` when there is room or others give it back at once. */
+  /**
+   * Books `bytes` on `account` when there is room or others give it back at once. False also when the account, or the governor, came to its
+   * end meanwhile: code of others runs in here (listeners, reclaimers, whoever hears of events), and between it and the booking nothing may.
+   */
   tryTake(account: Account, bytes: number): boolean {
-    this.#check(account);
+    this.check(account);
     const unsampled = this.#unsampledBytes + bytes;
     if (unsampled >= this.#sampleEveryBytes) {
       this.#unsampledBytes = 0;
       this.#options.onSampleDue();
+      if (account.closed || this.#closed) return false;
     } else {
       this.#unsampledBytes = unsampled;
     }
     const obstacle = this.ledger.obstacle(account, bytes);
     if (obstacle !== undefined && !this.#makeRoom(account, bytes, obstacle)) return false;
+    if (account.closed || this.#closed) return false;
     this.ledger.charge(account, bytes);
     return true;
   }
 
   /** Resolves when `bytes` are booked on `account`. */
   async admit(account: Account, bytes: number, options: AdmitOptions): Promise<void> {
-    this.#check(account);
+    this.check(account);
     await this.admission!.admit(account, bytes, options);
   }
 
@@ -89,10 +94,14 @@ export class Budget {
     this.admission?.wake();
   }
 
-  /** Moves bytes between accounts. What stands above both, the whole at least, needs no room: there nothing changes. */
+  /**
+   * Moves bytes between accounts. What stands above both, the whole at least, needs no room: there nothing changes. An account that was
+   * closed has nothing to move.
+   */
   move(from: Account, to: Account, bytes: number): void {
-    this.#check(to);
-    if (from === to || from.closed) return;
+    this.check(from);
+    this.check(to);
+    if (from === to) return;
     this.ledger.release(from, bytes);
     // Over the line already (after `tune`), the whole is in the way of anything; a move does not make it worse.
     const obstacle = this.mode === 'on' ? this.ledger.obstacle(to, bytes) : undefined;
@@ -123,8 +132,9 @@ export class Budget {
     this.#closed = true;
   }
 
-  /** The error for a refusal, as things stand now. About 10 µs: the holders are sorted. */
-  refusal(account: Account, bytes: number): BudgetExceededError {
+  /** The error for a refusal, as things stand now: `PLIMSOLL_DISPOSED` when that is why. About 10 µs: the holders are sorted. */
+  refusal(account: Account, bytes: number): PlimsollError {
+    if (account.closed || this.#closed) return this.#ended(account);
     return new BudgetExceededError(this.describe(account, bytes));
   }
 
@@ -144,9 +154,13 @@ export class Budget {
     };
   }
 
-  #check(account: Account): void {
-    if (account.closed) throw new DisposedError(`the consumer ${account.name}`);
-    if (this.#closed) throw new DisposedError('the governor');
+  /** Throws `DisposedError` when the account or the governor has come to its end. */
+  check(account: Account): void {
+    if (account.closed || this.#closed) throw this.#ended(account);
+  }
+
+  #ended(account: Account): DisposedError {
+    return new DisposedError(account.closed ? `the consumer ${account.name}` : 'the governor');
   }
 
   #makeRoom(account: Account, bytes: number, first: Account): boolean {
@@ -163,7 +177,7 @@ export class Budget {
       const missing = bytes - (obstacle.maxBytes - obstacle.total);
       const request = { requester: account, branch: obstacle, targetBytes: missing, level: this.#options.level() };
       this.#options.reclaimers.reclaimNow({ ...request, wholly: true });
-      if (account.closed) return false;
+      if (account.closed || this.#closed) return false;
       obstacle = this.ledger.obstacle(account, bytes);
     }
     if (obstacle === undefined) return true;

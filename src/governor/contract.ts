@@ -78,11 +78,12 @@ export interface Reservation extends Disposable {
   readonly consumer: Consumer;
   /** Adds bytes or throws `BudgetExceededError`. */
   grow(bytes: number): void;
+  /** False when there is no room, and when a reclaimer or a listener has disposed or moved this reservation meanwhile. */
   tryGrow(bytes: number): boolean;
   /** Gives bytes back; never more than it holds (`RangeError`). */
   shrink(bytes: number): void;
   /** Sets the size: `grow` or `shrink` by the difference. */
   resize(bytes: number): void;
-  /** Moves the bytes to another consumer; afterwards that consumer owns them. */
+  /** Moves the bytes to another consumer; afterwards that consumer owns them. `PLIMSOLL_DISPOSED` when either has been disposed. */
   transfer(to: Consumer): void;
 }

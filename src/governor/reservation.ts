@@ -32,13 +32,21 @@ export class LedgerReservation implements Reservation {
   }
 
   grow(bytes: number): void {
-    if (!this.tryGrow(bytes)) throw this.#budget.refusal(this.#account, bytes);
+    if (this.tryGrow(bytes)) return;
+    if (!this.#open) throw this.#ended();
+    throw this.#budget.refusal(this.#account, bytes);
   }
 
   tryGrow(bytes: number): boolean {
     checkByteCount(bytes);
-    if (!this.#open) throw new DisposedError(`a reservation of ${this.#account.name}`);
-    if (!this.#budget.tryTake(this.#account, bytes)) return false;
+    if (!this.#open) throw this.#ended();
+    const account = this.#account;
+    if (!this.#budget.tryTake(account, bytes)) return false;
+    if (!this.#open || this.#account !== account) {
+      // Whoever gave back has meanwhile disposed or moved this very reservation: the new bytes are nobody's.
+      this.#budget.give(account, bytes);
+      return false;
+    }
     this.#bytes += bytes;
     return true;
   }
@@ -61,7 +69,7 @@ export class LedgerReservation implements Reservation {
   }
 
   transfer(to: Consumer): void {
-    if (!this.#open) throw new DisposedError(`a reservation of ${this.#account.name}`);
+    if (!this.#open) throw this.#ended();
     const target = this.#budget.accountOf(to, 'to');
     this.#budget.move(this.#account, target, this.#bytes);
     this.#account = target;
@@ -73,5 +81,9 @@ export class LedgerReservation implements Reservation {
     const bytes = this.bytes;
     this.#bytes = 0;
     if (bytes > 0) this.#budget.give(this.#account, bytes);
+  }
+
+  #ended(): DisposedError {
+    return new DisposedError(`a reservation of ${this.#account.name}`);
   }
 }

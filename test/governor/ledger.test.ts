@@ -141,6 +141,19 @@ describe('reservations', () => {
     );
   });
 
+  it('cannot leave a consumer that has been disposed: they hold nothing', () => {
+    using governor = governorOf(1_000);
+    const late = governor.consumer({ name: 'late', kind: 'heap', maxBytes: 500 });
+    const heir = governor.consumer({ name: 'heir', kind: 'heap', maxBytes: 500 });
+    const orphan = late.reserve(100);
+    late[Symbol.dispose]();
+    for (const use of [() => orphan.transfer(heir), () => orphan.grow(1), () => orphan.tryGrow(1)]) {
+      expect(use).toThrow(expect.objectContaining({ code: 'PLIMSOLL_DISPOSED' }));
+    }
+    orphan[Symbol.dispose]();
+    expect([heir.heldBytes, governor.heldBytes]).toEqual([0, 0]);
+  });
+
   it('belong to one governor', () => {
     using governor = governorOf(100);
     using stranger = governorOf(100);
@@ -190,6 +203,8 @@ interface Model {
     peak: number;
   }[];
   readonly held: { owner: number; bytes: number; real: Reservation }[];
+  /** Reservations that were disposed, or whose consumer was. */
+  readonly dead: Reservation[];
 }
 
 const LIMIT = 1_000;
@@ -213,7 +228,7 @@ function fits(model: Model, owner: number, bytes: number): boolean {
 }
 
 const command = fc.record({
-  verb: fc.constantFrom('reserve', 'grow', 'shrink', 'transfer', 'dispose', 'open', 'close'),
+  verb: fc.constantFrom('reserve', 'grow', 'shrink', 'transfer', 'dispose', 'open', 'close', 'revive'),
   a: fc.nat(1_000),
   b: fc.nat(1_000),
   bytes: fc.oneof(fc.nat(60), fc.nat(400)),
@@ -251,8 +266,18 @@ function step(
     const gone = model.held.filter((one) => !model.consumers[one.owner]!.open);
     for (const one of gone) {
       expect(one.real.bytes).toBe(0);
+      model.dead.push(one.real);
       model.held.splice(model.held.indexOf(one), 1);
     }
+    return;
+  }
+  if (verb === 'revive') {
+    const dead = model.dead[b % Math.max(1, model.dead.length)];
+    if (dead === undefined) return;
+    for (const use of [() => dead.transfer(real[owner]!), () => dead.tryGrow(bytes)]) {
+      expect(use).toThrow(expect.objectContaining({ code: 'PLIMSOLL_DISPOSED' }));
+    }
+    dead[Symbol.dispose]();
     return;
   }
   const one = model.held[b % Math.max(1, model.held.length)];
@@ -267,6 +292,7 @@ function step(
     one.bytes -= less;
   } else if (verb === 'dispose') {
     one.real[Symbol.dispose]();
+    model.dead.push(one.real);
     model.held.splice(model.held.indexOf(one), 1);
   } else {
     const from = one.owner;
@@ -288,7 +314,7 @@ describe('the books', () => {
     fc.assert(
       fc.property(fc.array(command, { maxLength: 120 }), (commands) => {
         using governor = governorOf(LIMIT);
-        const model: Model = { consumers: [], held: [] };
+        const model: Model = { consumers: [], held: [], dead: [] };
         const real: Consumer[] = [];
         for (const one of commands) {
           step(governor, model, real, one);

@@ -1,0 +1,177 @@
+/**
+ * Code of others runs in the middle of a reservation: reclaimers, listeners, whoever hears of events. Whatever it does to the consumer
+ * and the reservation at hand, the books stay those of the reservations that are open.
+ */
+import fc from 'fast-check';
+import {
+  BudgetExceededError,
+  type Consumer,
+  createGovernor,
+  type Governor,
+  ManualClock,
+  type Reservation,
+  refusedEvents,
+} from 'plimsoll';
+import { describe, expect, it } from 'vitest';
+import { FakeMeter, MIB } from './fake-meter.ts';
+
+const LIMIT = 1_000;
+
+type Act = 'dispose' | 'transfer' | 'close' | 'end' | 'shrink' | 'nothing';
+const ACTS: readonly Act[] = ['dispose', 'transfer', 'close', 'end', 'shrink', 'nothing'];
+
+/** A governor with a consumer at work, its reservation, another consumer, and a cache that does `act` to them when it is asked. */
+class Meddled {
+  readonly governor: Governor;
+  readonly rss = new FakeMeter('rss');
+  readonly consumer: Consumer;
+  readonly other: Consumer;
+  readonly held: Reservation;
+  readonly cached: Reservation;
+  act: Act = 'nothing';
+
+  constructor(mode: 'on' | 'observe' = 'on') {
+    const clock = new ManualClock();
+    const base = { limitBytes: LIMIT, runtimeBytes: 0, clock, meters: [this.rss], root: '/nowhere' } as const;
+    this.governor = createGovernor({ ...base, mode, sampleEveryBytes: 1 });
+    this.consumer = this.governor.consumer({ name: 'worker', kind: 'heap', maxBytes: LIMIT });
+    this.other = this.governor.consumer({ name: 'other', kind: 'wasm', maxBytes: LIMIT });
+    const reclaimer = {
+      reclaimableBytes: () => this.cached.bytes,
+      reclaimNow: ({ targetBytes }: { targetBytes: number }) => {
+        this.meddle();
+        this.cached.shrink(Math.min(targetBytes, this.cached.bytes));
+        return targetBytes;
+      },
+    };
+    const cache = this.governor.consumer({ name: 'cache', kind: 'external', maxBytes: LIMIT, reclaimer });
+    this.held = this.consumer.reserve(100);
+    this.cached = cache.reserve(800);
+  }
+
+  meddle(): void {
+    const { act } = this;
+    this.act = 'nothing';
+    if (act === 'dispose') this.held[Symbol.dispose]();
+    else if (act === 'transfer' && this.held.bytes > 0) this.held.transfer(this.other);
+    else if (act === 'close') this.consumer[Symbol.dispose]();
+    else if (act === 'end') this.governor[Symbol.dispose]();
+    else if (act === 'shrink') this.held.shrink(Math.min(60, this.held.bytes));
+  }
+
+  /** Has the level change, and `act` done, within the next reservation. */
+  meddleOnLevel(): void {
+    this.governor.onLevel(() => this.meddle());
+    this.rss.bytes = 60 * MIB;
+  }
+
+  check(...open: (Reservation | undefined)[]): void {
+    const all = [this.held, this.cached, ...open];
+    const sum = (of: (one: Reservation | undefined) => boolean) =>
+      all.filter(of).reduce((bytes, one) => bytes + (one?.bytes ?? 0), 0);
+    expect(this.governor.heldBytes).toBe(sum(() => true));
+    for (const consumer of [this.consumer, this.other]) {
+      expect(consumer.heldBytes).toBe(sum((one) => one?.consumer === consumer));
+    }
+    for (const bytes of Object.values(this.governor.snapshot().byKind)) expect(bytes).toBeGreaterThanOrEqual(0);
+  }
+
+  release(...open: (Reservation | undefined)[]): void {
+    for (const one of [this.held, this.cached, ...open]) one?.[Symbol.dispose]();
+    expect([this.consumer.heldBytes, this.other.heldBytes, this.governor.heldBytes]).toEqual([0, 0, 0]);
+  }
+}
+
+describe('in the middle of growing', () => {
+  it.each(['dispose', 'transfer'] as const)('a reclaimer may %s the reservation: it does not grow', (act) => {
+    const one = new Meddled();
+    one.act = act;
+    expect(one.held.tryGrow(200)).toBe(false);
+    expect(one.held.bytes).toBe(act === 'dispose' ? 0 : 100);
+    one.check();
+    one.release();
+  });
+
+  it('that it was disposed is said', () => {
+    const one = new Meddled();
+    one.act = 'dispose';
+    expect(() => one.held.grow(200)).toThrow(expect.objectContaining({ code: 'PLIMSOLL_DISPOSED' }));
+    const moved = new Meddled();
+    moved.act = 'transfer';
+    expect(() => moved.held.grow(200)).toThrow(BudgetExceededError);
+  });
+});
+
+describe('in the middle of reserving', () => {
+  it.each(['close', 'end'] as const)('a listener may %s what it reserves from: nothing is booked', (act) => {
+    const one = new Meddled();
+    one.meddleOnLevel();
+    one.act = act;
+    expect(one.consumer.tryReserve(10)).toBeUndefined();
+    one.check();
+    const again = new Meddled();
+    again.meddleOnLevel();
+    again.act = act;
+    expect(() => again.consumer.reserve(10)).toThrow(expect.objectContaining({ code: 'PLIMSOLL_DISPOSED' }));
+    again.check();
+    again.release();
+  });
+
+  it('so may whoever hears of a refusal that is only observed', () => {
+    const one = new Meddled('observe');
+    using _ = refusedEvents.subscribe(() => one.consumer[Symbol.dispose]());
+    expect(one.consumer.tryReserve(5_000)).toBeUndefined();
+    one.check();
+    one.release();
+  });
+});
+
+describe('who waits', () => {
+  const settle = async (waiting: Promise<unknown>[]) =>
+    (await Promise.allSettled(waiting)).map((one) => (one.status === 'fulfilled' ? 'granted' : one.reason.code));
+
+  it('on a consumer that is disposed is granted nothing of what it leaves behind', async () => {
+    const { governor, other, cached } = new Meddled();
+    using leaving = governor.consumer({ name: 'leaving', kind: 'heap', maxBytes: LIMIT });
+    cached[Symbol.dispose]();
+    leaving.reserve(900);
+    const waiting = [leaving.admit(10), leaving.admit(20), other.admit(30)];
+    leaving[Symbol.dispose]();
+    expect(await settle(waiting)).toEqual(['PLIMSOLL_DISPOSED', 'PLIMSOLL_DISPOSED', 'granted']);
+    expect([leaving.heldBytes, governor.heldBytes]).toEqual([0, 130]);
+  });
+
+  it('is turned away at once when a reclaimer disposes its consumer before it waits', async () => {
+    const one = new Meddled();
+    one.act = 'close';
+    expect(await settle([one.consumer.admit(200)])).toEqual(['PLIMSOLL_DISPOSED']);
+    one.check();
+    one.release();
+  });
+});
+
+describe('the books', () => {
+  it('hold what open reservations hold, whoever meddles when', () => {
+    const verb = fc.constantFrom('reserve', 'tryReserve', 'grow', 'tryGrow', 'resize');
+    const step = fc.record({ verb, act: fc.constantFrom(...ACTS), bytes: fc.nat(900) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 6 }), fc.boolean(), fc.boolean(), (steps, level, observe) => {
+        const one = new Meddled(observe ? 'observe' : 'on');
+        const open: (Reservation | undefined)[] = [];
+        if (level) one.meddleOnLevel();
+        for (const { verb, act, bytes } of steps) {
+          one.act = act;
+          try {
+            if (verb === 'reserve' || verb === 'tryReserve') open.push(one.consumer[verb](bytes));
+            else one.held[verb](bytes);
+          } catch (error) {
+            expect(error).toMatchObject({ code: expect.stringMatching(/^PLIMSOLL_(DISPOSED|BUDGET_EXCEEDED)$/) });
+          }
+          one.check(...open);
+        }
+        one.release(...open);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
