@@ -7,6 +7,7 @@ import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Consumer, Reservation } from 'plimsoll';
 import type { Digest } from '../channels/digest.ts';
+import { OutputError } from '../output/output-error.ts';
 
 const PARTITIONS = 64;
 /** a, b, c of the digest and the ordinal. */
@@ -53,7 +54,7 @@ export class DuplicateFinder implements Disposable {
   #keys: Uint32Array | undefined;
   #marks: Uint8Array | undefined;
 
-  /** Makes a file in `folder`, removed by disposing. 260 KiB are reserved from `consumer` now, 1.5 MiB and a bit a record by `finish`. */
+  /** Makes a file in `folder`, removed by disposing. 260 KiB are reserved from `consumer` now, 1.5 MiB and a bit a record by `finish`. Throws `OutputError`. */
   constructor(folder: string, consumer: Consumer, options: DuplicateFinderOptions = {}) {
     this.#maxSpillBytes = options.maxSpillBytes ?? 2 * 1024 ** 3;
     this.#maxBlocks = Math.floor(this.#maxSpillBytes / BLOCK_BYTES);
@@ -62,10 +63,15 @@ export class DuplicateFinder implements Disposable {
       folder,
       `duplicates-${process.pid}-${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}.tmp`,
     );
-    this.#file = openSync(this.#path, 'wx+');
+    try {
+      this.#file = openSync(this.#path, 'wx+');
+    } catch (cause) {
+      this.#reservation[Symbol.dispose]();
+      throw new OutputError(this.#path, cause);
+    }
   }
 
-  /** Takes the next record. Writes 4 KiB when a partition's block is full; throws `SpillLimitError`. */
+  /** Takes the next record. Writes 4 KiB when a partition's block is full; throws `SpillLimitError`, or `OutputError` when the disk is full. */
   add(digest: Digest): void {
     const partition = digest.a & (PARTITIONS - 1);
     const used = this.#pendingCounts[partition]!;
@@ -120,10 +126,19 @@ export class DuplicateFinder implements Disposable {
     const from = partition * BLOCK_BYTES;
     for (let done = 0; done < BLOCK_BYTES; ) {
       const position = this.#blocks * BLOCK_BYTES + done;
-      done += writeSync(this.#file, bytesOf(this.#pending), from + done, BLOCK_BYTES - done, position);
+      done += this.#write(from + done, BLOCK_BYTES - done, position);
     }
     this.#owners[this.#blocks++] = partition;
     this.#pendingCounts[partition] = 0;
+  }
+
+  /** Writes from the pending records; how many bytes it took. */
+  #write(from: number, bytes: number, position: number): number {
+    try {
+      return writeSync(this.#file, bytesOf(this.#pending), from, bytes, position);
+    } catch (cause) {
+      throw new OutputError(this.#path, cause);
+    }
   }
 
   /** Looks through a partition in `shares` goes, each over the digests of one share. False when there are too many different ones. */

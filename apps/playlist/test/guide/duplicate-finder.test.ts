@@ -1,10 +1,25 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { Digest } from '../../src/channels/digest.ts';
 import { DuplicateFinder } from '../../src/guide/duplicate-finder.ts';
 import { countingConsumer } from './counting-consumer.ts';
+
+const disk = vi.hoisted(() => ({ isFull: false }));
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  return {
+    ...fs,
+    writeSync(...args: Parameters<typeof fs.writeSync>): number {
+      if (disk.isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+      return fs.writeSync(...args);
+    },
+  };
+});
+afterEach(() => {
+  disk.isFull = false;
+});
 
 test.each([
   ['none', 10, () => 0],
@@ -50,4 +65,33 @@ test('a partition with more different digests than fit at a time is looked throu
   expect(finder.isDuplicate(199_999)).toBe(false);
   expect(finder.isDuplicate(200_000)).toBe(true);
   rmSync(folder, { recursive: true });
+});
+
+test('a full disk ends in an error that says what to do, and leaves neither file nor memory', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'));
+  const consumer = countingConsumer();
+  {
+    using finder = new DuplicateFinder(folder, consumer);
+    disk.isFull = true;
+    const fill = (): void => {
+      for (let i = 0; i < 100_000; i++) finder.add({ a: i, b: i, c: i } as Digest);
+    };
+    expect(fill).toThrow(
+      expect.objectContaining({
+        code: 'PLIMSOLL_PLAYLIST_OUTPUT',
+        message: expect.stringMatching(/duplicates-.*no space left/),
+      }),
+    );
+  }
+  expect(readdirSync(folder)).toEqual([]);
+  expect(consumer.heldBytes).toBe(0);
+  rmSync(folder, { recursive: true });
+});
+
+test('a folder that is gone is said so, and nothing stays reserved', () => {
+  const consumer = countingConsumer();
+  expect(() => new DuplicateFinder(join(tmpdir(), 'plimsoll-is-not-here'), consumer)).toThrow(
+    expect.objectContaining({ code: 'PLIMSOLL_PLAYLIST_OUTPUT' }),
+  );
+  expect(consumer.heldBytes).toBe(0);
 });
