@@ -112,12 +112,20 @@ function allocatorSettings(env: NodeJS.ProcessEnv): Record<string, string> {
 
 /** Nothing when it is too large: then the next process reads the configuration itself. */
 function pack(handover: Handover): Record<string, string> {
-  const text = JSON.stringify(handover);
+  const text = asciiJson(handover);
   const pieces: Record<string, string> = {};
   if (text.length > PIECE_CHARACTERS * MAX_PIECES) return pieces;
   for (let i = 0; i * PIECE_CHARACTERS < text.length; i++)
     pieces[`${PIECE}${i}`] = text.slice(i * PIECE_CHARACTERS, (i + 1) * PIECE_CHARACTERS);
   return pieces;
+}
+
+/** The environment carries UTF-8: half a surrogate pair, at the cut between two pieces, would arrive as U+FFFD. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[^\x20-\x7e]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 async function runChild(args: readonly string[], env: NodeJS.ProcessEnv): Promise<never> {

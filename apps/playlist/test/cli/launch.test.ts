@@ -89,6 +89,19 @@ describe('relaunchWithHeapFlags', () => {
     expect(JSON.parse(stdout).heap).toBeLessThan(128 * 1024 ** 2);
   });
 
+  it('hands over every character, wherever the cut between two pieces falls', () => {
+    const before = '[[source]]\nurl = "https://me:${SECRET}@tv.example/"\n';
+    // One of the two has its cuts inside a surrogate pair.
+    for (const shift of ['', 'x']) {
+      const set = `group_title = "${shift}${'\u{1f600}'.repeat(18_000)}é\u2028"`;
+      writeFileSync(configFile, `${before}[[rule]]\nset = '${set}'\n`);
+      const { stdout, status } = run(['128MiB', 'x']);
+      writeFileSync(configFile, before);
+      expect(status).toBe(0);
+      expect(JSON.parse(stdout).handover?.config.rules[0].set === set).toBe(true);
+    }
+  });
+
   it('fails before anything is started when the limit is too small or the configuration wrong', () => {
     expect(run(['33MiB', 'x']).stderr).toMatch(/memory limit \(configured\): Expected `limitBytes` to be at least/);
     expect(run(['lots', 'x']).stderr).toMatch(/--memory-limit: Expected a size like `256MiB`, got `lots`/);
