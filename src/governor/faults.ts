@@ -1,3 +1,4 @@
+import { catchRejection } from '../catch-rejection.ts';
 import { faultEvents } from '../events.ts';
 
 /** What went wrong inside the governor, by part. The service never sees it thrown. */
@@ -30,14 +31,20 @@ export class Faults {
     if (faultEvents.heard) faultEvents.publish({ part, message, off });
   }
 
+  /** Looks after what a callback of that part returned: when it is a promise that rejects, that is a fault of the part. */
+  watch(part: string, result: unknown): void {
+    catchRejection(result, (cause) => this.note(part, cause));
+  }
+
   rows(): FaultRow[] {
     return [...this.#rows].map(([part, row]) => ({ part, ...row }));
   }
 }
 
-function describeCause(cause: unknown): string {
+/** A text for anything that can be thrown. Never throws itself. */
+export function describeCause(cause: unknown): string {
   try {
-    return cause instanceof Error ? cause.message : String(cause);
+    return String(cause instanceof Error ? cause.message : cause);
   } catch {
     return 'something that cannot be shown was thrown';
   }

@@ -69,7 +69,8 @@ export class Governor implements Disposable {
     const { reclaimNowBudgetMs, reclaimDeadlineMs } = resolved;
     const shared = { ledger: this.#ledger, clock, faults: this.#faults };
     this.#reclaimers = new Reclaimers({ ...shared, reclaimNowBudgetMs, reclaimDeadlineMs });
-    this.#collector = new Collector(clock, options.collect ?? globalThis.gc);
+    const collect = options.collect ?? globalThis.gc;
+    this.#collector = new Collector(clock, collect && (() => this.#faults.watch('collect', collect())));
     this.#ownMeters = options.meters === undefined;
     this.#sampler = new Sampler({
       clock,
@@ -162,7 +163,7 @@ export class Governor implements Disposable {
     return this;
   }
 
-  /** Calls `listener` at each change of level until the result is disposed. What it throws stands in the snapshot's faults. */
+  /** Calls `listener` at each change of level until the result is disposed. What it throws, or rejects with, stands in the snapshot's faults. */
   onLevel(listener: LevelListener): Disposable {
     if (typeof listener !== 'function') throw invalidOption('listener', 'a function', listener);
     if (this.#listeners.size >= MAX_LISTENERS)
@@ -321,7 +322,7 @@ export class Governor implements Disposable {
     }
     for (const listener of [...this.#listeners]) {
       try {
-        listener(to, from);
+        this.#faults.watch('level listener', listener(to, from));
       } catch (cause) {
         this.#faults.note('level listener', cause);
       }

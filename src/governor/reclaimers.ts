@@ -7,7 +7,7 @@
 import type { Clock } from '../clock.ts';
 import { reclaimEvents } from '../events.ts';
 import type { PressureLevel, Reclaimer, ReclaimRequest } from './contract.ts';
-import type { Faults } from './faults.ts';
+import { describeCause, type Faults } from './faults.ts';
 import type { Account, Ledger, ReclaimRecord } from './ledger.ts';
 
 const FIRST_BACK_OFF_MS = 10;
@@ -62,15 +62,22 @@ export class Reclaimers {
 
   /** Makes the scratch buffer ahead of need, so that giving back needs no memory. */
   prepare(reclaimer: Reclaimer | undefined): void {
-    if (reclaimer?.reclaim !== undefined) this.#scratch ??= new Uint8Array(SCRATCH_BYTES);
+    try {
+      if (reclaimer?.reclaim === undefined) return;
+    } catch {
+      // Noted when it is to be asked.
+      return;
+    }
+    this.#scratch ??= new Uint8Array(SCRATCH_BYTES);
   }
 
   /** What a consumer says it could give back, as far as that can be true; 0 from one that throws or talks nonsense. */
   reclaimableBytes(account: Account): number {
     if (account.reclaimer === undefined) return 0;
     try {
-      const bytes = account.reclaimer.reclaimableBytes();
-      if (bytes >= 0) return Math.min(bytes, account.total);
+      const bytes: unknown = account.reclaimer.reclaimableBytes();
+      if (typeof bytes === 'number' && bytes >= 0) return Math.min(bytes, account.total);
+      this.#options.faults.watch(partOf(account), bytes);
       throw new TypeError(`reclaimableBytes gave ${String(bytes)}`);
     } catch (cause) {
       this.#fault(account, account.reclaims!, cause);
@@ -129,14 +136,25 @@ export class Reclaimers {
     let saidBytes = 0;
     for (const account of this.#options.ledger.accounts) {
       const { reclaimer, reclaims: record } = account;
-      if (reclaimer?.[verb] === undefined || record === undefined || account === requester) continue;
+      if (reclaimer === undefined || record === undefined || account === requester) continue;
       if (account.reclaiming > 0 || record.hung || record.retryAt > now || !account.isWithin(branch)) continue;
+      if (!this.#has(account, reclaimer, record, verb)) continue;
       const bytes = this.reclaimableBytes(account);
       if (bytes > 0) candidates.push({ account, reclaimer, record, bytes });
       saidBytes += bytes;
     }
     if (wholly === true && saidBytes < targetBytes) return [];
     return candidates.sort((a, b) => a.account.importance - b.account.importance || b.bytes - a.bytes);
+  }
+
+  /** Whether it has that verb: looking may run code of somebody else. */
+  #has(account: Account, reclaimer: Reclaimer, record: ReclaimRecord, verb: 'reclaimNow' | 'reclaim'): boolean {
+    try {
+      return reclaimer[verb] !== undefined;
+    } catch (cause) {
+      this.#fault(account, record, cause);
+      return false;
+    }
   }
 
   #askNow(candidate: Candidate, branch: Account, request: ReclaimRequest): void {
@@ -148,6 +166,7 @@ export class Reclaimers {
     account.reclaiming++;
     try {
       claimed = reclaimer.reclaimNow!(request);
+      this.#options.faults.watch(partOf(account), claimed);
     } catch (cause) {
       fault = cause ?? 'nothing was thrown';
     } finally {
@@ -225,13 +244,13 @@ export class Reclaimers {
     if (!reclaimEvents.heard) return;
     const { targetBytes } = request;
     const message = { consumer: account.name, targetBytes, claimedBytes, releasedBytes, elapsedMs, how };
-    reclaimEvents.publish(fault === undefined ? message : { ...message, fault: faultText(fault) });
+    reclaimEvents.publish(fault === undefined ? message : { ...message, fault: describeCause(fault) });
   }
 
   #fault(account: Account, record: ReclaimRecord, cause: unknown): void {
     record.faults++;
     this.#backOff(record, FAULT_WEIGHT);
-    this.#options.faults.note(`reclaimer of ${account.name}`, cause);
+    this.#options.faults.note(partOf(account), cause);
   }
 
   #backOff(record: ReclaimRecord, weight: number): void {
@@ -260,6 +279,6 @@ function requestFor(targetBytes: number, level: PressureLevel): ReclaimRequest {
   return { targetBytes: Math.max(1, Math.ceil(targetBytes)), level, strategy };
 }
 
-function faultText(fault: unknown): string {
-  return fault instanceof Error ? fault.message : String(fault);
+function partOf(account: Account): string {
+  return `reclaimer of ${account.name}`;
 }

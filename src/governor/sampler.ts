@@ -226,7 +226,10 @@ export class Sampler implements Disposable {
     try {
       const bytes = slot.meter.read();
       const limitBytes = slot.meter.limitBytes;
-      if (!(bytes >= 0 && limitBytes > 0)) throw new RangeError(`it read ${bytes} of ${limitBytes} bytes`);
+      if (!(typeof bytes === 'number' && bytes >= 0 && limitBytes > 0)) {
+        this.#options.faults.watch(`meter ${slot.meter.name}`, bytes);
+        throw new RangeError(`it read ${bytes} of ${limitBytes} bytes`);
+      }
       slot.bytes = bytes;
       slot.limitBytes = limitBytes;
       slot.ratio = bytes / limitBytes;

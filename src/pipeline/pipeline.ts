@@ -23,7 +23,7 @@ export interface PipelineOptions {
   readonly sampleEveryMs?: number;
   /** The least time between two progress events, whole ms from 0 up. Default 100. */
   readonly progressEveryMs?: number;
-  /** Called while a stage waits for it: be brief. One that throws is not called again. */
+  /** Called while a stage waits for it: be brief. One that throws, or whose promise rejects, is not called again. */
   readonly onProgress?: (progress: PipelineProgress) => void;
 }
 

@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel';
+import { catchRejection } from '../catch-rejection.ts';
 import { apportion } from './apportion.ts';
 import type { MemoryProbe, MemoryReading } from './pipeline-memory.ts';
 import type { PipelineProgress, PipelineReport, StageReport } from './pipeline-report.ts';
@@ -100,10 +101,13 @@ export class StageObserver {
     const elapsedMs = this.#clock.totalMs;
     const progress = { stage: name, itemsIn, itemsOut, bytesIn, bytesOut, elapsedMs, rssBytes, ledgerBytes };
     if (this.#channel.hasSubscribers) this.#channel.publish(progress);
-    try {
-      this.#onProgress?.(progress);
-    } catch {
+    const stopReporting = () => {
       this.#onProgress = undefined;
+    };
+    try {
+      catchRejection(this.#onProgress?.(progress), stopReporting);
+    } catch {
+      stopReporting();
     }
   }
 

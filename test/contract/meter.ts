@@ -25,11 +25,15 @@ export function meterContract(
   it(`${name}: a thousand readings leave next to nothing behind`, () => {
     const meter = make();
     for (let i = 0; i < 1_000; i++) meter.read();
-    globalThis.gc?.();
-    const before = process.memoryUsage().heapUsed;
-    for (let i = 0; i < 1_000; i++) meter.read();
-    globalThis.gc?.();
-    expect(process.memoryUsage().heapUsed - before).toBeLessThan(200_000);
+    // The runner leaves objects of its own at times: what counts is the least of three rounds.
+    const left = [1, 2, 3].map(() => {
+      globalThis.gc?.();
+      const before = process.memoryUsage().heapUsed;
+      for (let i = 0; i < 1_000; i++) meter.read();
+      globalThis.gc?.();
+      return process.memoryUsage().heapUsed - before;
+    });
+    expect(Math.min(...left)).toBeLessThan(200_000);
   });
 
   if (touch === undefined) return;

@@ -225,6 +225,22 @@ describe('progress', () => {
       ledgerBytes: BATCH_BYTES,
     });
   });
+
+  it('a callback whose promise rejects is let be, too', async () => {
+    const machine = new FakeMachine();
+    let calls = 0;
+    const onProgress = async () => {
+      if (++calls === 2) throw new Error('a broken display');
+    };
+    const pipeline = pipelineOn(machine, { onProgress });
+    for (let i = 0; i < 2; i++) {
+      await pipeline.from(source(machine, 50, 10)).into(sum(machine));
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    const before = calls;
+    await pipeline.from(source(machine, 50, 10)).into(sum(machine));
+    expect([before >= 2, calls]).toEqual([true, before]);
+  });
 });
 
 it('options out of range are refused in one line', () => {
