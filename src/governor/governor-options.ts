@@ -19,7 +19,10 @@ export interface GovernorOptions extends GovernorTuning {
   readonly clock?: Clock;
   /** Instead of the built-in five. */
   readonly meters?: readonly Meter[];
-  /** Default: the environment's `PLIMSOLL`, else `on`. */
+  /**
+   * Default: the environment's `PLIMSOLL`, in any letter case, else `on`. A value there that is none of the three ends nothing: `on` holds,
+   * and the snapshot's faults say so.
+   */
   readonly mode?: GovernorMode;
   /**
    * What Node itself holds, kept in the consumer `runtime`: the limit less this is what can be reserved. Default: measured at the start
@@ -58,7 +61,10 @@ export const GOVERNOR_DEFAULTS = {
 
 export type ResolvedOptions = Required<
   Omit<GovernorOptions, 'meters' | 'limitBytes' | 'runtimeBytes' | 'thresholds' | 'collect'>
->;
+> & {
+  /** What is wrong with the mode that the environment asks for. */
+  readonly modeFault?: string;
+};
 
 /** Fills in the defaults. Throws `RangeError` for what is unsound; limit, share and thresholds are looked at where they are used. */
 export function resolveOptions(options: GovernorOptions): ResolvedOptions {
@@ -73,19 +79,23 @@ export function resolveOptions(options: GovernorOptions): ResolvedOptions {
     throw invalidOption('collect', 'a function', options.collect);
   }
   if (options.meters !== undefined) checkMeters(options.meters);
-  return { ...given, clock: given.clock ?? systemClock, mode: resolveMode(given.mode) };
+  return { ...given, clock: given.clock ?? systemClock, ...resolveMode(given.mode) };
 }
 
 function withoutUndefined(options: GovernorOptions): GovernorOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-function resolveMode(mode: unknown): GovernorMode {
-  if (mode !== undefined) return checkOneOf('mode', mode, GOVERNOR_MODES);
-  const fromEnvironment = process.env.PLIMSOLL;
-  return fromEnvironment === undefined || fromEnvironment === ''
-    ? 'on'
-    : checkOneOf('PLIMSOLL', fromEnvironment, GOVERNOR_MODES);
+function resolveMode(mode: unknown): Pick<ResolvedOptions, 'mode' | 'modeFault'> {
+  if (mode !== undefined) return { mode: checkOneOf('mode', mode, GOVERNOR_MODES) };
+  const fromEnvironment = process.env.PLIMSOLL?.trim() ?? '';
+  if (fromEnvironment === '') return { mode: 'on' };
+  const asked = fromEnvironment.toLowerCase();
+  const known = GOVERNOR_MODES.find((one) => one === asked);
+  if (known !== undefined) return { mode: known };
+  const shown = fromEnvironment.length > 60 ? `${fromEnvironment.slice(0, 60)}...` : fromEnvironment;
+  const accepted = GOVERNOR_MODES.map((one) => `\`${one}\``).join(', ');
+  return { mode: 'on', modeFault: `PLIMSOLL is \`${shown}\`, which is none of ${accepted}: \`on\` holds` };
 }
 
 function checkMeters(meters: readonly Meter[]): void {

@@ -62,6 +62,7 @@ export class Governor implements Disposable {
     const { clock } = resolved;
     this.mode = resolved.mode;
     this.#configuredBytes = options.limitBytes;
+    if (resolved.modeFault !== undefined) this.#faults.note('PLIMSOLL', resolved.modeFault);
     this.#thresholds = resolveThresholds(options.thresholds);
     this.#limit = this.#readLimits();
     this.#limitReadAt = clock.now();
@@ -159,7 +160,7 @@ export class Governor implements Disposable {
 
   /** Samples by the clock from now on, 250 ms apart, 50 ms from `high` on; until disposed. Does not keep the process alive. */
   start(): this {
-    if (!this.#disposed && this.mode !== 'off') this.#sampler.start();
+    if (!this.#disposed && this.mode !== 'off') this.#sampler.start(() => this.#sampleAll());
     return this;
   }
 

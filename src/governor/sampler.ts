@@ -186,14 +186,21 @@ export class Sampler implements Disposable {
     return samples;
   }
 
-  /** Samples by the clock: every 250 ms, every 50 ms from `high` on. Does not keep the process alive. */
-  start(): void {
+  /**
+   * Calls `sample`, which takes one and does whatever else belongs to it, by the clock: every 250 ms, every 50 ms from `high` on. What it
+   * throws is a fault. Does not keep the process alive.
+   */
+  start(sample: () => void): void {
     if (this.#timer !== undefined || this.#stopped) return;
     const delayMs = levelRank(this.#level) >= HIGH_RANK ? FAST_MS : SLOW_MS;
     this.#timer = this.#options.clock.after(delayMs, () => {
       this.#timer = undefined;
-      this.take();
-      this.start();
+      try {
+        sample();
+      } catch (cause) {
+        this.#options.faults.note('sample', cause);
+      }
+      this.start(sample);
     });
   }
 

@@ -151,10 +151,22 @@ describe('modes', () => {
     expect(createGovernor({ meters: [], mode: 'on' }).mode).toBe('on');
     vi.stubEnv('PLIMSOLL', '');
     expect(createGovernor({ meters: [] }).mode).toBe('on');
+    for (const text of ['OFF', ' Off ', 'off']) {
+      vi.stubEnv('PLIMSOLL', text);
+      expect(createGovernor({ meters: [] }).mode).toBe('off');
+      expect(createGovernor({ meters: [] }).snapshot().faults).toEqual([]);
+    }
+  });
+
+  it('that the environment asks for and are none take no service down: `on` holds, and the snapshot says why', () => {
     vi.stubEnv('PLIMSOLL', 'maybe');
-    expect(() => createGovernor()).toThrow(
-      'Expected `PLIMSOLL` to be one of `on`, `observe`, `off`, got `maybe` (string)',
-    );
+    const { mode, faults } = createGovernor({ meters: [] }).snapshot();
+    expect(mode).toBe('on');
+    const message = 'PLIMSOLL is `maybe`, which is none of `on`, `observe`, `off`: `on` holds';
+    expect(faults).toEqual([{ part: 'PLIMSOLL', message, count: 1, off: false }]);
+    vi.stubEnv('PLIMSOLL', 'x'.repeat(10_000));
+    expect(createGovernor({ meters: [] }).snapshot().faults[0]!.message).toContain('...`, which is none of');
+    expect(createGovernor({ meters: [], mode: 'observe' }).snapshot().faults).toEqual([]);
   });
 });
 
@@ -240,6 +252,21 @@ describe('the limit', () => {
     governor.sample();
     expect(governor.limit.from).toBe('machine');
     expect(row()).toBeUndefined();
+  });
+
+  it('follows a container that is resized by the clock alone, once started', () => {
+    using machine = new FakeMachine({
+      'proc/self/cgroup': '0::/app\n',
+      'proc/self/mountinfo': mountV2('/sys/fs/cgroup'),
+      'sys/fs/cgroup/app/memory.max': `${800 * MIB}\n`,
+    });
+    const { governor, clock } = setUp({ limitBytes: undefined, root: machine.root } as never);
+    governor.start();
+    machine.write({ 'sys/fs/cgroup/app/memory.max': `${300 * MIB}\n` });
+    clock.advance(4_900);
+    expect(governor.limitBytes).toBe(800 * MIB);
+    clock.advance(100);
+    expect([governor.limitBytes, governor.availableBytes]).toEqual([300 * MIB, 300 * MIB]);
   });
 
   it('without files of use the cgroup meter is off, and says so', () => {
