@@ -1,9 +1,12 @@
 import type { z } from 'zod';
 import { didYouMean } from '../did-you-mean.ts';
-import { maskText } from '../sources/mask.ts';
+import { maskText, maskUrl } from '../sources/mask.ts';
 import { KNOWN_KEYS } from './schema.ts';
 
 const SECRET_KEYS = new Set(['password', 'token', 'user', 'headers']);
+/** Their values may hold credentials in any shape, also where they are no URL at all. */
+const URL_KEYS = new Set(['url', 'host', 'guide_url', 'path']);
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const ARTICLE: Readonly<Record<string, string>> = {
   string: 'a string',
   number: 'a number',
@@ -16,7 +19,7 @@ const ARTICLE: Readonly<Record<string, string>> = {
 
 /**
  * One line for each problem zod found: where it is, what was expected, what was there. Lists count from 1, as reports do.
- * Values of secret keys are never shown. `originOf` names a place that is not the file: a variable or a flag.
+ * Values of secret keys are never shown, those of URLs are masked. `originOf` names a place that is not the file: a variable or a flag.
  */
 export function issueLines(
   issue: z.core.$ZodIssue,
@@ -37,6 +40,7 @@ export function issueLines(
       return `${at([...issue.path, key])}: Unknown key \`${key}\`. ${hint}`;
     });
   }
+  if (issue.code === 'invalid_key') return [`${at(issue.path)}: ${issue.issues[0]?.message ?? issue.message}`];
   const value = issue.path.reduce<unknown>(
     (node, part) => (node as Record<PropertyKey, unknown> | undefined)?.[part],
     raw,
@@ -54,8 +58,10 @@ export function issueLines(
 
 function showPath(path: readonly PropertyKey[]): string {
   let text = '';
-  for (const part of path) {
+  for (const [i, part] of path.entries()) {
     if (typeof part === 'number') text += `[${part + 1}]`;
+    // Such as a whole line, `Authorization: Bearer ...`, where the name belongs.
+    else if (path[i - 1] === 'headers' && !HEADER_NAME.test(String(part))) text += '.***';
     else text += `${text === '' ? '' : '.'}${String(part)}`;
   }
   return text;
@@ -63,7 +69,8 @@ function showPath(path: readonly PropertyKey[]): string {
 
 function showValue(value: unknown, path: readonly PropertyKey[]): string {
   if (path.some((part) => SECRET_KEYS.has(String(part)))) return `a secret (${typeof value})`;
-  const text = maskText(String(value)).replace(/[\0-\x1f\x7f]/g, ' ');
+  const mask = URL_KEYS.has(String(path.at(-1))) ? maskUrl : maskText;
+  const text = mask(String(value)).replace(/[\0-\x1f\x7f]/g, ' ');
   const short = text.length > 80 ? `${text.slice(0, 77)}...` : text;
   return typeof value === 'string' ? `\`${short}\`` : `\`${short}\` (${typeof value})`;
 }

@@ -147,7 +147,7 @@ class RemoteFetch implements AsyncDisposable {
     return download({
       url,
       path,
-      label: `${this.#label}: ${this.#mask(maskUrl(url.split('?', 1)[0]!))}`,
+      label: `${this.#label}: ${this.#mask(maskUrl(url).split('?', 1)[0]!)}`,
       ...{ timeoutMs, retryCount, maxBytes, headers, clock, signal },
       agent: this.#agent,
       etag: good?.etag,
@@ -221,7 +221,7 @@ class RemoteFetch implements AsyncDisposable {
   #content(handle: FileHandle, sizeBytes: number, stale: boolean): SourceContent {
     const { origin, name, maxBytes } = this.#config;
     const url = origin.kind === 'url' ? origin.url : origin.kind === 'xtream' ? origin.host : '';
-    const label = `${this.#label} (${this.#mask(url)})`;
+    const label = `${this.#label} (${this.#mask(maskUrl(url))})`;
     this.#handles.delete(handle);
     return {
       name,

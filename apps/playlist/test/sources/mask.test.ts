@@ -20,7 +20,26 @@ describe('masking', () => {
     ['guide at xmltv.php?username=me&amp;password=pw', 'guide at xmltv.php?username=***&amp;password=***'],
     ['https://tv.example/lists/news.m3u', 'https://tv.example/lists/news.m3u'],
     ['/home/me/lists/a.m3u', '/home/me/lists/a.m3u'],
+    ['http:/me:pw@tv.example/x', 'http:/***@tv.example/x'],
+    ['HTTP:me:pw@tv.example/x', 'HTTP:***@tv.example/x'],
+    ['http:\\\\me:pw@tv.example', 'http:\\\\***@tv.example'],
+    ['http://me:p w@tv.example/x', 'http://***@tv.example/x'],
+    ['http://me:1234/pw@tv.example/x', 'http://***@tv.example/x'],
+    ['http://tv.example:8080/me@mail.example/pw/1.ts', 'http://tv.example:8080/***/***/1.ts'],
+    ['https://tv.example/@channel/live.m3u8', 'https://tv.example/@channel/live.m3u8'],
   ])('%s', (url, masked) => {
+    expect(maskText(url)).toBe(masked);
+  });
+
+  it.each([
+    ['http:/me:pw@tv.example/x', 'http:/***@tv.example/x'],
+    ['http://me:80/pw@tv.example/x', 'http://***@tv.example/x'],
+    ["http://me:p' w@tv.example/x", 'http://***@tv.example/x'],
+    ['http://me:p/w@tv.example/x?token=t', 'http://***@tv.example/x?token=***'],
+    ['http://me:p w@[tv/x', 'http://***@[tv/x'],
+    ['me:pw@tv.example/x', '***@tv.example/x'],
+    ['ftp://me:pw@tv.example/x', '***@tv.example/x'],
+  ])('a text that is meant to be one URL: %s', (url, masked) => {
     expect(maskUrl(url)).toBe(masked);
   });
 
@@ -31,6 +50,9 @@ describe('masking', () => {
   it('leaves no user name or password of any of the known forms, wherever the URL stands', () => {
     const forms = [
       (h: string, u: string, p: string) => `http://${u}:${p}@${h}/x.m3u`,
+      (h: string, u: string, p: string) => `http:/${u}:${p}@${h}/x.m3u`,
+      (h: string, u: string, p: string) => `http://${u}:${p}/w@${h}/x.m3u`,
+      (h: string, u: string, p: string) => `http://${u}:x?${p}#w@${h}/x.m3u`,
       (h: string, u: string, p: string) => `https://${h}/get.php?username=${u}&password=${p}&type=m3u`,
       (h: string, u: string, p: string) => `https://${h}/get.php?type=m3u&password=${p}&username=${u}`,
       (h: string, u: string, p: string) => `http://${h}/live/${u}/${p}/77.ts`,
@@ -55,7 +77,9 @@ describe('masking', () => {
   });
 
   it('takes time linear in the text', () => {
-    const hostile = ['http://', 'a:/'.repeat(3), '?p=', '/live/'].map((part) => part.repeat(20_000));
+    const hostile = ['http://', 'a:/'.repeat(3), '?p=', '/live/', 'a', 'a:', '@', 'http:@'].map((part) =>
+      part.repeat(20_000),
+    );
     const started = performance.now();
     for (const text of hostile) maskText(text);
     expect(performance.now() - started).toBeLessThan(2000);
