@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { formatBytes } from 'plimsoll';
 import type { ByteSource } from './byte-source.ts';
 import { DecompressedSource } from './decompressed-source.ts';
+import { PipeSource } from './pipe-source.ts';
 import { SourceError } from './source-error.ts';
 
 const HEAD_BYTES = 16;
@@ -39,6 +40,20 @@ export async function openFile(path: string, options: OpenFileOptions): Promise<
 export async function readHeld(handle: FileHandle, label: string, maxBytes: number): Promise<ByteSource> {
   if (handle.fd < 0) throw new SourceError(label, 'is closed already', { fault: 'missing' });
   return await sourceOf(handle, label, maxBytes, false);
+}
+
+/** As `openFile`, of a named pipe: it is read once, and waiting for what is written ends with the signal. */
+export async function openPipe(
+  path: string,
+  options: OpenFileOptions & { readonly signal: AbortSignal },
+): Promise<ByteSource> {
+  const pipe = await PipeSource.open(path, options.label ?? path, options.signal);
+  try {
+    return new BoundedSource(await unwrap(pipe), options.maxBytes);
+  } catch (error) {
+    await pipe[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 async function sourceOf(handle: FileHandle, label: string, maxBytes: number, owned: boolean): Promise<ByteSource> {

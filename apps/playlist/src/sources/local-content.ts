@@ -1,11 +1,14 @@
 import { globSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { type FileHandle, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { formatBytes } from 'plimsoll';
 import type { FetchLimits } from '../config/config.ts';
-import { openFile } from './file-source.ts';
+import type { ByteSource } from './byte-source.ts';
+import { openFile, openPipe, readHeld } from './file-source.ts';
+import { inspectBeginning } from './inspect-content.ts';
 import { type GoodFile, LastGood } from './last-good.ts';
 import { type SourceContent, type SourceContext, type SourcePart, sourceLabel } from './source-content.ts';
-import { SourceError } from './source-error.ts';
+import { SourceError, type SourceFault } from './source-error.ts';
 
 /** A pattern may fit this many files. */
 const MAX_FILES = 10_000;
@@ -15,11 +18,13 @@ interface LocalFile {
   /** Undefined for pipes and devices: they are read once and nothing is remembered of them. */
   readonly sizeBytes: number | undefined;
   readonly modifiedMs: number;
+  readonly isPipe: boolean;
 }
 
 /**
  * The files a path or pattern fits, in order of their names. A file that is empty, gone or sharply smaller than it was when it
- * was last read without fault is replaced by the copy taken then, if there is one, with a warning; a file that is
+ * was last read without fault, or is not what it should be, is replaced by the copy taken then, if there is one, with a warning; without one it is
+ * left out, or read as far as it goes when it merely is damaged. Only what has a channel or programme is remembered. A file that is
  * merely no longer fitted by a pattern that still fits others counts as taken away on purpose.
  */
 export async function openLocal(
@@ -28,61 +33,148 @@ export async function openLocal(
   pattern: string,
   context: SourceContext,
 ): Promise<SourceContent> {
-  const { name, maxBytes } = config;
-  const sourceName = sourceLabel(kind, name);
-  const lastGood = new LastGood(context.cacheDir, `path\0${kind}\0${pattern}`);
-  const found = await findFiles(sourceName, pattern);
-  const parts: SourcePart[] = [];
-  const fresh: LocalFile[] = [];
-  const kept: GoodFile[] = [];
-  const part = (label: string, path: string, sizeBytes: number | undefined): SourcePart => ({
-    label,
-    url: label,
-    sizeBytes,
-    open: () => openFile(path, { maxBytes, label }),
-  });
-  const standIn = async (good: GoodFile | undefined, why: string): Promise<boolean> => {
-    const copy = good === undefined ? undefined : lastGood.pathOf(good);
-    const sizeBytes = copy === undefined ? undefined : await sizeOf(copy);
-    if (good === undefined || copy === undefined || sizeBytes !== good.sizeBytes) return false;
-    context.warn(
-      `${sourceName}: ${good.name} ${why}: its last good content is used. To accept it as it is, delete ${lastGood.stateFile}`,
-    );
-    parts.push(part(good.name, copy, sizeBytes));
-    kept.push(good);
+  const content = new LocalContent(config, kind, pattern, context);
+  try {
+    await content.find(pattern);
+    return content;
+  } catch (error) {
+    await content[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class LocalContent implements SourceContent {
+  readonly name: string;
+  readonly type = 'm3u';
+  readonly parts: SourcePart[] = [];
+  readonly #maxBytes: number;
+  readonly #kind: 'playlist' | 'guide';
+  readonly #context: SourceContext;
+  readonly #label: string;
+  readonly #lastGood: LastGood;
+  readonly #fresh: LocalFile[] = [];
+  readonly #kept: GoodFile[] = [];
+  /** Copies are held open: another run may remove them. */
+  readonly #held: FileHandle[] = [];
+  #firstFault: SourceError | undefined;
+
+  constructor(
+    config: FetchLimits & { readonly name: string },
+    kind: 'playlist' | 'guide',
+    pattern: string,
+    context: SourceContext,
+  ) {
+    this.name = config.name;
+    this.#maxBytes = config.maxBytes;
+    this.#kind = kind;
+    this.#context = context;
+    this.#label = sourceLabel(kind, config.name);
+    this.#lastGood = new LastGood(context.cacheDir, `path\0${kind}\0${pattern}`);
+  }
+
+  get stale(): boolean {
+    return this.#kept.length > 0;
+  }
+
+  async find(pattern: string): Promise<void> {
+    const found = await findFiles(this.#label, pattern);
+    for (const file of found) await this.#take(file);
+    if (found.length === 0) for (const good of this.#lastGood.files) await this.#standIn(good, 'is gone');
+    if (this.parts.length === 0) throw this.#firstFault ?? (await nothingAt(this.#label, pattern, this.#kind));
+  }
+
+  async keep(): Promise<void> {
+    if (this.#context.dryRun) return;
+    try {
+      await remember(this.#lastGood, this.#fresh, this.#kept);
+    } catch (error) {
+      this.#context.warn(`${this.#label}: cannot be kept as last good content: ${(error as Error).message}`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const handle of this.#held) await handle.close();
+  }
+
+  async #take(file: LocalFile): Promise<void> {
+    const { path, sizeBytes } = file;
+    const { signal, warn, shrinkLimit } = this.#context;
+    const maxBytes = this.#maxBytes;
+    const part = { label: path, url: path, sizeBytes };
+    if (sizeBytes === undefined) {
+      this.parts.push({ ...part, open: () => openSpecial(file, maxBytes, signal) });
+      return;
+    }
+    const good = this.#lastGood.find(path);
+    const fault = await openFile(path, { maxBytes }).then((source) => faultOf(source, this.#kind, signal), asFault);
+    if (fault !== undefined) {
+      const why = fault.message.slice(`${path}: `.length);
+      if (await this.#standIn(good, why)) return;
+      // A guide that has channels only is better than none.
+      if (this.#kind === 'guide' && fault.fault === 'empty' && sizeBytes > 0) {
+        warn(`${this.#label}: ${path} ${why}`);
+      } else if (NOT_MEANT.has(fault.fault)) {
+        this.#firstFault ??= new SourceError(this.#label, `${path} ${why}`, { fault: fault.fault });
+        warn(`${this.#label}: ${path} ${why}: it is left out`);
+        return;
+      }
+    } else {
+      if (good !== undefined && sizeBytes < good.sizeBytes * shrinkLimit) {
+        const why = `has shrunk from ${formatBytes(good.sizeBytes)} to ${formatBytes(sizeBytes)}`;
+        if (await this.#standIn(good, why)) return;
+        warn(`${this.#label}: ${path} ${why}`);
+      }
+      this.#fresh.push(file);
+    }
+    this.parts.push({ ...part, open: () => openFile(path, { maxBytes }) });
+  }
+
+  /** False when there is no copy, or none that has anything. */
+  async #standIn(good: GoodFile | undefined, why: string): Promise<boolean> {
+    const handle = good && (await this.#lastGood.open(good));
+    if (good === undefined || handle === undefined) return false;
+    this.#held.push(handle);
+    const label = good.name;
+    const open = () => readHeld(handle, label, this.#maxBytes);
+    const fault = await open().then((source) => faultOf(source, this.#kind, this.#context.signal), asFault);
+    if (fault !== undefined) return false;
+    const hint = `To accept it as it is, delete ${this.#lastGood.stateFile}`;
+    this.#context.warn(`${this.#label}: ${label} ${why}: its last good content is used. ${hint}`);
+    this.parts.push({ label, url: label, sizeBytes: good.sizeBytes, open });
+    this.#kept.push(good);
     return true;
-  };
-  for (const file of found) {
-    const good = lastGood.find(file.path);
-    const size = file.sizeBytes ?? Number.POSITIVE_INFINITY;
-    if (size === 0) {
-      if (await standIn(good, 'is empty')) continue;
-      context.warn(`${sourceName}: ${file.path} is empty`);
-      continue;
-    }
-    if (good !== undefined && size < good.sizeBytes * context.shrinkLimit) {
-      const why = `has shrunk from ${formatBytes(good.sizeBytes)} to ${formatBytes(size)}`;
-      if (await standIn(good, why)) continue;
-      context.warn(`${sourceName}: ${file.path} ${why}`);
-    }
-    parts.push(part(file.path, file.path, file.sizeBytes));
-    fresh.push(file);
   }
-  if (found.length === 0) for (const good of lastGood.files) await standIn(good, 'is gone');
-  if (parts.length === 0) {
-    if (found.length > 0) throw new SourceError(sourceName, `${pattern} is empty`, { fault: 'empty' });
-    throw new SourceError(sourceName, `no file at ${pattern}`, { fault: 'missing' });
-  }
-  return {
-    name,
-    type: 'm3u',
-    parts,
-    stale: kept.length > 0,
-    keep: async () => {
-      if (!context.dryRun) await remember(lastGood, fresh, kept);
-    },
-    [Symbol.asyncDispose]: async () => {},
-  };
+}
+
+/** Faults of the content itself: it is there and whole, but cannot be meant. */
+const NOT_MEANT: ReadonlySet<SourceFault> = new Set<SourceFault>(['empty', 'not-a-playlist', 'not-a-guide']);
+
+/** What speaks against a file, by its beginning. Disposes of `source`. */
+async function faultOf(
+  source: ByteSource,
+  kind: 'playlist' | 'guide',
+  signal: AbortSignal,
+): Promise<SourceError | undefined> {
+  return await inspectBeginning(source, kind, signal).then(() => undefined, asFault);
+}
+
+function asFault(error: unknown): SourceError {
+  if (error instanceof SourceError) return error;
+  throw error;
+}
+
+/** Pipes and devices are read once: nothing is known of them ahead. */
+function openSpecial({ path, isPipe }: LocalFile, maxBytes: number, signal: AbortSignal): Promise<ByteSource> {
+  return isPipe ? openPipe(path, { maxBytes, signal }) : openFile(path, { maxBytes });
+}
+
+async function nothingAt(sourceName: string, pattern: string, kind: 'playlist' | 'guide'): Promise<SourceError> {
+  const found = await stat(pattern).catch(() => undefined);
+  if (!found?.isDirectory()) return new SourceError(sourceName, `no file at ${pattern}`, { fault: 'missing' });
+  const files = join(pattern, kind === 'playlist' ? '*.m3u' : '*.xml');
+  return new SourceError(sourceName, `${pattern} is a folder: name a file in it, or a pattern such as ${files}`, {
+    fault: 'unreadable',
+  });
 }
 
 async function remember(lastGood: LastGood, fresh: readonly LocalFile[], kept: readonly GoodFile[]): Promise<void> {
@@ -129,7 +221,12 @@ async function findFiles(sourceName: string, pattern: string): Promise<LocalFile
 async function describe(path: string): Promise<LocalFile | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined || found.isDirectory()) return undefined;
-  return { path, sizeBytes: found.isFile() ? found.size : undefined, modifiedMs: found.mtimeMs };
+  return {
+    path,
+    sizeBytes: found.isFile() ? found.size : undefined,
+    modifiedMs: found.mtimeMs,
+    isPipe: found.isFIFO(),
+  };
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -34,7 +34,6 @@ interface Options {
   readonly maxBytes?: number;
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
-  readonly cacheDir?: string;
 }
 
 async function open(options: Options = {}): Promise<SourceContent> {
@@ -48,7 +47,7 @@ async function open(options: Options = {}): Promise<SourceContent> {
     onDamage: 'keep',
   };
   const content = await openSource(config, options.kind ?? 'playlist', {
-    cacheDir: options.cacheDir ?? join(folder, 'cache'),
+    cacheDir: join(folder, 'cache'),
     shrinkLimit: 0.5,
     dryRun: options.dryRun ?? false,
     clock,
@@ -282,87 +281,6 @@ describe('a server that fails for good', () => {
     server.answers = [() => controller.abort('SIGTERM')];
     await expect(open({ signal: controller.signal })).rejects.toBe('SIGTERM');
     expect(readdirSync(join(folder, 'cache'))).toEqual([]);
-  });
-});
-
-describe('a cache that others use', () => {
-  const empty = () => {
-    for (const name of readdirSync(join(folder, 'cache'))) rmSync(join(folder, 'cache', name));
-  };
-
-  it('may lose its copies under a run: fresh, unchanged or stale', async () => {
-    server.answers = [send(GOOD, { etag: '"v1"' }), status(304), status(404)];
-    const contents = [await open(), await open(), await open()];
-    empty();
-    for (const content of contents) for (let i = 0; i < 2; i++) expect(await text(content)).toBe(GOOD);
-    expect(contents.map((content) => content.stale)).toEqual([false, false, true]);
-  });
-
-  it('may hold one URL that a configuration names twice', async () => {
-    server.answers = [send(GOOD), send(list(99))];
-    const [first, second] = [await open(), await open()];
-    for (let i = 0; i < 2; i++) {
-      expect(await text(first)).toBe(GOOD);
-      expect(await text(second)).toBe(list(99));
-    }
-    expect(readdirSync(join(folder, 'cache'))).toHaveLength(2);
-  });
-
-  it('may lose the last good copy while it is asked for', async () => {
-    server.answers = [
-      send(GOOD, { etag: '"v1"' }),
-      (request, response) => {
-        empty();
-        status(304)(request, response);
-      },
-    ];
-    await open();
-    expect(await text(await open())).toBe(GOOD);
-  });
-
-  it('lets another run finish what it has begun', async () => {
-    server.answers = [send(GOOD)];
-    await open();
-    const cache = join(folder, 'cache');
-    const key = readdirSync(cache)
-      .find((name) => name.endsWith('.json'))!
-      .slice(0, -5);
-    const others = [`${key}-other-0-0.part`, `${key}-${process.pid.toString(36)}-0-0.part`, `${key}-other-0-1`];
-    for (const name of others) writeFileSync(join(cache, name), 'x');
-    await open();
-    expect(readdirSync(cache)).toEqual(expect.arrayContaining(others));
-    utimesSync(join(cache, others[0]!), 1, 1);
-    await open();
-    expect(readdirSync(cache)).not.toContain(others[0]);
-  });
-
-  it('may have no room for the state: the content is used and a line says so', async () => {
-    server.answers = [send(GOOD)];
-    await open();
-    const cache = join(folder, 'cache');
-    const state = readdirSync(cache).find((name) => name.endsWith('.json'))!;
-    rmSync(join(cache, state));
-    mkdirSync(join(cache, state));
-    expect(await text(await open())).toBe(GOOD);
-    expect(warnings).toEqual([expect.stringMatching(/^source far: is used, but cannot be kept as last good[^\n]*$/)]);
-  });
-});
-
-describe('a cache that cannot be made', () => {
-  it('is one clear line', async () => {
-    server.answers = [send(GOOD)];
-    writeFileSync(join(folder, 'file'), '');
-    await expect(open({ cacheDir: join(folder, 'file') })).rejects.toMatchObject({
-      fault: 'cache',
-      message: expect.stringMatching(
-        /^the cache [^\n]*file: cannot be made \(a part of [^\n]* is a file, not a folder\): set \[cache\] dir to/,
-      ),
-    });
-  });
-
-  it.runIf(process.platform === 'linux')('does not keep the run for ever', async () => {
-    server.answers = [send(GOOD)];
-    await expect(open({ cacheDir: '/proc/nope' })).rejects.toThrow(/^the cache \/proc\/nope: cannot be made \(/);
   });
 });
 
