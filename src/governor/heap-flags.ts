@@ -7,12 +7,17 @@
  */
 import { getHeapStatistics } from 'node:v8';
 import { formatBytes } from '../bytes.ts';
-import { checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkWhole } from '../invalid-option.ts';
 
 const MIB = 1_048_576;
-/** What Node holds outside the heap before any program runs: code, libraries, stacks, its own data. About 43 MB RSS, some of it heap. */
+/**
+ * What Node holds outside the heap before any program runs: code, libraries, stacks, its own data. About 43 MB RSS, some of it heap; a
+ * control group is charged 10 to 20 MiB of it, the rest is pages of files that can be dropped.
+ */
 const NODE_BYTES = 36 * MIB;
 const SMALLEST_OLD_SPACE_MIB = 16;
+/** Below that there is no buffer worth the name. */
+const SMALLEST_NATIVE_BYTES = MIB;
 const YOUNG_SEMI_SPACES = 3;
 
 export interface HeapFlags {
@@ -24,25 +29,23 @@ export interface HeapFlags {
 
 /**
  * Old space and semi-space for a process that may use `limitBytes`, of which `nativeBytes` are for buffers, mapped files and WASM
- * (default: a quarter of what Node itself leaves). Throws `RangeError` when the limit leaves less than 16 MiB of heap.
+ * (default: a quarter of what Node itself leaves, under 62 MiB what the smallest heap leaves, 1 MiB at least). Throws `RangeError` when the
+ * limit leaves less than 16 MiB of old space: below 56 MiB unless `nativeBytes` is given.
  */
 export function deriveHeapFlags(limitBytes: number, options: { readonly nativeBytes?: number } = {}): HeapFlags {
   checkWhole('limitBytes', limitBytes, 1);
-  const nativeBytes = checkWhole(
-    'nativeBytes',
-    options.nativeBytes ?? Math.max(0, Math.floor((limitBytes - NODE_BYTES) / 4)),
-    0,
-  );
   const semiSpaceMiB = semiSpaceFor(limitBytes);
   const young = YOUNG_SEMI_SPACES * semiSpaceMiB;
+  const smallestHeapBytes = (SMALLEST_OLD_SPACE_MIB + young) * MIB;
+  const beyondNode = limitBytes - NODE_BYTES;
+  const usualNative = Math.min(Math.floor(beyondNode / 4), beyondNode - smallestHeapBytes);
+  const nativeBytes = checkWhole('nativeBytes', options.nativeBytes ?? Math.max(SMALLEST_NATIVE_BYTES, usualNative), 0);
   const oldSpaceMiB = Math.floor((limitBytes - NODE_BYTES - nativeBytes) / MIB) - young;
   if (oldSpaceMiB < SMALLEST_OLD_SPACE_MIB) {
-    const least = NODE_BYTES + nativeBytes + (SMALLEST_OLD_SPACE_MIB + young) * MIB;
-    throw invalidOption(
-      'limitBytes',
-      `at least ${formatBytes(least)}, what Node itself and ${formatBytes(nativeBytes)} of buffers need`,
-      formatBytes(limitBytes),
-    );
+    const least = formatBytes(NODE_BYTES + smallestHeapBytes + nativeBytes);
+    const parts = `Node itself ${formatBytes(NODE_BYTES)}, its heap ${formatBytes(smallestHeapBytes)}, buffers ${formatBytes(nativeBytes)}`;
+    const message = `Expected \`limitBytes\` to be at least ${least} (${parts}), got ${formatBytes(limitBytes)}`;
+    throw Object.assign(new RangeError(message), { code: 'PLIMSOLL_INVALID_OPTION', recovery: 'fail' });
   }
   const flags = [`--max-old-space-size=${oldSpaceMiB}`, `--max-semi-space-size=${semiSpaceMiB}`, '--expose-gc'];
   return { oldSpaceMiB, semiSpaceMiB, flags };

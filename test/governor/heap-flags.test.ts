@@ -22,6 +22,20 @@ describe('heap flags', () => {
     },
   );
 
+  it.each([
+    [56, 16, 1],
+    [58, 16, 3],
+    [62, 16, 6.5],
+    [64, 18, 7],
+  ])('of %d MiB are small and still work: %d MiB of old space', (mib, oldSpaceMiB, nativeMiB) => {
+    const derived = deriveHeapFlags(mib * MIB);
+    expect(derived).toMatchObject({ oldSpaceMiB, semiSpaceMiB: 1 });
+    expect(36 + oldSpaceMiB + 3 + nativeMiB).toBeLessThanOrEqual(mib);
+    const script = 'const a = []; for (let i = 0; i < 2e6; i++) a[i % 20_000] = [i, {}]; console.log("done")';
+    const child = spawnSync(process.execPath, [...derived.flags, '-e', script], { encoding: 'utf8' });
+    expect([child.status, child.stdout]).toEqual([0, 'done\n']);
+  });
+
   it('grow with the limit', () => {
     const sizes = [64, 96, 128, 256, 1024].map((mib) => deriveHeapFlags(mib * MIB));
     for (const [index, { oldSpaceMiB, semiSpaceMiB }] of sizes.entries()) {
@@ -33,7 +47,11 @@ describe('heap flags', () => {
   });
 
   it('are refused where the limit cannot hold Node, with what it needs', () => {
-    expect(() => deriveHeapFlags(40 * MIB)).toThrow(/^Expected `limitBytes` to be at least [\d.]+MiB.*, got `40MiB`/);
+    const message =
+      'Expected `limitBytes` to be at least 56MiB (Node itself 36MiB, its heap 19MiB, buffers 1MiB), got 40MiB';
+    const expected = { name: 'RangeError', message, code: 'PLIMSOLL_INVALID_OPTION' };
+    expect(() => deriveHeapFlags(40 * MIB)).toThrow(expect.objectContaining(expected));
+    expect(() => deriveHeapFlags(56 * MIB - 1)).toThrow(RangeError);
     expect(() => deriveHeapFlags(96 * MIB, { nativeBytes: 80 * MIB })).toThrow('Expected `limitBytes` to be at least');
     expect(() => deriveHeapFlags(96 * MIB, { nativeBytes: -1 })).toThrow('Expected `nativeBytes`');
   });
