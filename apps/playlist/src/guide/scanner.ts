@@ -93,6 +93,7 @@ export class GuideScanner implements Disposable {
   /** End that is being sought over several buffers: that of a comment (1) or an instruction (3) outside the elements. */
   #skipping: 0 | 1 | 3 = 0;
   #skippingFrom = 0;
+  #walkedBytes = 0;
 
   /** The buffer is reserved from `consumer`; the caller disposes. */
   constructor(consumer: Consumer, options: ScannerOptions) {
@@ -104,9 +105,9 @@ export class GuideScanner implements Disposable {
     this.buffer = Buffer.allocUnsafeSlow(bufferBytes);
   }
 
-  /** Bytes that searches have looked at so far, for tests that bound the work. */
+  /** Bytes of content that were walked or searched so far, each time counted, for tests that bound the work. */
   get searchedBytes(): number {
-    return this.#markup.searchedBytes + this.#programmeEnd.searchedBytes;
+    return this.#markup.searchedBytes + this.#programmeEnd.searchedBytes + this.#walkedBytes;
   }
 
   /** Bytes of the guide seen so far. */
@@ -252,6 +253,7 @@ export class GuideScanner implements Disposable {
     if (!this.wanted) return this.#programmeEnd.of(this.buffer, tagEnd, limit, this.#markup, this.#used);
     const end = this.#walker.end(this.buffer, at + 1, nameEnd, tagEnd, limit, this.#markup, this.#used);
     this.contentEnd = this.#walker.contentEnd;
+    this.#walkedBytes += this.#walker.tag - tagEnd;
     return end;
   }
 

@@ -20,6 +20,8 @@ const NOT_NESTED = [Buffer.from('programme'), Buffer.from('channel')] as const;
 export class TagWalker {
   /** After a walk that found the end: where the element's end tag begins. */
   contentEnd = 0;
+  /** Where the last tag that was looked at begins. */
+  tag = 0;
   /** Behind the last CDATA section that the walk passed; 0 when there was none. */
   sectionEnd = 0;
   readonly #starts = new Int32Array(MAX_DEPTH);
@@ -47,6 +49,7 @@ export class TagWalker {
     let at = from;
     for (;;) {
       const tag = nextTag(buffer, at, used);
+      this.tag = tag;
       at = tag + 1;
       if (at >= used) return INCOMPLETE;
       const byte = buffer[at]!;
