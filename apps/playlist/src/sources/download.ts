@@ -8,6 +8,10 @@ import type { HttpAgent } from './http-agent.ts';
 import { SourceError, type SourceFault } from './source-error.ts';
 
 const MAX_REDIRECTS = 5;
+/** A server that drips its content makes no pause; it must not hold up the run for ever either. */
+const SLOWEST_BYTES_PER_S = 1024;
+/** The speed is an average over so long, or over the timeout where that is longer. */
+const SPEED_WINDOW_MS = 30_000;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const RETRIED = new Set([408, 425, 429]);
 /** Only these go along to another origin: any other header may be a credential. */
@@ -52,8 +56,8 @@ class Passing extends Error {
 }
 
 /**
- * Fetches `url`, trying again after connection errors, pauses longer than `timeoutMs`, cut bodies and the answers 408, 425, 429 and 5xx,
- * with exponential backoff or as `Retry-After` says. At most 5 redirects; credentials do not follow to another origin. On success the
+ * Fetches `url`, trying again after connection errors, pauses longer than `timeoutMs`, less than 1 KiB/s over 30 s (or over `timeoutMs`, if that
+ * is longer), cut bodies and the answers 408, 425, 429 and 5xx, with exponential backoff or as `Retry-After` says. At most 5 redirects; credentials do not follow to another origin. On success the
  * file is synced. Errors: `SourceError` with `http`, `network`, `too-large` or `cache`; an abort rejects with its reason.
  */
 export async function download(options: DownloadOptions): Promise<Downloaded> {
@@ -172,7 +176,7 @@ async function receive(
   let sizeBytes = 0;
   await using file = await openForWriting(options);
   for await (const chunk of body as AsyncIterable<Buffer>) {
-    deadline.restart();
+    deadline.received(chunk.length);
     sizeBytes += chunk.length;
     if (sizeBytes > maxBytes) throw tooLarge();
     await writeAll(file, chunk, options);
@@ -231,6 +235,7 @@ const PLAIN_WORDS: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was cut',
   EPIPE: 'the connection was cut',
   UND_ERR_SOCKET: 'the connection was cut',
+  HPE_INVALID_EOF_STATE: 'the connection was cut',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the content is not as long as announced',
 };
 
@@ -242,7 +247,7 @@ function passing(error: unknown, deadline: Deadline, timeoutMs: number): unknown
   return new Passing(code === '' ? words : `${words} (${code})`, 'network', undefined, error);
 }
 
-/** Aborts when nothing has happened for too long, or when the run is aborted. */
+/** Aborts when nothing has happened for too long, or when the run is aborted; refuses content that comes too slowly. */
 class Deadline implements Disposable {
   readonly #controller = new AbortController();
   readonly #timeoutMs: number;
@@ -250,6 +255,8 @@ class Deadline implements Disposable {
   readonly #run: AbortSignal;
   readonly #onAbort = () => this.#controller.abort(this.#run.reason);
   #timer: Disposable | undefined;
+  #windowStart: number | undefined;
+  #windowBytes = 0;
   expired = false;
 
   constructor(timeoutMs: number, clock: Clock, run: AbortSignal) {
@@ -263,6 +270,20 @@ class Deadline implements Disposable {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** Throws when too little has come in a window, of which the first begins with the first piece: a slow answer is no slow content. */
+  received(byteCount: number): void {
+    this.restart();
+    this.#windowBytes += byteCount;
+    const now = this.#clock.now();
+    this.#windowStart ??= now;
+    const elapsedMs = now - this.#windowStart;
+    if (elapsedMs < Math.max(SPEED_WINDOW_MS, this.#timeoutMs)) return;
+    if (this.#windowBytes < (elapsedMs / 1000) * SLOWEST_BYTES_PER_S)
+      throw new Passing(`sent only ${this.#windowBytes} bytes in ${Math.round(elapsedMs / 1000)} s`, 'network');
+    this.#windowStart = now;
+    this.#windowBytes = 0;
   }
 
   restart(): void {
