@@ -50,6 +50,8 @@ const CASES: readonly (readonly [string, (n: number) => string])[] = [
   ['the same with tags behind it', inSection('<programme><b><![CDATA[', '<b/>')],
   ['the same with comments behind it', inSection('<programme><![CDATA[', '<!---->')],
   ['the same with sections behind it', inSection('<programme><![CDATA[', '<![CDATA[]]>')],
+  ['one section, then no end', (n) => `<tv>${'<programme><![CDATA['.repeat(n)}]]>${'xxxx'.repeat(n)}`],
+  ['one section, comments, then no end', (n) => `<tv>${'<programme><![CDATA['.repeat(n)}]]>${'<!---->'.repeat(n)}`],
   ['what begins like a section', inSection('<programme><![', '<b/>')],
   ['channels that break off in one section', inSection('<channel id="a"><b><![CDATA[', '<b/>')],
   ['comments in the DOCTYPE', (n) => `<!DOCTYPE tv [${'<!---->'.repeat(n)}]><tv></tv>`],
