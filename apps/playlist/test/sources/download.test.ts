@@ -68,9 +68,9 @@ async function fetchWith(stepMs: number, timeoutMs: number) {
 describe('content that comes slowly', () => {
   it('is given up when it comes at less than 1 KiB/s over 30 s, though no pause is too long', async () => {
     server.answers = [drip(1)];
-    await expect(fetchWith(900, 1000)).rejects.toMatchObject({
+    await expect(fetchWith(10_000, 1000)).rejects.toMatchObject({
       fault: 'network',
-      message: expect.stringMatching(/^far: sent only \d+ bytes in 3[01] s$/),
+      message: expect.stringMatching(/^far: sent only \d+ bytes in 30 s$/),
     });
   });
 
