@@ -46,9 +46,11 @@ function formatStage(stage: StageReport, tenths: number): string {
   const { name, elapsedMs, itemsIn, itemsOut, unreleasedBytes } = stage;
   const delta = stage.rssDeltaBytes / 1e6;
   const sign = delta < 0 ? '-' : '+';
+  // Nobody looked at the memory meanwhile: it was too short.
+  const peak = stage.peakRssBytes > 0 ? ` peak ${Math.round(stage.peakRssBytes / 1e6)}MB` : '';
   const parts = [
-    `${name}: ${elapsedMs}ms ${(tenths / 10).toFixed(1)}% peak ${Math.round(stage.peakRssBytes / 1e6)}MB`,
-    `Δ${sign}${Math.abs(delta).toFixed(1)}MB`,
+    `${name}: ${elapsedMs}ms ${(tenths / 10).toFixed(1)}%${peak}`,
+    ...(peak === '' ? [] : [`Δ${sign}${Math.abs(delta).toFixed(1)}MB`]),
   ];
   if (itemsIn > 0 || itemsOut > 0) parts.push(`${itemsIn} in, ${itemsOut} out`);
   if (unreleasedBytes > 0) parts.push(`${unreleasedBytes} bytes not released`);

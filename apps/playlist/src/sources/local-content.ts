@@ -110,8 +110,8 @@ class LocalContent implements SourceContent {
     if (fault !== undefined) {
       const why = fault.message.slice(`${path}: `.length);
       if (await this.#standIn(good, why)) return;
-      // A guide that has channels only is better than none.
-      if (this.#kind === 'guide' && fault.fault === 'empty' && sizeBytes > 0) {
+      // A guide of channels only, or a list of bad entries only: what is wrong with it is told by whoever reads it.
+      if (fault.fault === 'empty' && sizeBytes > 0) {
         warn(`${this.#label}: ${path} ${why}`);
       } else if (NOT_MEANT.has(fault.fault)) {
         this.#firstFault ??= new SourceError(this.#label, `${path} ${why}`, { fault: fault.fault });
