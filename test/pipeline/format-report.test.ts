@@ -61,9 +61,7 @@ it('leaves out rates that nothing can be divided by', () => {
 it('has percentages that add up to 100.0', () => {
   const property = fc.property(fc.array(fc.nat(100_000), { minLength: 1, maxLength: 30 }), (times) => {
     const text = formatReport(report(times.map((elapsedMs) => stage('Stage', { elapsedMs }))), WORDS);
-    const tenths = [...text.matchAll(/ms (\d+)\.(\d)%/g)].map(
-      ([, whole, tenth]) => Number(whole) * 10 + Number(tenth),
-    );
+    const tenths = [...text.matchAll(/ms (\d+)\.(\d)%/g)].map(([, whole, tenth]) => Number(whole) * 10 + Number(tenth));
     expect(tenths).toHaveLength(times.length);
     expect(tenths.reduce((sum, each) => sum + each, 0)).toBe(1000);
   });
