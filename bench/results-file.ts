@@ -1,9 +1,8 @@
 /** Writes the sections of `bench/RESULTS.md`: each bench replaces its own and leaves the others alone. */
-import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { BENCH_DIR, PROJECT_DIR } from './measure.ts';
+import { BENCH_DIR } from './measure.ts';
 
 const PATH = join(BENCH_DIR, 'RESULTS.md');
 const TITLE = `# Results
@@ -33,8 +32,6 @@ export function writeSection(section: Section): void {
     PATH,
     from < 0 || to < 0 ? `${old}\n${text}` : old.slice(0, from) + text.trimEnd() + old.slice(to + close.length),
   );
-  // Tables are lined up by the formatter, which `npm run check` holds this file to.
-  execFileSync('npx', ['biome', 'format', '--write', PATH], { cwd: PROJECT_DIR, stdio: 'ignore' });
   console.log(`\n${text}`);
 }
 

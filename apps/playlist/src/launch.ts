@@ -27,7 +27,7 @@ const MAX_PIECES = 16;
 
 /** Below this limit some megabytes matter more than a warm-up that is a little faster. */
 const SMALL_LIMIT_BYTES = 256 * 1024 ** 2;
-const FRUGAL_FLAGS = ['--no-maglev', '--optimize-for-size', '--liftoff-only'];
+const FRUGAL_FLAGS = ['--optimize-for-size', '--liftoff-only'];
 
 /** What the first process found out. */
 export interface Handover {
