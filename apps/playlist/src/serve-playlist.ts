@@ -2,7 +2,6 @@ import { systemClock } from 'plimsoll';
 import type { PlaylistConfig } from './config/config.ts';
 import { generate, openGovernor } from './generate.ts';
 import { describeError } from './report/describe-error.ts';
-import { formatRunReport } from './report/run-report.ts';
 import { compileRuleSet } from './rules/rule-set.ts';
 import { createLog } from './serve/log.ts';
 import { startServer } from './serve/start-server.ts';
@@ -30,10 +29,10 @@ export async function servePlaylist(config: PlaylistConfig, options: ServePlayli
       if (!ok) log.error({ elapsedMs }, `the run failed: ${error}`);
     },
     regenerate: async (signal) => {
-      const { report, pipeline } = await generate(config, { governor, dryRun: false, signal });
+      const { report } = await generate(config, { governor, dryRun: false, signal });
       const { channels, programmes, elapsedMs, warnings } = report;
       for (const warning of warnings) log.warn(warning);
-      const [headline] = formatRunReport(report, pipeline).split('\n');
+      const headline = `${channels} channels and ${programmes} programmes in ${elapsedMs}ms`;
       log.info({ channels, programmes, skipped: report.skipped, peakRssBytes: report.peakRssBytes }, headline);
       // No more than this is told to whoever asks for /health.
       return { channels, programmes, elapsedMs, warnings: warnings.map(maskText) };

@@ -75,21 +75,23 @@ const MIB = 2 ** 20;
 
 /** The report as lines for a terminal or a log, no colour. A pure function. */
 export function formatRunReport(report: RunReport, pipeline: PipelineReport): string {
+  const table = formatReport(
+    { ...pipeline, peakRssBytes: report.peakRssBytes },
+    {
+      title: report.dryRun ? 'Dry run' : 'Generation',
+      count: report.channels,
+      noun: 'channels',
+      unit: 'ch',
+      notes: [`${report.sources.length} sources`, `${report.filters.length} filters`],
+    },
+  );
+  // Particulars first: what a terminal shows last is what was asked for.
   const lines = [
-    formatReport(
-      { ...pipeline, peakRssBytes: report.peakRssBytes },
-      {
-        title: report.dryRun ? 'Dry run' : 'Generation',
-        count: report.channels,
-        noun: 'channels',
-        unit: 'ch',
-        notes: [`${report.sources.length} sources`, `${report.filters.length} filters`],
-      },
-    ),
     ...report.warnings.map((warning) => `warning: ${warning}`),
     ...problemLines(report),
     ...tallyLines(report),
     ...guideLines(report),
+    table,
     peakLine(report),
     ...report.files.map((file) => `wrote ${file}`),
   ];
