@@ -26,7 +26,7 @@ import { ProblemLog } from './report/problem-log.ts';
 import type { RunReport, Tally } from './report/run-report.ts';
 import { compileRuleSet, onChannels, type RuleSet } from './rules/rule-set.ts';
 import { maskText } from './sources/mask.ts';
-import type { SourceContext } from './sources/source-content.ts';
+import { type SourceContext, sourceLabel } from './sources/source-content.ts';
 import { filterChannels } from './stages/filter-channels.ts';
 import { generatePlaylist, type PlaylistResult } from './stages/generate-playlist.ts';
 import { loadSources, type PlaylistInput } from './stages/load-sources.ts';
@@ -123,6 +123,11 @@ class Run implements AsyncDisposable {
     await this.#held.disposeAsync();
   }
 
+  #asksForProgrammes(): boolean {
+    const { rules, filters } = this.#rules;
+    return rules.some(({ rule }) => !onChannels(rule)) || filters.some(({ filter }) => !onChannels(filter));
+  }
+
   #consumer(name: string): Consumer {
     return this.#governor.consumer({ name, kind: 'external', maxBytes: Number.POSITIVE_INFINITY });
   }
@@ -182,7 +187,9 @@ class Run implements AsyncDisposable {
     const url = /(?:x-tvg-url|url-tvg)\s*=\s*["']?([^"',\s]+)/i.exec(header)?.[1];
     if (url === undefined) return;
     this.#toldOfGuide = true;
-    this.#warn(`source ${source} names a guide and none is configured: add [[guide]] url = "${url.slice(0, 200)}"`);
+    this.#warn(
+      `${sourceLabel('playlist', source)} names a guide and none is configured: add [[guide]] url = "${url.slice(0, 200)}"`,
+    );
   }
 
   /** The playlist and, with guides, the guide. A guide that turns out to be out of order is indexed whole, and both are written once more. */
@@ -235,6 +242,10 @@ class Run implements AsyncDisposable {
     guides: GuideJob | undefined,
     files: readonly string[],
   ): Generated {
+    if (result.channels === 0) this.#warn('no channel is left: the playlist is empty');
+    if (guides === undefined && this.#asksForProgrammes()) {
+      this.#warn('there are rules or filters on programmes and no [[guide]]: they do nothing');
+    }
     const pipeline = this.#pipeline.report();
     const tallies = guides?.tallies ?? [];
     const report: RunReport = {
@@ -257,9 +268,9 @@ class Run implements AsyncDisposable {
         count: changed,
         of: recordsOf(rule),
       })),
-      filters: this.#rules.filters.map(({ label, filter, removed }) => ({
+      filters: this.#rules.filters.map(({ label, filter, removed }, index) => ({
         label,
-        text: filter.text,
+        text: `${this.#config.filters[index]!.mode} ${filter.text}`,
         count: removed,
         of: recordsOf(filter),
       })),

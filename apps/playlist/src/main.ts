@@ -9,6 +9,9 @@ import { EXIT } from './exit-codes.ts';
 import { relaunchWithHeapFlags, takeHandover } from './launch.ts';
 import { describeError, exitCodeOf } from './report/describe-error.ts';
 
+/** It has native `using` and zstd. */
+const OLDEST_NODE = 24;
+
 type Generate = Extract<CommandLine, { kind: 'generate' }>;
 type Serve = Extract<CommandLine, { kind: 'serve' }>;
 
@@ -17,6 +20,13 @@ type Serve = Extract<CommandLine, { kind: 'serve' }>;
  * the one that works never loads what reads them.
  */
 async function main(argv: readonly string[]): Promise<number> {
+  const [major = 0] = process.versions.node.split('.').map(Number);
+  if (major < OLDEST_NODE) {
+    process.stderr.write(
+      `plimsoll-playlist needs Node ${OLDEST_NODE} or newer, this is ${process.versions.node}: start it with npm start\n`,
+    );
+    return EXIT.usage;
+  }
   const handover = takeHandover();
   if (handover !== undefined) return run(handover.command, handover.config);
   const { parseCommandLine } = await import('./cli.ts');
@@ -49,7 +59,7 @@ async function sampleConfig(quiet: boolean): Promise<string> {
 }
 
 async function generateOnce(command: Generate, config: PlaylistConfig): Promise<number> {
-  const [{ generate, openGovernor }, { liveLine }, { formatRunReport }] = await Promise.all([
+  const [{ generate, openGovernor }, { liveLine }, { formatRunReport, warningLines }] = await Promise.all([
     import('./generate.ts'),
     import('./report/live-line.ts'),
     import('./report/run-report.ts'),
@@ -67,7 +77,7 @@ async function generateOnce(command: Generate, config: PlaylistConfig): Promise<
   live[Symbol.dispose]();
   if (command.reportFile !== undefined) await writeFile(command.reportFile, `${JSON.stringify(report, null, 2)}\n`);
   if (!command.quiet) process.stdout.write(`${formatRunReport(report, pipeline)}\n`);
-  else for (const warning of report.warnings) process.stderr.write(`warning: ${warning}\n`);
+  else for (const line of warningLines(report)) process.stderr.write(`${line}\n`);
   return EXIT.ok;
 }
 

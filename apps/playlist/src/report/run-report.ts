@@ -87,7 +87,7 @@ export function formatRunReport(report: RunReport, pipeline: PipelineReport): st
   );
   // Particulars first: what a terminal shows last is what was asked for.
   const lines = [
-    ...report.warnings.map((warning) => `warning: ${warning}`),
+    ...warningLines(report),
     ...problemLines(report),
     ...tallyLines(report),
     ...guideLines(report),
@@ -96,6 +96,19 @@ export function formatRunReport(report: RunReport, pipeline: PipelineReport): st
     ...report.files.map((file) => `wrote ${file}`),
   ];
   return lines.join('\n');
+}
+
+/** All that the user should see even when nothing else is shown. */
+export function warningLines({ warnings, guides }: RunReport): string[] {
+  const lines = warnings.map((warning) => `warning: ${warning}`);
+  for (const { label, damage, damageCount, declaresEntities } of guides) {
+    if (declaresEntities)
+      lines.push(`warning: ${label} declares entities of its own: references to them mean nothing in the new guide`);
+    for (const { message } of damage) lines.push(`warning: ${message}`);
+    if (damageCount > damage.length)
+      lines.push(`warning: ${label}: and ${grouped(damageCount - damage.length)} more places`);
+  }
+  return lines;
 }
 
 function problemLines({ problems, skipped, duplicates }: RunReport): string[] {
@@ -141,13 +154,6 @@ function guideLines({ guides, matching, programmes }: RunReport): string[] {
     const channelsKept = `${grouped(guide.channelsKept)} of ${grouped(guide.channelsIn)} channels`;
     return `guide ${guide.label}: kept ${channelsKept}, ${programmesKept}${extras.length > 0 ? ` (${extras.join(', ')})` : ''}`;
   });
-  for (const { label, damage, damageCount, declaresEntities } of guides) {
-    if (declaresEntities)
-      lines.push(`warning: ${label} declares entities of its own: references to them mean nothing in the new guide`);
-    for (const { message } of damage) lines.push(`warning: ${message}`);
-    if (damageCount > damage.length)
-      lines.push(`warning: ${label}: and ${grouped(damageCount - damage.length)} more places`);
-  }
   const { byId, byAlias, byName, unmatched, firstUnmatched } = matching;
   lines.push(
     `guide: ${grouped(programmes)} programmes; channels matched by id ${grouped(byId)}, by alias ${grouped(byAlias)}, by name ${grouped(byName)}, unmatched ${grouped(unmatched)}`,

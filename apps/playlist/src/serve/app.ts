@@ -7,7 +7,8 @@ import type { Regenerator } from './regenerator.ts';
 
 export interface AppOptions {
   readonly playlistFile: string;
-  readonly guideFile: string;
+  /** Undefined when no guide is configured: what an earlier run may have left is not served. */
+  readonly guideFile: string | undefined;
   /** `<name>.m3u8` and `<name>.xmltv` are the paths. */
   readonly name: string;
   readonly token: string | undefined;
@@ -26,7 +27,9 @@ export function createApp(options: AppOptions): Hono<Env> {
   const app = new Hono<Env>();
   const files = {
     [`/${name}.m3u8`]: new FileDoor({ path: playlistFile, contentType: 'audio/x-mpegurl; charset=utf-8' }, bounds),
-    [`/${name}.xmltv`]: new FileDoor({ path: guideFile, contentType: 'application/xml; charset=utf-8' }, bounds),
+    ...(guideFile !== undefined && {
+      [`/${name}.xmltv`]: new FileDoor({ path: guideFile, contentType: 'application/xml; charset=utf-8' }, bounds),
+    }),
   };
   // Compared by hand: a name may hold what a router takes for a pattern.
   app.get('*', async (c, next) => {

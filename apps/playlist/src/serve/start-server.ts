@@ -38,7 +38,12 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { config, clock, warn } = options;
   const { host, port, token } = config.serve;
   const regenerator = new Regenerator({ ...options, everyMs: config.serve.everyMs });
-  const app = createApp({ ...config.output, token, regenerator });
+  const app = createApp({
+    ...config.output,
+    guideFile: config.guides.length > 0 ? config.output.guideFile : undefined,
+    token,
+    regenerator,
+  });
   const listener = getRequestListener(app.fetch as Parameters<typeof getRequestListener>[0], {
     overrideGlobalObjects: false,
   });

@@ -16,6 +16,7 @@ import { type RunningServer, startServer } from '../../src/serve/start-server.ts
 const SUMMARY: RunSummary = { channels: 3, programmes: 5, elapsedMs: 7, warnings: [] };
 const HOUR = 3_600_000;
 const PLAYLIST = `#EXTM3U\n${'#EXTINF:-1,x\nhttp://x/\n'.repeat(20_000)}`;
+const GUIDE = '[[guide]]\npath = "g"\n';
 let folder: string;
 let clock: ManualClock;
 let server: RunningServer;
@@ -23,11 +24,11 @@ let runs: PromiseWithResolvers<RunSummary>[];
 let signals: AbortSignal[];
 let warnings: string[];
 
-async function start(serve: Record<string, string | number> = {}): Promise<RunningServer> {
+async function start(serve: Record<string, string | number> = {}, guide = GUIDE): Promise<RunningServer> {
   const keys = Object.entries({ port: 0, token: 'correct horse', schedule: '1h', ...serve });
   const file = join(folder, 'my.toml');
   const toml = keys.map(([key, value]) => `${key} = ${JSON.stringify(value)}`).join('\n');
-  writeFileSync(file, `[[source]]\npath = "x"\n[output]\ndir = "."\nname = "my list"\n[serve]\n${toml}\n`);
+  writeFileSync(file, `[[source]]\npath = "x"\n${guide}[output]\ndir = "."\nname = "my list"\n[serve]\n${toml}\n`);
   return await startServer({
     config: loadConfig({ file, env: {} }),
     clock,
@@ -101,6 +102,14 @@ describe('the files', () => {
     });
     const guide = await ask('/my%20list.xmltv');
     expect([guide.body.toString(), guide.headers['content-type']]).toEqual(['<tv/>', 'application/xml; charset=utf-8']);
+  });
+
+  it('do not include a guide that an earlier configuration left', async () => {
+    put(PLAYLIST);
+    put('<tv/>', 'my list.xmltv');
+    await using without = await start({}, '');
+    expect((await fetch(`${without.origin}/my%20list.m3u8`)).status).toBe(200);
+    expect((await fetch(`${without.origin}/my%20list.xmltv`)).status).toBe(404);
   });
 
   it('are told about by HEAD', async () => {
