@@ -105,10 +105,9 @@ guide's stage in the whole program (\`--memory-limit 192MiB\`), its peak that of
 
 ${table(['', 'time', 'least-most', 'MB/s', 'peak RSS', 'of the floor'], rows)}
 
-What limits it, by profile, for each GB on the thread that scans: walking the tags of kept elements (a guide with one element that does not close would
-be refused by every reader) 0.17 s, finding the ends of programmes 0.17 s, start tags and their attributes 0.23 s, times 0.05 s; the rest is waiting for the other
-thread, which copies 1 GB in and 400 MB out. The floor does none of this but the copying in; the second row adds the copying out, and against it the aim is
-nearly met. Under limits below 256 MiB V8 runs without its middle compiler, which costs a tenth here and makes the peak the same each time. Tried and not faster: native \`indexOf\` for the end tags, a search of four bytes a turn, larger buffers. The made-up guide packs to a thirteenth, real ones to a
+What limits it, by profile, for each GB on the thread that scans: walking the tags of kept elements (one that does not
+close would spoil the whole guide) 0.17 s, finding the ends of programmes 0.17 s, start tags and their attributes 0.23 s, times 0.05 s; the rest is waiting for the other
+thread, which copies 1 GB in and 400 MB out. The floor does none of this but the copying in; the second row adds the copying out, and is the fairer measure. Under limits below 256 MiB V8 runs without its middle compiler, which costs a tenth here and makes the peak the same each time. Tried, no gain that showed above the noise: native \`indexOf\` for the end tags, a search of four bytes a turn. The made-up guide packs to a thirteenth, real ones to a
 seventh or a twelfth: inflating alone is faster here than in life, and scanning, not inflating, is what a packed guide waits for.`,
   });
 }

@@ -17,7 +17,6 @@ export const CHANNEL_FIELDS = [
   'tvg_shift',
   'stream_url',
 ] as const;
-export type ChannelField = (typeof CHANNEL_FIELDS)[number];
 
 /** Number of a field = index in `CHANNEL_FIELDS`; its span stands in columns `2 * field` and `2 * field + 1`. */
 export const Field = { name: 0, group: 1, tvgId: 2, tvgName: 3, tvgLogo: 4, tvgChno: 5, tvgShift: 6, url: 7 } as const;

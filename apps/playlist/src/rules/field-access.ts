@@ -1,3 +1,5 @@
+import { CHANNEL_FIELDS } from '../channels/entry-batch.ts';
+
 /** How a rule sees what it works on: fields by number, decoded when asked for. The numbers are indexes in `RULE_FIELDS`. */
 export interface FieldAccess {
   /** The text of a field; '' when blank or absent. */
@@ -10,14 +12,7 @@ export interface FieldAccess {
 
 /** The first eight are the channel fields in the order of `CHANNEL_FIELDS`, the three programme fields, then the read-only ones. */
 export const RULE_FIELDS = [
-  'channel_name',
-  'group_title',
-  'tvg_id',
-  'tvg_name',
-  'tvg_logo',
-  'tvg_chno',
-  'tvg_shift',
-  'stream_url',
+  ...CHANNEL_FIELDS,
   'programme_title',
   'programme_description',
   'programme_category',

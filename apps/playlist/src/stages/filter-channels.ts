@@ -10,12 +10,11 @@ import type { FilterTally } from '../rules/rule-set.ts';
 export function filterChannels(tallies: readonly FilterTally[]): Stage<EntryBatch, EntryBatch> {
   return {
     name: 'Filtering',
-    async *run(input, context) {
+    async *run(input) {
       const view = new EntryView(() => {
         throw new Error('a filter does not edit');
       });
       for await (const batch of input) {
-        context.signal.throwIfAborted();
         if (tallies.length > 0) dropUnwanted(batch, view, tallies);
         yield batch;
       }

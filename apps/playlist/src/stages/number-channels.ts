@@ -44,7 +44,6 @@ export function numberChannels(options: NumberingOptions): Sink<EntryBatch, Numb
       using labels = new KeyTable(context.memory, { withValues: false });
       const numbering = new Numbering(options, seen, labels);
       for await (const batch of input) {
-        context.signal.throwIfAborted();
         const before = numbering.kept;
         for (let row = 0; row < batch.count; row++) {
           if ((batch.table[row * ROW + Column.flags]! & Flag.dropped) !== 0) continue;
