@@ -53,6 +53,18 @@ export class LedgerConsumer implements Consumer {
     return new LedgerReservation(this.#budget, this.#account, bytes);
   }
 
+  nonReclaimable(): Disposable {
+    const account = this.#account;
+    let open = true;
+    account.sections++;
+    return {
+      [Symbol.dispose]() {
+        if (open) account.sections--;
+        open = false;
+      },
+    };
+  }
+
   [Symbol.dispose](): void {
     this.#budget.close(this.#account);
   }

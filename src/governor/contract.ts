@@ -11,11 +11,18 @@ export type PressureLevel = (typeof PRESSURE_LEVELS)[number];
 export const MEMORY_KINDS = ['heap', 'external', 'mapped', 'wasm'] as const;
 export type MemoryKind = (typeof MEMORY_KINDS)[number];
 
+/**
+ * How much is given up for the bytes: `basic` frees what is unused; `aggressive` also what costs to rebuild, then collects and trims; `smart`
+ * does what pays by the learned prices and the trend.
+ */
+export const RECLAIM_STRATEGIES = ['basic', 'aggressive', 'smart'] as const;
+export type ReclaimStrategy = (typeof RECLAIM_STRATEGIES)[number];
+
 export interface ReclaimRequest {
   /** Bytes wanted back, 1 up. Giving back more is allowed, less is normal. */
   readonly targetBytes: number;
   readonly level: PressureLevel;
-  readonly strategy: 'basic' | 'aggressive' | 'smart';
+  readonly strategy: ReclaimStrategy;
 }
 
 /** What the governor calls to get bytes back. What it returns is a claim: what counts is the ledger afterwards. */
@@ -40,6 +47,11 @@ export interface ConsumerOptions {
   /** How long the governor protects it: low gives back first. Whole number, default 0. */
   readonly importance?: number;
   readonly reclaimer?: Reclaimer;
+  /**
+   * For one of several that could use all there is and can give back: those with `true` divide what the others leave. Over its share it is
+   * granted only room that is free beyond the headroom, is asked first, and makes nobody below its share give back. Default false.
+   */
+  readonly fairShare?: boolean;
 }
 
 export interface AdmitOptions {
@@ -70,6 +82,43 @@ export interface Consumer extends Disposable {
    * those who wait.
    */
   admit(bytes: number, options?: AdmitOptions): Promise<Reservation>;
+  /**
+   * Begins a section in which this consumer is not asked to give back, for a holder in the middle of a change. Nests; ends when the result is
+   * disposed. Keep it short: others may be refused meanwhile.
+   */
+  nonReclaimable(): Disposable;
+}
+
+export interface ScopeOptions {
+  /** Of the request or tenant: for errors, the snapshot and the journal. */
+  readonly name: string;
+  /** The most that all reservations made inside may hold together, bytes. Required. `Infinity` means "up to the line". */
+  readonly maxBytes: number;
+  /**
+   * Waited for as one before the work begins; what is reserved inside draws on it without waiting, and what was not used up goes back at the end.
+   * Whole number, default 0.
+   */
+  readonly upFrontBytes?: number;
+  /** The most to wait for `upFrontBytes`, ms. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** Aborts the scope from outside. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A request or tenant: a tag on what is reserved while it runs, across `await`, with a cap; not an owner. A reservation that outlives the
+ * scope, or is transferred, loses the tag and stays with its consumer.
+ */
+export interface Scope {
+  readonly name: string;
+  readonly maxBytes: number;
+  readonly heldBytes: number;
+  readonly peakBytes: number;
+  /**
+   * Aborted when the line is in danger and this scope is the largest (`PLIMSOLL_SCOPE_ABORTED`), or by the signal that it was given. From
+   * then on reservations inside fail with that reason.
+   */
+  readonly signal: AbortSignal;
 }
 
 /** Bytes a consumer holds. Reserved before allocating, released by `Symbol.dispose`; disposing twice is safe. */

@@ -8,12 +8,13 @@ import type { Consumer, ConsumerOptions, PressureLevel } from './contract.ts';
 import { Faults } from './faults.ts';
 import { type GovernorOptions, type GovernorTuning, type ResolvedOptions, resolveOptions } from './governor-options.ts';
 import { heapFlagsFit } from './heap-flags.ts';
+import type { Sample } from './history.ts';
 import { type Account, checkConsumerOptions, Ledger } from './ledger.ts';
 import { type EffectiveLimit, readLimits } from './limits.ts';
 import { CgroupMeter, ledgerMeter, type Meter, readRssBytes, rssMeter, V8Meters } from './meters.ts';
 import { levelRank, type PressureThresholds, resolveThresholds } from './pressure.ts';
 import { Reclaimers } from './reclaimers.ts';
-import { type Sample, Sampler } from './sampler.ts';
+import { Sampler } from './sampler.ts';
 import { consumerRows, kindRow, type Snapshot } from './snapshot.ts';
 
 /** Limits are looked at again in this rhythm: a container can be resized. */
@@ -155,7 +156,7 @@ export class Governor implements Disposable {
 
   /** The last samples, oldest first, at most 240. */
   history(): Sample[] {
-    return this.#sampler.history();
+    return this.#sampler.history.samples();
   }
 
   /** Samples by the clock from now on, 250 ms apart, 50 ms from `high` on; until disposed. Does not keep the process alive. */

@@ -28,6 +28,7 @@ export type { FaultRow } from './faults.ts';
 export { createGovernor, Governor, type LevelListener } from './governor.ts';
 export { GOVERNOR_DEFAULTS, type GovernorOptions, type GovernorTuning } from './governor-options.ts';
 export { deriveHeapFlags, type HeapFlags, heapFlagsFit } from './heap-flags.ts';
+export type { Sample } from './history.ts';
 export {
   type CgroupLimit,
   type EffectiveLimit,
@@ -38,5 +39,5 @@ export {
 } from './limits.ts';
 export { METER_NAMES, type Meter, type MeterName } from './meters.ts';
 export { DEFAULT_THRESHOLDS, levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
-export type { MeterRow, Sample } from './sampler.ts';
+export type { MeterRow } from './sampler.ts';
 export type { ConsumerRow, ReclaimRow, Snapshot } from './snapshot.ts';

@@ -42,6 +42,9 @@ export class Account {
   closed = false;
   /** How many reclaims of it are under way: its own reservations are refused meanwhile. */
   reclaiming = 0;
+  /** How many non-reclaimable sections are open: it is not asked meanwhile. */
+  sections = 0;
+  readonly fairShare: boolean;
   /** Set by whoever opened the account, before it is handed out. */
   consumer: Consumer | undefined;
 
@@ -54,6 +57,7 @@ export class Account {
     this.reclaimer = options.reclaimer;
     this.reclaims = options.reclaimer === undefined ? undefined : new ReclaimRecord();
     this.maxBytes = options.maxBytes;
+    this.fairShare = options.fairShare ?? false;
   }
 
   /** Bytes it and its children may still take under its own bound. */
@@ -69,7 +73,7 @@ export class Account {
 
 /** Passes sound options through, throws `RangeError` for others. */
 export function checkConsumerOptions(options: ConsumerOptions): ConsumerOptions {
-  const { name, kind, maxBytes, importance, reclaimer } = options;
+  const { name, kind, maxBytes, importance, reclaimer, fairShare } = options;
   if (typeof name !== 'string' || name === '') throw invalidOption('name', 'a name', name);
   checkOneOf('kind', kind, MEMORY_KINDS);
   if (maxBytes !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(maxBytes) && maxBytes >= 0)) {
@@ -79,6 +83,8 @@ export function checkConsumerOptions(options: ConsumerOptions): ConsumerOptions 
   if (reclaimer !== undefined && typeof reclaimer?.reclaimableBytes !== 'function') {
     throw invalidOption('reclaimer', 'an object with the method `reclaimableBytes`', reclaimer);
   }
+  if (fairShare !== undefined && typeof fairShare !== 'boolean')
+    throw invalidOption('fairShare', 'a boolean', fairShare);
   return options;
 }
 

@@ -137,7 +137,14 @@ export class Reclaimers {
     for (const account of this.#options.ledger.accounts) {
       const { reclaimer, reclaims: record } = account;
       if (reclaimer === undefined || record === undefined || account === requester) continue;
-      if (account.reclaiming > 0 || record.hung || record.retryAt > now || !account.isWithin(branch)) continue;
+      if (
+        account.reclaiming > 0 ||
+        account.sections > 0 ||
+        record.hung ||
+        record.retryAt > now ||
+        !account.isWithin(branch)
+      )
+        continue;
       if (!this.#has(account, reclaimer, record, verb)) continue;
       const bytes = this.reclaimableBytes(account);
       if (bytes > 0) candidates.push({ account, reclaimer, record, bytes });

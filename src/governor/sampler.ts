@@ -5,35 +5,16 @@
  * a ring. A meter that throws is passed over for that sample and switched off for good after three in a row.
  */
 import type { Clock } from '../clock.ts';
-import { PRESSURE_LEVELS, type PressureLevel } from './contract.ts';
+import type { PressureLevel } from './contract.ts';
 import type { Faults } from './faults.ts';
-import { METER_NAMES, type Meter, type MeterName } from './meters.ts';
+import { History, type Sample } from './history.ts';
+import type { Meter, MeterName } from './meters.ts';
 import { levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
 
 const MOST_FAILURES = 3;
-/** A minute at the slow rate, twelve seconds at the fast one; 17 KiB. */
-const HISTORY = 240;
-/** Of the ring: time, rank of the level, number of the deciding meter, its ratio, then each meter's bytes. */
-const ROW = 4 + METER_NAMES.length;
 const SLOW_MS = 250;
 const FAST_MS = 50;
 const HIGH_RANK = levelRank('high');
-
-/** The memory figures at one moment. A meter that is absent or switched off reads 0. */
-export interface Sample {
-  /** Of the governor's clock, ms. */
-  readonly atMs: number;
-  readonly level: PressureLevel;
-  /** The meter that is nearest to its limit. */
-  readonly decidingMeter: MeterName;
-  /** Its share of its limit. */
-  readonly ratio: number;
-  readonly ledgerBytes: number;
-  readonly heapBytes: number;
-  readonly externalBytes: number;
-  readonly rssBytes: number;
-  readonly cgroupBytes: number;
-}
 
 export interface MeterRow {
   readonly name: MeterName;
@@ -70,12 +51,11 @@ class Slot {
 export class Sampler implements Disposable {
   readonly #options: SamplerOptions;
   #slots: Slot[];
-  readonly #history = new Float64Array(HISTORY * ROW);
+  readonly history = new History();
   #thresholds: PressureThresholds;
   #level: PressureLevel = 'optimal';
   #deciding: Slot | undefined;
   #at = 0;
-  #count = 0;
   #spentMs = 0;
   #inside = false;
   #stopped = false;
@@ -93,7 +73,7 @@ export class Sampler implements Disposable {
 
   /** Samples taken, and the time they took in all, ms. */
   get count(): number {
-    return this.#count;
+    return this.history.count;
   }
 
   get spentMs(): number {
@@ -125,7 +105,6 @@ export class Sampler implements Disposable {
       const from = this.#level;
       if (worst !== undefined) this.#level = nextLevel(from, worst.ratio, this.#thresholds);
       this.#record();
-      this.#count++;
       this.#spentMs += Math.max(0, clock.now() - startedAt);
       if (this.#level !== from) this.#options.onLevel(this.#level, from);
     } finally {
@@ -163,27 +142,6 @@ export class Sampler implements Disposable {
     return this.#slots.map(({ meter, bytes, limitBytes, ratio, peakBytes, off }) => {
       return { name: meter.name, bytes, limitBytes, ratio, peakBytes, off };
     });
-  }
-
-  /** The last samples, oldest first, at most 240. */
-  history(): Sample[] {
-    const samples: Sample[] = [];
-    for (let i = Math.max(0, this.#count - HISTORY); i < this.#count; i++) {
-      const row = this.#history.subarray((i % HISTORY) * ROW, (i % HISTORY) * ROW + ROW);
-      const bytes = (name: MeterName) => row[4 + METER_NAMES.indexOf(name)]!;
-      samples.push({
-        atMs: row[0]!,
-        level: PRESSURE_LEVELS[row[1]!]!,
-        decidingMeter: METER_NAMES[row[2]!]!,
-        ratio: row[3]!,
-        ledgerBytes: bytes('ledger'),
-        heapBytes: bytes('heap'),
-        externalBytes: bytes('external'),
-        rssBytes: bytes('rss'),
-        cgroupBytes: bytes('cgroup'),
-      });
-    }
-    return samples;
   }
 
   /**
@@ -251,15 +209,12 @@ export class Sampler implements Disposable {
   }
 
   #record(): void {
-    const history = this.#history;
-    const at = (this.#count % HISTORY) * ROW;
-    history.fill(0, at, at + ROW);
-    history[at] = this.#at;
-    history[at + 1] = levelRank(this.#level);
-    history[at + 2] = METER_NAMES.indexOf(this.#deciding?.meter.name ?? 'ledger');
-    history[at + 3] = this.#deciding?.ratio ?? 0;
-    for (const slot of this.#slots) {
-      if (!slot.off) history[at + 4 + METER_NAMES.indexOf(slot.meter.name)] = slot.bytes;
-    }
+    this.history.begin(
+      this.#at,
+      levelRank(this.#level),
+      this.#deciding?.meter.name ?? 'ledger',
+      this.#deciding?.ratio ?? 0,
+    );
+    for (const slot of this.#slots) if (!slot.off) this.history.setBytes(slot.meter.name, slot.bytes);
   }
 }

@@ -35,6 +35,7 @@ export function countingConsumer(maxBytes = Infinity): Consumer & { heldBytes: n
         transfer(): void {
           throw new Error('not in these tests');
         },
+        nonReclaimable: () => ({ [Symbol.dispose]() {} }),
         [Symbol.dispose](): void {
           this.shrink(this.bytes);
         },
