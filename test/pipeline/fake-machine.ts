@@ -69,6 +69,10 @@ export class FakeConsumer implements Consumer {
     return this.reserve(bytes);
   }
 
+  nonReclaimable(): Disposable {
+    return { [Symbol.dispose]() {} };
+  }
+
   [Symbol.dispose](): void {
     this.heldBytes = 0;
     this.disposed = true;

@@ -35,7 +35,6 @@ export function countingConsumer(maxBytes = Infinity): Consumer & { heldBytes: n
         transfer(): void {
           throw new Error('not in these tests');
         },
-        nonReclaimable: () => ({ [Symbol.dispose]() {} }),
         [Symbol.dispose](): void {
           this.shrink(this.bytes);
         },
@@ -49,6 +48,7 @@ export function countingConsumer(maxBytes = Infinity): Consumer & { heldBytes: n
     admit(bytes: number): Promise<Reservation> {
       return Promise.resolve(consumer.reserve(bytes));
     },
+    nonReclaimable: () => ({ [Symbol.dispose]() {} }),
     [Symbol.dispose](): void {},
   };
   return consumer;
