@@ -4,7 +4,7 @@
  * Reads under a root path, so that a fake machine is a folder. Nothing here throws because of what it finds: a file that is
  * absent or unreadable says nothing, and the machine's RAM is always known.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join, posix } from 'node:path';
 import { checkNumber, checkWhole } from '../invalid-option.ts';
@@ -19,7 +19,7 @@ export interface FoundLimit {
   readonly path?: string;
 }
 
-/** The control group with the smallest limit of those this process is in. */
+/** A control group that limits this process, its own or one above it, and the smallest limit that is set there. */
 export interface CgroupLimit {
   readonly version: 1 | 2;
   /** Its folder. */
@@ -27,13 +27,15 @@ export interface CgroupLimit {
   readonly bytes: number;
 }
 
-/** The limit that holds: the smallest, times the share. */
+/** The limit that holds: the smallest, times the share; where that is the machine's RAM, a part of it. */
 export interface EffectiveLimit extends FoundLimit {
-  /** Everything found, smallest first, before the share. */
+  /** Everything found, smallest first, as it stands there: before `share` and `machineShare`. */
   readonly all: readonly FoundLimit[];
   readonly share: number;
-  /** Absent where no control group limits this process. */
+  /** The first of `cgroups`. Absent where no control group limits this process. */
   readonly cgroup?: CgroupLimit;
+  /** Every group with a limit on the path from the root to this process, one entry each, smallest limit first, of equal ones the outer. */
+  readonly cgroups: readonly CgroupLimit[];
 }
 
 export interface LimitOptions {
@@ -41,6 +43,11 @@ export interface LimitOptions {
   readonly limitBytes?: number | undefined;
   /** The part of the smallest limit that is this process's, where several share a container: above 0 and up to 1. Default 1. */
   readonly share?: number | undefined;
+  /**
+   * The part of the machine's RAM that is taken for the limit where nothing smaller is found: the rest is the kernel's and everybody else's.
+   * Above 0 and up to 1. Default 0.75.
+   */
+  readonly machineShare?: number | undefined;
   /** The folder that holds `proc` and `sys`. Default `/`. */
   readonly root?: string | undefined;
 }
@@ -48,33 +55,97 @@ export interface LimitOptions {
 /** Version 1 says "unlimited" with the largest multiple of a page that fits; anything from here up is taken for it. */
 const UNLIMITED = 2 ** 60;
 
-/** Reads all limits anew: a dozen small files, about 0.3 ms. Throws `RangeError` for unsound options only. */
+export const LIMIT_DEFAULTS = { share: 1, machineShare: 0.75 } as const;
+
+/**
+ * Reads all limits anew: a dozen small files, about 0.3 ms. Throws `RangeError` for unsound options only.
+ *
+ * Total RAM is never the limit: a process that fills it is killed before it gets there. What is free at the moment (`MemAvailable`) is not
+ * the limit either: it moves with every neighbour and with this process itself, and heap flags, caps and shares are derived from the limit once.
+ * That the machine runs short is seen as pressure (`Psi`) and said in the capability report.
+ */
 export function readLimits(options: LimitOptions = {}): EffectiveLimit {
   const { root = '/', limitBytes } = options;
-  const share = options.share === undefined ? 1 : checkNumber('share', options.share, 0, 1);
+  const share = checkNumber('share', options.share ?? LIMIT_DEFAULTS.share, 0, 1);
+  const machineShare = checkNumber('machineShare', options.machineShare ?? LIMIT_DEFAULTS.machineShare, 0, 1);
   const all: FoundLimit[] = [];
   if (limitBytes !== undefined) all.push({ bytes: checkWhole('limitBytes', limitBytes, 1), from: 'configured' });
-  let cgroup: CgroupLimit | undefined;
-  for (const found of cgroupLimits(root)) {
-    all.push({ bytes: found.bytes, from: found.version === 2 ? 'cgroup-v2' : 'cgroup-v1', path: found.path });
-    // Of two that are equal, the outer one: it is charged for more.
-    if (cgroup === undefined || found.bytes <= cgroup.bytes) {
-      cgroup = { version: found.version, folder: found.folder, bytes: found.bytes };
-    }
+  const groups = new Map<string, CgroupLimit>();
+  for (const { path, ...found } of cgroupLimits(root)) {
+    all.push({ bytes: found.bytes, from: found.version === 2 ? 'cgroup-v2' : 'cgroup-v1', path });
+    const known = groups.get(found.folder);
+    if (known === undefined || found.bytes < known.bytes) groups.set(found.folder, found);
   }
   all.push(machineLimit(root));
   all.sort((a, b) => a.bytes - b.bytes);
   const smallest = all[0]!;
-  const effective = { ...smallest, bytes: Math.max(1, Math.floor(smallest.bytes * share)), all, share };
-  return cgroup === undefined ? effective : { ...effective, cgroup };
+  const part = smallest.from === 'machine' ? share * machineShare : share;
+  // A folder further out has the shorter path. Of two that are equal it stands first: it is charged for more.
+  const byLimit = (a: CgroupLimit, b: CgroupLimit) => a.bytes - b.bytes || a.folder.length - b.folder.length;
+  const cgroups = [...groups.values()].sort(byLimit);
+  const effective = { ...smallest, bytes: Math.max(1, Math.floor(smallest.bytes * part)), all, share, cgroups };
+  return cgroups[0] === undefined ? effective : { ...effective, cgroup: cgroups[0] };
 }
 
 function machineLimit(root: string): FoundLimit {
   const path = join(root, 'proc/meminfo');
-  const kib = /^MemTotal:\s+(\d+) kB/m.exec(readText(path) ?? '')?.[1];
-  return kib === undefined
-    ? { bytes: totalmem(), from: 'machine' }
-    : { bytes: Number(kib) * 1024, from: 'machine', path };
+  const bytes = kibRow(readText(path), 'MemTotal');
+  return bytes === undefined ? { bytes: totalmem(), from: 'machine' } : { bytes, from: 'machine', path };
+}
+
+/** What the kernel estimates it could give to programs now without swapping, bytes; undefined where it does not say. About 0.05 ms. */
+export function readAvailableBytes(root: string): number | undefined {
+  return kibRow(readText(join(root, 'proc/meminfo')), 'MemAvailable');
+}
+
+/** Bytes of a row like `MemTotal:  1024 kB`. */
+function kibRow(text: string | undefined, key: string): number | undefined {
+  const kib = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(text ?? '')?.[1];
+  return kib === undefined ? undefined : Number(kib) * 1024;
+}
+
+/** Who else is charged to a control group. */
+export interface GroupProcesses {
+  /** All processes in the group and below it, this one included. */
+  readonly count: number;
+  /** Of the others, those that take up room: over 16 MiB of RSS, or of a size that cannot be seen. Launchers and shells are not among them. */
+  readonly heavyOthers: number;
+}
+
+const HEAVY_BYTES = 16 * 1_048_576;
+/** A slice of a whole machine may hold thousands: what is looked at is bounded. */
+const MOST_FOLDERS = 64;
+const MOST_WEIGHED = 64;
+
+/**
+ * Counts the processes of a group and of up to 64 groups below it, and weighs the first 64; undefined when they cannot be read. About 0.05 ms
+ * a process: ask once.
+ */
+export function readGroupProcesses(root: string, folder: string): GroupProcesses | undefined {
+  const ids: string[] = [];
+  const folders = [folder];
+  for (let i = 0; i < folders.length && i < MOST_FOLDERS; i++) {
+    const text = readText(join(folders[i]!, 'cgroup.procs'));
+    if (text === undefined && i === 0) return undefined;
+    ids.push(...(text ?? '').split('\n').filter(Boolean));
+    folders.push(...subfolders(folders[i]!).slice(0, MOST_FOLDERS));
+  }
+  const own = String(process.pid);
+  const others = ids.filter((id) => id !== own).slice(0, MOST_WEIGHED);
+  const heavy = others.filter((id) => {
+    const status = readText(join(root, `proc/${id}/status`));
+    return status === undefined || (kibRow(status, 'VmRSS') ?? 0) > HEAVY_BYTES;
+  });
+  return { count: ids.length, heavyOthers: heavy.length };
+}
+
+function subfolders(folder: string): string[] {
+  try {
+    const entries = readdirSync(folder, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name));
+  } catch {
+    return [];
+  }
 }
 
 interface Mount {

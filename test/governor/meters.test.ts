@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { CgroupMeter, ledgerMeter, rssMeter, V8Meters } from '../../src/governor/meters.ts';
+import { CgroupMeter } from '../../src/governor/cgroup-meter.ts';
+import { countsWasm, ledgerMeter, rssMeter, V8Meters } from '../../src/governor/meters.ts';
 import { meterContract } from '../contract/meter.ts';
 import { FakeMachine } from './fake-machine.ts';
 
@@ -23,14 +25,97 @@ describe('the meters of a process', () => {
   });
   meterContract('rss', () => rssMeter(limit), { bytes: 64 * MIB, hold: () => keep(Buffer.alloc(64 * MIB, 1)) });
 
-  it('share one look at V8, and each is fresh when it is read alone', () => {
+  it('share one look at the process, and each is fresh when it is read again or asked to be', () => {
+    let fetches = 0;
+    const figures = () => ({ heapUsed: ++fetches, external: fetches * 10, arrayBuffers: 0, rss: fetches * 100 });
+    const meters = new V8Meters(limit, { figures });
+    const round = () => [meters.heap.read(), meters.external.read(), meters.rss.read()];
+    expect(round()).toEqual([1, 10, 100]);
+    expect(round()).toEqual([2, 20, 200]);
+    expect([meters.rss.read(), meters.rss.read()]).toEqual([300, 400]);
+    meters.refresh();
+    expect(meters.external.read()).toBe(50);
+    expect([meters.usedHeapBytes, meters.externalBytes, meters.rssBytes]).toEqual([5, 50, 500]);
+  });
+
+  it('see a buffer that was made between two readings', () => {
     const { heap, external } = new V8Meters(limit);
     heap.read();
     const before = external.read();
     const held = Buffer.alloc(8 * MIB, 1);
     expect(external.read() - before).toBeGreaterThanOrEqual(held.length);
   });
+
+  meterContract('rss', () => new V8Meters(limit).rss);
+
+  it('go on without RSS when it cannot be read: no descriptor left', () => {
+    let broken: Error | undefined = new Error('EMFILE: too many open files');
+    const figures = () => {
+      if (broken !== undefined) throw broken;
+      return process.memoryUsage();
+    };
+    const { heap, external, rss } = new V8Meters(limit, { figures });
+    expect(heap.read()).toBeGreaterThan(MIB);
+    expect(external.read()).toBeGreaterThan(0);
+    expect(() => rss.read()).toThrow('EMFILE');
+    broken = undefined;
+    expect(rss.read()).toBeGreaterThan(MIB);
+  });
 });
+
+describe('external memory', () => {
+  const read = (external: number, arrayBuffers: number, mappedBytes: number) => {
+    const figures = () => ({ heapUsed: 0, external, arrayBuffers, rss: 0 });
+    return new V8Meters(limit, { figures, mappedBytes: () => mappedBytes }).external.read();
+  };
+
+  it('a mapped file is not counted twice', () => {
+    expect(read(100, 20, 70)).toBe(30);
+  });
+
+  it('is never less than the buffers: more mapped than viewed hides nothing, and nothing goes below 0', () => {
+    expect(read(100, 90, 70)).toBe(90);
+    expect(read(100, 0, 700)).toBe(0);
+    fc.assert(
+      fc.property(fc.nat(), fc.nat(), fc.nat(), (buffers, others, mapped) => {
+        const seen = read(buffers + others + mapped, buffers, mapped);
+        expect(seen).toBe(buffers + others);
+        expect(read(buffers + others, buffers, mapped)).toBeGreaterThanOrEqual(buffers);
+      }),
+    );
+  });
+
+  it('counts a SharedArrayBuffer, which V8 does not, where it is most of what there is', () => {
+    const external = new V8Meters(limit).external;
+    const before = external.read();
+    const held = new SharedArrayBuffer(256 * MIB);
+    const seen = external.read() - before;
+    expect(seen).toBeGreaterThan(held.byteLength * 0.7);
+    expect(seen).toBeLessThan(held.byteLength * 1.1);
+  });
+
+  it('counts a memory of WebAssembly exactly where it is said to', () => {
+    const external = new V8Meters(limit).external;
+    const { Memory } = (globalThis as unknown as WasmGlobal).WebAssembly;
+    globalThis.gc?.();
+    const before = external.read();
+    const memory = new Memory({ initial: 256, maximum: 512 });
+    const made = external.read() - before;
+    memory.grow(256);
+    const grown = external.read() - before;
+    const counts = countsWasm();
+    expect(counts).toBeTypeOf('boolean');
+    expect(Math.round(made / MIB)).toBe(counts ? 16 : 0);
+    expect(Math.round(grown / MIB)).toBe(counts ? 32 : 0);
+    expect(memory.buffer.byteLength).toBe(32 * MIB);
+  });
+});
+
+interface WasmGlobal {
+  readonly WebAssembly: {
+    readonly Memory: new (pages: object) => { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  };
+}
 
 const v2 = (current: number, stat: string) => ({
   'group/memory.current': `${current}\n`,
@@ -42,12 +127,12 @@ describe('the cgroup meter', () => {
   afterAll(() => machine[Symbol.dispose]());
   const group = (version: 1 | 2) => ({ version, folder: `${machine.root}/group`, bytes: 64 * MIB });
 
-  meterContract('cgroup', () => new CgroupMeter(group(2)));
+  meterContract('cgroup', () => new CgroupMeter([group(2)]));
 
-  it('takes page cache out, the active list too, and leaves mapped files in', () => {
+  it('page cache is not counted as use: the active list neither; mapped files are left in', () => {
     const stat = 'anon 20971520\nfile 31457280\nfile_mapped 1048576\ninactive_file 10485760\nactive_file 20971520\n';
     machine.write(v2(52 * MIB, stat));
-    using meter = new CgroupMeter(group(2));
+    using meter = new CgroupMeter([group(2)]);
     expect(meter.read()).toBe(52 * MIB - 30 * MIB + MIB);
     expect(meter.limitBytes).toBe(64 * MIB);
   });
@@ -57,13 +142,13 @@ describe('the cgroup meter', () => {
       'group/memory.usage_in_bytes': `${40 * MIB}\n`,
       'group/memory.stat': `inactive_file 7\nmapped_file 7\ntotal_mapped_file 0\ntotal_active_file ${5 * MIB}\nx 1\ntotal_inactive_file ${3 * MIB}`,
     });
-    using meter = new CgroupMeter(group(1));
+    using meter = new CgroupMeter([group(1)]);
     expect(meter.read()).toBe(32 * MIB);
   });
 
   it('sees the files change through the descriptors it keeps, and never reads below 0', () => {
     machine.write(v2(10, 'inactive_file 0\n'));
-    using meter = new CgroupMeter(group(2));
+    using meter = new CgroupMeter([group(2)]);
     expect(meter.read()).toBe(10);
     machine.write(v2(2_000, 'inactive_file 500\n'));
     expect(meter.read()).toBe(1_500);
@@ -73,10 +158,62 @@ describe('the cgroup meter', () => {
     expect(meter.read()).toBe(400);
   });
 
+  describe('of several groups', () => {
+    const level = (name: string, limitMib: number) => {
+      return { version: 2 as const, folder: `${machine.root}/${name}`, bytes: limitMib * MIB };
+    };
+    const write = (name: string, usedMib: number) => {
+      machine.write({ [`${name}/memory.current`]: `${usedMib * MIB}\n`, [`${name}/memory.stat`]: 'inactive_file 0\n' });
+    };
+
+    it('shows the fullest: a parent with a larger limit may be fuller, because others are in it', () => {
+      write('pod', 90);
+      write('pod/app', 30);
+      using meter = new CgroupMeter([level('pod/app', 64), level('pod', 100)]);
+      expect(meter.levelCount).toBe(2);
+      expect([meter.read(), meter.limitBytes]).toEqual([90 * MIB, 100 * MIB]);
+      expect(meter.groupFolder).toBe(`${machine.root}/pod`);
+      write('pod/app', 63);
+      expect([meter.read(), meter.limitBytes]).toEqual([63 * MIB, 64 * MIB]);
+      expect(meter.groupFolder).toBe(`${machine.root}/pod/app`);
+      expect(meter.leastLimitBytes).toBe(64 * MIB);
+    });
+
+    it('leaves out a group inside another whose limit is no larger: it is never the fuller one', () => {
+      write('pod', 60);
+      write('pod/app', 60);
+      write('podium', 1);
+      using meter = new CgroupMeter([level('pod/app', 64), level('podium', 70), level('pod', 64)]);
+      expect(meter.levelCount).toBe(2);
+      expect([meter.read(), meter.groupFolder]).toEqual([60 * MIB, `${machine.root}/pod`]);
+    });
+
+    it('goes on without a level whose files vanish, and throws when none is left', () => {
+      write('pod', 90);
+      write('pod/app', 30);
+      using meter = new CgroupMeter([level('gone', 10), level('pod/app', 64), level('pod', 100)]);
+      expect(meter.levelCount).toBe(2);
+      machine.write({ 'pod/memory.current': '' });
+      expect([meter.read(), meter.limitBytes, meter.levelCount]).toEqual([30 * MIB, 64 * MIB, 1]);
+      machine.write({ 'pod/app/memory.current': '' });
+      for (let i = 0; i < 2; i++) expect(() => meter.read()).toThrow(/cannot be read .*pod\/app/);
+      expect(meter.levelCount).toBe(0);
+      expect(() => new CgroupMeter([])).toThrow('no control group');
+    });
+
+    it('reads at most eight', () => {
+      const levels = Array.from({ length: 12 }, (_, i) => level(`side${i}`, 12 - i));
+      for (let i = 0; i < 12; i++) write(`side${i}`, 1);
+      using meter = new CgroupMeter(levels);
+      expect(meter.levelCount).toBe(8);
+      expect([meter.read(), meter.limitBytes]).toEqual([MIB, MIB]);
+    });
+  });
+
   it('throws when there is nothing to read, at the start and later, and disposes twice', () => {
-    expect(() => new CgroupMeter({ version: 2, folder: `${machine.root}/none`, bytes: 1 })).toThrow('ENOENT');
+    expect(() => new CgroupMeter([{ version: 2, folder: `${machine.root}/none`, bytes: 1 }])).toThrow('ENOENT');
     machine.write({ 'group/memory.current': '' });
-    const meter = new CgroupMeter(group(2));
+    const meter = new CgroupMeter([group(2)]);
     expect(() => meter.read()).toThrow('cannot be read');
     meter[Symbol.dispose]();
     meter[Symbol.dispose]();
