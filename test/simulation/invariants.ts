@@ -55,7 +55,10 @@ export class Invariants {
   /** Nobody waits who need not; nobody waits for ever; nobody is passed too often. */
   #queue(): void {
     const { demand, waiting, clock, ended, mode, governor, maxBypass } = this.#bound();
-    let first = true;
+    const isFirst = (called: number) => {
+      for (const other of waiting) if (other.began < called && other.called !== called) return false;
+      return true;
+    };
     for (const one of waiting) {
       const { actor, bytes, since, timeoutMs, abort } = one;
       const waited = clock.now() - since;
@@ -70,9 +73,9 @@ export class Invariants {
           'nobody is passed more often than the bound',
           () => `${who()}, passed ${one.passed} times`,
         );
-        if (first) demand(bytes > governor.availableBytes, 'who stands first and fits is granted', who);
+        const fits = bytes <= governor.availableBytes;
+        demand(!fits || !isFirst(one.called), 'who stands first and fits is granted', who);
       }
-      first = false;
     }
   }
 

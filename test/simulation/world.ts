@@ -17,8 +17,10 @@ import { settle, VirtualClock } from './virtual-clock.ts';
 export interface Waiting {
   readonly actor: Actor;
   readonly bytes: number;
-  readonly order: number;
-  readonly since: number;
+  /** Numbers of the beginning and of the end of the call, and the time then: what others do inside the call may come before it or after. */
+  readonly began: number;
+  called: number;
+  since: number;
   readonly timeoutMs: number;
   readonly abort: AbortController;
   /** Grants to others that came later, while it waited. */
@@ -251,11 +253,12 @@ export class World {
   admit(actor: Actor, bytes: number, timeoutMs: number): Waiting {
     this.say(`${actor.name} admit ${bytes} within ${timeoutMs}ms`);
     const abort = new AbortController();
-    const since = this.clock.now();
-    const order = this.#orders++;
-    const one: Waiting = { actor, bytes, order, since, timeoutMs, abort, passed: 0, outcome: undefined };
-    this.waiting.add(one);
+    const began = this.#orders++;
+    const one: Waiting = { actor, bytes, began, called: 0, since: 0, timeoutMs, abort, passed: 0, outcome: undefined };
     const admitted = this.attempt('admit', [], () => actor.consumer.admit(bytes, { timeoutMs, signal: abort.signal }));
+    one.called = this.#orders++;
+    one.since = this.clock.now();
+    this.waiting.add(one);
     admitted?.then(
       (reservation) => this.#admitted(one, reservation),
       (error) => {
@@ -363,7 +366,7 @@ export class World {
     });
     actor.take(reservation, bytes);
     for (const other of this.waiting) {
-      if (other.order < one.order && other.actor.open) other.passed++;
+      if (other.called < one.began && other.actor.open) other.passed++;
     }
     this.checkLine('admit');
   }
