@@ -1,14 +1,17 @@
 /**
- * Asks consumers to give back: lowest importance first, among equals the one that can give most.
+ * Asks consumers to give back: first those over their fair share, then the least important, then the cheapest kind of memory, then the one that
+ * can give most. A price counts by powers of four: what is learned wavers, and the order should not.
  *
  * A reclaimer is code of somebody else and may throw, lie, hang, reserve or take too long. What it returns is noted as a claim; what
  * counts is how far the ledger went down while it ran. Whoever releases nothing is left alone for a time that doubles.
  */
 import type { Clock } from '../clock.ts';
 import { reclaimEvents } from '../events.ts';
-import type { PressureLevel, Reclaimer, ReclaimRequest } from './contract.ts';
+import type { MemoryKind, PressureLevel, Reclaimer, ReclaimRequest, ReclaimStrategy } from './contract.ts';
 import { describeCause, type Faults } from './faults.ts';
 import type { Account, Ledger, ReclaimRecord } from './ledger.ts';
+import type { MeterName } from './meters.ts';
+import type { Prices } from './prices.ts';
 
 const FIRST_BACK_OFF_MS = 10;
 const LONGEST_BACK_OFF_MS = 5_000;
@@ -24,6 +27,10 @@ export interface ReclaimersOptions {
   readonly reclaimNowBudgetMs: number;
   /** How long one `reclaim` may take before its signal is aborted and it is waited for no longer, ms. */
   readonly reclaimDeadlineMs: number;
+  /** Told what each released, asked what a kind of memory costs. Default: all cost the same. */
+  readonly prices?: Prices;
+  /** By how much a consumer is over its fair share. Default: nobody is. */
+  readonly overShareBytes?: (account: Account) => number;
 }
 
 /** Who wants how much, and from whom. */
@@ -36,12 +43,44 @@ export interface ReclaimCall {
   readonly level: PressureLevel;
   /** Nobody is asked when all of them together say they have less than that. Default false. */
   readonly wholly?: boolean;
+  /** Default: `aggressive` from `critical` on, else `basic`. */
+  readonly strategy?: ReclaimStrategy;
+  /** Each is asked for all it has, whatever is missing. Default false. */
+  readonly everything?: boolean;
+  /** The meter that is to go down: prices are by it. Default `ledger`. */
+  readonly meter?: MeterName;
+  /** Kinds that are not asked. Default none. */
+  readonly spares?: (kind: MemoryKind) => boolean;
+  /** Instead of the time for all `reclaimNow` together, or of the deadline for one `reclaim` where that is longer, ms. */
+  readonly maxMs?: number;
+  /** Hears of each that was asked, right afterwards; true when that is enough. */
+  readonly onAsked?: (asked: Asked) => boolean;
 }
+
+/** What came of asking one. */
+export interface Asked {
+  readonly consumer: string;
+  readonly claimedBytes: number;
+  readonly releasedBytes: number;
+  readonly elapsedMs: number;
+  readonly fault?: string;
+}
+
+type Verb = 'reclaimNow' | 'reclaim';
 
 interface Candidate {
   readonly account: Account;
   readonly reclaimer: Reclaimer;
   readonly record: ReclaimRecord;
+  readonly bytes: number;
+  readonly over: boolean;
+  /** Of the kind, as a power of four. */
+  readonly price: number;
+}
+
+/** What a consumer could be asked for, and where it stands in the order. */
+export interface Offer {
+  readonly account: Account;
   readonly bytes: number;
 }
 
@@ -93,14 +132,17 @@ export class Reclaimers {
     if (this.#busy) return 0;
     this.#busy = true;
     const { clock, reclaimNowBudgetMs } = this.#options;
-    const { branch, targetBytes, level } = call;
+    const { branch, targetBytes, everything = false, maxMs = reclaimNowBudgetMs } = call;
     const heldBefore = branch.total;
     try {
       const startedAt = clock.now();
-      for (const candidate of this.#candidates(call, 'reclaimNow')) {
+      for (const candidate of this.#candidates(call, ['reclaimNow'])) {
         const missing = targetBytes - (heldBefore - branch.total);
-        if (missing <= 0 || clock.now() - startedAt >= reclaimNowBudgetMs) break;
-        this.#askNow(candidate, branch, requestFor(missing, level));
+        if ((missing <= 0 && !everything) || clock.now() - startedAt >= maxMs) break;
+        // The one before may have ended it, or begun a section in it.
+        if (!mayBeAsked(candidate.account)) continue;
+        const asked = this.#askNow(candidate, branch, requestFor(missing, candidate, call));
+        if (call.onAsked?.(asked) === true) break;
       }
     } finally {
       this.#busy = false;
@@ -115,14 +157,19 @@ export class Reclaimers {
   async reclaim(call: ReclaimCall): Promise<number> {
     if (this.#running) return 0;
     this.#running = true;
-    const { branch, targetBytes, level } = call;
+    const { clock, reclaimDeadlineMs } = this.#options;
+    const { branch, targetBytes, everything = false, maxMs = Number.POSITIVE_INFINITY } = call;
     const heldBefore = branch.total;
     try {
-      for (const candidate of this.#candidates(call, 'reclaim')) {
+      const startedAt = clock.now();
+      for (const candidate of this.#candidates(call, ['reclaim'])) {
         const missing = targetBytes - (heldBefore - branch.total);
-        if (missing <= 0) break;
-        if (candidate.account.closed || candidate.account.reclaiming > 0) continue;
-        await this.#ask(candidate, branch, requestFor(missing, level));
+        const leftMs = maxMs - (clock.now() - startedAt);
+        if ((missing <= 0 && !everything) || leftMs <= 0) break;
+        if (!mayBeAsked(candidate.account)) continue;
+        const deadlineMs = Math.min(reclaimDeadlineMs, leftMs);
+        const asked = await this.#ask(candidate, branch, requestFor(missing, candidate, call), deadlineMs);
+        if (call.onAsked?.(asked) === true) break;
       }
     } finally {
       this.#running = false;
@@ -130,32 +177,58 @@ export class Reclaimers {
     return Math.max(0, heldBefore - branch.total);
   }
 
-  #candidates({ requester, branch, targetBytes, wholly }: ReclaimCall, verb: 'reclaimNow' | 'reclaim'): Candidate[] {
+  /** Who would be asked now, and for how much, in order. Nobody is. */
+  offers(call: ReclaimCall): Offer[] {
+    return this.#candidates(call, ['reclaimNow', 'reclaim']);
+  }
+
+  #candidates(call: ReclaimCall, verbs: readonly Verb[]): Candidate[] {
+    const { requester, branch, targetBytes, wholly } = call;
     const now = this.#options.clock.now();
     const candidates: Candidate[] = [];
     let saidBytes = 0;
     for (const account of this.#options.ledger.accounts) {
       const { reclaimer, reclaims: record } = account;
       if (reclaimer === undefined || record === undefined || account === requester) continue;
-      if (
-        account.reclaiming > 0 ||
-        account.sections > 0 ||
-        record.hung ||
-        record.retryAt > now ||
-        !account.isWithin(branch)
-      )
-        continue;
-      if (!this.#has(account, reclaimer, record, verb)) continue;
+      if (!mayBeAsked(account) || record.hung || !account.isWithin(branch)) continue;
+      // Further ahead than any back-off: the clock went back.
+      const waitMs = record.retryAt - now;
+      if (waitMs > 0 && waitMs <= LONGEST_BACK_OFF_MS) continue;
+      if (call.spares?.(account.kind) === true) continue;
+      if (!verbs.some((verb) => this.#has(account, reclaimer, record, verb))) continue;
       const bytes = this.reclaimableBytes(account);
-      if (bytes > 0) candidates.push({ account, reclaimer, record, bytes });
       saidBytes += bytes;
+      if (bytes <= 0) continue;
+      const price = this.#price(account.kind, call.meter ?? 'ledger');
+      candidates.push({ account, reclaimer, record, bytes, over: this.#isOverShare(account), price });
     }
     if (wholly === true && saidBytes < targetBytes) return [];
-    return candidates.sort((a, b) => a.account.importance - b.account.importance || b.bytes - a.bytes);
+    return candidates.sort(
+      (a, b) =>
+        Number(b.over) - Number(a.over) ||
+        a.account.importance - b.account.importance ||
+        a.price - b.price ||
+        b.bytes - a.bytes,
+    );
+  }
+
+  /** Which power of four the price of that kind is. */
+  #price(kind: MemoryKind, meter: MeterName): number {
+    const msPerByte = this.#options.prices?.msPerByte(meter, kind, true) ?? 0;
+    return Math.round(Math.log2(Math.min(1, Math.max(1e-12, msPerByte))) / 2);
+  }
+
+  #isOverShare(account: Account): boolean {
+    try {
+      return (this.#options.overShareBytes?.(account) ?? 0) > 0;
+    } catch (cause) {
+      this.#options.faults.note('fair shares', cause);
+      return false;
+    }
   }
 
   /** Whether it has that verb: looking may run code of somebody else. */
-  #has(account: Account, reclaimer: Reclaimer, record: ReclaimRecord, verb: 'reclaimNow' | 'reclaim'): boolean {
+  #has(account: Account, reclaimer: Reclaimer, record: ReclaimRecord, verb: Verb): boolean {
     try {
       return reclaimer[verb] !== undefined;
     } catch (cause) {
@@ -164,7 +237,7 @@ export class Reclaimers {
     }
   }
 
-  #askNow(candidate: Candidate, branch: Account, request: ReclaimRequest): void {
+  #askNow(candidate: Candidate, branch: Account, request: ReclaimRequest): Asked {
     const { account, reclaimer } = candidate;
     const startedAt = this.#options.clock.now();
     const heldBefore = branch.total;
@@ -181,12 +254,12 @@ export class Reclaimers {
     }
     const elapsedMs = this.#options.clock.now() - startedAt;
     if (elapsedMs > this.#options.reclaimNowBudgetMs) candidate.record.overruns++;
-    this.#settle(candidate, request, 'now', claimed, heldBefore - branch.total, elapsedMs, fault);
+    return this.#settle(candidate, request, 'now', claimed, heldBefore - branch.total, elapsedMs, fault);
   }
 
-  async #ask(candidate: Candidate, branch: Account, request: ReclaimRequest): Promise<void> {
+  async #ask(candidate: Candidate, branch: Account, request: ReclaimRequest, deadlineMs: number): Promise<Asked> {
     const { account, reclaimer, record } = candidate;
-    const { clock, reclaimDeadlineMs } = this.#options;
+    const { clock } = this.#options;
     const startedAt = clock.now();
     const heldBefore = branch.total;
     const abort = new AbortController();
@@ -202,7 +275,7 @@ export class Reclaimers {
     });
     const outcome = await new Promise<Outcome | undefined>((resolve) => {
       const timer = clock.after(
-        reclaimDeadlineMs,
+        deadlineMs,
         () => {
           late = true;
           record.hung = true;
@@ -218,9 +291,9 @@ export class Reclaimers {
     });
     account.reclaiming--;
     if (late) record.overruns++;
-    const fault = late ? `it did not end within ${reclaimDeadlineMs}ms` : outcome?.fault;
+    const fault = late ? `it did not end within ${Math.round(deadlineMs)}ms` : outcome?.fault;
     const elapsedMs = clock.now() - startedAt;
-    this.#settle(candidate, request, 'waiting', outcome?.claimed, heldBefore - branch.total, elapsedMs, fault);
+    return this.#settle(candidate, request, 'waiting', outcome?.claimed, heldBefore - branch.total, elapsedMs, fault);
   }
 
   #settle(
@@ -231,7 +304,7 @@ export class Reclaimers {
     released: number,
     elapsedMs: number,
     fault: unknown,
-  ): void {
+  ): Asked {
     const releasedBytes = Math.max(0, released);
     let claimedBytes = 0;
     if (fault === undefined) {
@@ -248,10 +321,22 @@ export class Reclaimers {
       this.#backOff(record, 1);
     }
     if (fault !== undefined) this.#fault(account, record, fault);
-    if (!reclaimEvents.heard) return;
-    const { targetBytes } = request;
-    const message = { consumer: account.name, targetBytes, claimedBytes, releasedBytes, elapsedMs, how };
-    reclaimEvents.publish(fault === undefined ? message : { ...message, fault: describeCause(fault) });
+    this.#options.prices?.noteReclaim(account.kind, releasedBytes, elapsedMs);
+    const why = fault === undefined ? {} : { fault: describeCause(fault) };
+    const asked: Asked = { consumer: account.name, claimedBytes, releasedBytes, elapsedMs, ...why };
+    if (reclaimEvents.heard) {
+      const { targetBytes } = request;
+      reclaimEvents.publish({
+        consumer: account.name,
+        targetBytes,
+        claimedBytes,
+        releasedBytes,
+        elapsedMs,
+        how,
+        ...why,
+      });
+    }
+    return asked;
   }
 
   #fault(account: Account, record: ReclaimRecord, cause: unknown): void {
@@ -281,9 +366,19 @@ async function settled(work: () => Promise<number>): Promise<Outcome> {
   }
 }
 
-function requestFor(targetBytes: number, level: PressureLevel): ReclaimRequest {
-  const strategy = level === 'critical' || level === 'emergency' ? 'aggressive' : 'basic';
-  return { targetBytes: Math.max(1, Math.ceil(targetBytes)), level, strategy };
+/** Nobody asks what has ended, what is being asked, and what is in the middle of a change. */
+function mayBeAsked(account: Account): boolean {
+  return !account.closed && account.reclaiming === 0 && account.sections === 0;
+}
+
+function requestFor(
+  missing: number,
+  { bytes }: Candidate,
+  { level, strategy, everything }: ReclaimCall,
+): ReclaimRequest {
+  const usual = level === 'critical' || level === 'emergency' ? 'aggressive' : 'basic';
+  const targetBytes = Math.max(1, Math.ceil(everything === true ? Math.max(missing, bytes) : missing));
+  return { targetBytes: Math.min(targetBytes, Number.MAX_SAFE_INTEGER), level, strategy: strategy ?? usual };
 }
 
 function partOf(account: Account): string {
