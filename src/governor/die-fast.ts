@@ -1,0 +1,116 @@
+import { writeSync } from 'node:fs';
+import { checkNumber, checkWhole, invalidOption } from '../invalid-option.ts';
+import type { PressureLevel } from './contract.ts';
+import { describeCause, type Faults } from './faults.ts';
+
+const PART = 'die fast';
+/** `EX_TEMPFAIL` of `sysexits.h`: it failed now, starting it again may help. */
+const TEMPORARY_FAILURE = 75;
+const STANDARD_ERROR = 2;
+/** The most that one sample may add to the time counted: this, and a quarter of the whole, so that at least five samples agree. */
+const LONGEST_STEP_MS = 5_000;
+const FEWEST_STEPS = 4;
+/** Where no train could run, the process gets so many times as long. */
+const WITHOUT_HELP = 3;
+const LONGEST_MS = 2_147_483_647;
+
+export interface DieFastSettings {
+  /** How long the level must have been `emergency` without a break, by a meter other than the ledger, ms. Above 0. */
+  readonly afterMs: number;
+  /** 0 to 255. Default 75, a temporary failure by `sysexits.h`, so that a supervisor starts the process again. */
+  readonly exitCode?: number | undefined;
+  readonly faults: Faults;
+  /** Writes the dump and the termination log. What it throws is a fault and stops nothing. */
+  readonly onDie: (emergencyMs: number) => void;
+  /** Default `process.exit`. */
+  readonly exit?: (code: number) => void;
+  /** Says the last line. Default: to standard error, at once. */
+  readonly say?: (line: string) => void;
+}
+
+/**
+ * Ends a process that is lost: the level has been `emergency` for `afterMs` without a break although trains ran. A process that leaks would otherwise
+ * burn its time in collections until the kernel kills it without a word.
+ *
+ * - Books that are full are no emergency of this kind: a governor that refuses does its work.
+ * - Time is counted in steps of bounded length, so that a clock that jumps (a suspended machine, a stopped container) and a single long pause kill
+ *   nobody.
+ * - When no train has run since the emergency began, it waits three times as long.
+ */
+export class DieFast {
+  readonly #settings: DieFastSettings;
+  readonly #exitCode: number;
+  readonly #longestStepMs: number;
+  #countedMs = 0;
+  #lastMs = 0;
+  #trainsBefore = 0;
+  #inside = false;
+  #dead = false;
+
+  /** Throws `RangeError` for unsound options. */
+  constructor(settings: DieFastSettings) {
+    this.#settings = settings;
+    if (typeof settings !== 'object' || settings === null) {
+      throw invalidOption('dieFast', 'an object with `afterMs`', settings);
+    }
+    checkNumber('dieFast.afterMs', settings.afterMs, 0, LONGEST_MS);
+    this.#exitCode = checkWhole('dieFast.exitCode', settings.exitCode ?? TEMPORARY_FAILURE, 0, 255);
+    this.#longestStepMs = Math.min(LONGEST_STEP_MS, settings.afterMs / FEWEST_STEPS);
+  }
+
+  /** How long the emergency has lasted, as it is counted, ms; 0 when there is none. */
+  get emergencyMs(): number {
+    return this.#countedMs;
+  }
+
+  /**
+   * To be told of each sample: the level, whether the ledger is the meter that decided, how many trains there have been so far, and the time. Leaves
+   * no garbage. Does not return when the process is lost.
+   */
+  note(level: PressureLevel, byLedger: boolean, trainCount: number, nowMs: number): void {
+    if (this.#dead) return;
+    if (level !== 'emergency' || byLedger) {
+      this.#inside = false;
+      this.#countedMs = 0;
+      return;
+    }
+    if (!this.#inside) {
+      this.#inside = true;
+      this.#trainsBefore = trainCount;
+    } else {
+      const stepMs = nowMs - this.#lastMs;
+      if (stepMs > 0) this.#countedMs += Math.min(stepMs, this.#longestStepMs);
+    }
+    this.#lastMs = nowMs;
+    const { afterMs } = this.#settings;
+    const dueMs = trainCount > this.#trainsBefore ? afterMs : afterMs * WITHOUT_HELP;
+    if (this.#countedMs >= dueMs) this.#die(trainCount - this.#trainsBefore);
+  }
+
+  #die(trains: number): void {
+    this.#dead = true;
+    const { onDie, faults, exit = (code: number) => process.exit(code), say = sayToStandardError } = this.#settings;
+    try {
+      onDie(this.#countedMs);
+    } catch (cause) {
+      faults.note(PART, cause);
+    }
+    const lasted = `emergency for ${(this.#countedMs / 1000).toFixed(1)} s`;
+    const helped = `${trains} ${trains === 1 ? 'train' : 'trains'} did not help`;
+    try {
+      say(`plimsoll: ${lasted} and ${helped}: exiting with code ${this.#exitCode}\n`);
+    } catch (cause) {
+      faults.note(PART, cause);
+    }
+    exit(this.#exitCode);
+  }
+}
+
+function sayToStandardError(line: string): void {
+  try {
+    writeSync(STANDARD_ERROR, line);
+  } catch (cause) {
+    // Nobody listens, or the pipe is full: the exit code says it too.
+    throw new Error(`standard error cannot be written: ${describeCause(cause)}`);
+  }
+}
