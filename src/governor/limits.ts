@@ -216,7 +216,7 @@ function groupFolders(root: string, mount: Mount, group: string): string[] {
   if (below === undefined || below.split('/').includes('..')) below = '';
   const folders: string[] = [];
   for (let path = posix.join('/', below); ; path = posix.dirname(path)) {
-    folders.push(join(point, path));
+    folders.push(path === '/' ? point : join(point, path));
     if (path === '/') return folders;
   }
 }

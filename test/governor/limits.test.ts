@@ -103,7 +103,9 @@ describe('the effective limit', () => {
       'proc/self/mountinfo': mountV2('/sys/fs/cgroup'),
       'sys/fs/cgroup/memory.max': `${128 * MIB}\n`,
     });
-    expect(readLimits({ root: machine.root })).toMatchObject({ bytes: 128 * MIB, from: 'cgroup-v2' });
+    const limit = readLimits({ root: machine.root });
+    expect(limit).toMatchObject({ bytes: 128 * MIB, from: 'cgroup-v2' });
+    expect(limit.cgroup?.folder).toBe(`${machine.root}/sys/fs/cgroup`);
   });
 
   it.each([
