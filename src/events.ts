@@ -23,6 +23,24 @@ export interface ReclaimEvent {
   readonly fault?: string;
 }
 
+/** A train of giving back ran, or in `observe` would have: `plimsoll:train`. The journal has its parts. */
+export interface TrainEvent {
+  /** 1 for the first. */
+  readonly number: number;
+  readonly why: string;
+  readonly strategy: string;
+  readonly level: string;
+  readonly decidingMeter: string;
+  readonly targetBytes: number;
+  /** What holders said, what the ledger saw, and what the deciding meter saw. */
+  readonly claimedBytes: number;
+  readonly releasedBytes: number;
+  readonly seenBytes: number;
+  readonly elapsedMs: number;
+  /** True when nothing was done. */
+  readonly observed: boolean;
+}
+
 /** A reservation was refused, or in `observe` would have been: `plimsoll:refused`. */
 export interface RefusedEvent {
   readonly consumer: string;
@@ -45,6 +63,7 @@ export interface FaultEvent {
 export interface EventMap {
   readonly 'plimsoll:level': LevelEvent;
   readonly 'plimsoll:reclaim': ReclaimEvent;
+  readonly 'plimsoll:train': TrainEvent;
   readonly 'plimsoll:refused': RefusedEvent;
   readonly 'plimsoll:fault': FaultEvent;
 }
@@ -78,5 +97,6 @@ export class EventChannel<Name extends keyof EventMap> {
 
 export const levelEvents = new EventChannel('plimsoll:level');
 export const reclaimEvents = new EventChannel('plimsoll:reclaim');
+export const trainEvents = new EventChannel('plimsoll:train');
 export const refusedEvents = new EventChannel('plimsoll:refused');
 export const faultEvents = new EventChannel('plimsoll:fault');
