@@ -1,8 +1,10 @@
 import { PRESSURE_LEVELS, type PressureLevel } from './contract.ts';
 import { METER_NAMES, type MeterName } from './meters.ts';
 
-/** A minute at four a second; 17 KiB. */
+/** Four minutes while all is calm, five seconds next to the line; 17 KiB. */
 const KEPT = 240;
+/** Inside a loop of reservations samples come faster than the ring is long: those that stand closer than that become one row. */
+const SPACING_MS = 20;
 /** Of the ring: time, rank of the level, number of the deciding meter, its ratio, then each meter's bytes. */
 const ROW = 4 + METER_NAMES.length;
 
@@ -22,12 +24,12 @@ export interface Sample {
   readonly cgroupBytes: number;
 }
 
-/** The last 240 samples in a ring of numbers that is made at the start: it serves the trend, alerts and the flight recorder. */
+/** The last 240 samples in a ring of numbers that is made at the start, for alerts and the flight recorder. Taking one leaves no garbage. */
 export class History {
   readonly #ring = new Float64Array(KEPT * ROW);
   #count = 0;
 
-  /** Samples so far, and how many of them are in the ring. */
+  /** Rows so far, and how many of them are in the ring. */
   get count(): number {
     return this.#count;
   }
@@ -36,9 +38,13 @@ export class History {
     return Math.min(this.#count, KEPT);
   }
 
-  /** Begins the next row; `setBytes` fills it. Leaves no garbage. */
-  begin(atMs: number, levelRank: number, deciding: MeterName, ratio: number): void {
-    const at = (this.#count++ % KEPT) * ROW;
+  /**
+   * Begins the next row; `setBytes` fills it. With `dense` it may take the place of the last row: when that is of the same level and less than
+   * 20 ms after the one before it.
+   */
+  begin(atMs: number, levelRank: number, deciding: MeterName, ratio: number, dense = false): void {
+    if (!(dense && this.#isDense(atMs, levelRank))) this.#count++;
+    const at = ((this.#count - 1) % KEPT) * ROW;
     this.#ring.fill(0, at, at + ROW);
     this.#ring[at] = atMs;
     this.#ring[at + 1] = levelRank;
@@ -90,6 +96,13 @@ export class History {
       });
     }
     return samples;
+  }
+
+  #isDense(atMs: number, levelRank: number): boolean {
+    const { length } = this;
+    if (length < 2) return false;
+    const sinceMs = atMs - this.#ring[this.#at(length - 2)]!;
+    return sinceMs >= 0 && sinceMs < SPACING_MS && this.#ring[this.#at(length - 1) + 1] === levelRank;
   }
 
   #at(index: number): number {
