@@ -139,8 +139,10 @@ describe('the capability report', () => {
     expect(report.warnings).toEqual([
       `3 processes, 1 of size besides this one, share the limit of ${root}/sys/fs/cgroup: set \`share\` to this one’s part of it`,
     ]);
-    const shared = { ...readLimits({ root, share: 0.5 }) };
+    const shared = readLimits({ root, share: 0.5 });
     expect(readCapabilities({ root, limit: shared, platform: 'linux', env: {} }).warnings).toEqual([]);
+    // A shell that waits is no neighbour.
+    expect(look({ ...files, 'proc/77/status': 'VmRSS:  1024 kB\n' }).report.warnings).toEqual([]);
     // A limit of this process's own is nobody else's.
     expect(look(files, { limitBytes: ROOMY - 1 }).report.warnings).toEqual([]);
   });

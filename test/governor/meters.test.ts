@@ -35,7 +35,11 @@ describe('the meters of a process', () => {
     expect([meters.rss.read(), meters.rss.read()]).toEqual([300, 400]);
     meters.refresh();
     expect(meters.external.read()).toBe(50);
-    expect([meters.usedHeapBytes, meters.externalBytes, meters.rssBytes]).toEqual([5, 50, 500]);
+    meters.refresh();
+    expect(meters.rss.read()).toBe(600);
+    meters.refresh();
+    expect(meters.heap.read()).toBe(7);
+    expect([meters.usedHeapBytes, meters.externalBytes, meters.rssBytes]).toEqual([7, 70, 700]);
   });
 
   it('see a buffer that was made between two readings', () => {

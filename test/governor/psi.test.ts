@@ -60,6 +60,7 @@ describe('pressure stall information', () => {
     'some avg10= total=\n',
     'some avg10=0.00 avg60=0.00\n',
     'full avg10=1.00 total=5\n',
+    'some avg10=1.00\nfull avg10=1.00 total=5\n',
     'some avg10=1.00 avg60=1.00 avg300=1.00 total=5\nfull',
   ])('is undefined when the file says %j, and comes back with the file', (wrong) => {
     const machine = make({ 'proc/pressure/memory': wrong });
@@ -87,6 +88,14 @@ describe('pressure stall information', () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('reads a file that has become shorter, and ends without a newline, no further than it goes', () => {
+    const machine = make({ 'proc/pressure/memory': text('11.11', 1_111_111, '22.22', 2_222_222) });
+    using psi = new Psi({ root: machine.root });
+    psi.read();
+    machine.write({ 'proc/pressure/memory': 'some avg10=1.00 total=3000\nfull avg10=2.00 total=4000' });
+    expect(psi.read()).toMatchObject({ someAvg10: 1, fullAvg10: 2, someTotalMs: 3, fullTotalMs: 4 });
   });
 
   it('gives the same object each time and leaves next to nothing behind', () => {
