@@ -1,6 +1,6 @@
 import { formatBytes } from '../bytes.ts';
 import { PlimsollError } from '../errors.ts';
-import type { MemoryKind } from './contract.ts';
+import type { MemoryKind, PressureLevel } from './contract.ts';
 
 /** One line of the list of largest holders. Bytes are the holder's own, without those of its children. */
 export interface Holder {
@@ -12,9 +12,18 @@ export interface Holder {
 
 /**
  * Why a reservation was refused. `limit`: the line is reached. `max`: the consumer, or one above it, is at its own `maxBytes`.
- * `reclaiming`: it is being asked to give back at this moment.
+ * `reclaiming`: it is being asked to give back at this moment. `scope`: the scope it runs in is at its `maxBytes`. `share`: the consumer has
+ * had its fair share, and what is left is for others. `queue`: others have waited so long for this room that they come first. `aborted`: the
+ * scope it runs in was aborted; this one stands in events only, the error is the reason of the abort.
  */
-export type RefusalReason = 'limit' | 'max' | 'reclaiming';
+export type RefusalReason = 'limit' | 'max' | 'reclaiming' | 'scope' | 'share' | 'queue' | 'aborted';
+
+/** What stands in the way of a reservation. */
+export interface Obstacle {
+  readonly reason: RefusalReason;
+  readonly boundBy: string;
+  readonly availableBytes: number;
+}
 
 export interface BudgetRefusal {
   readonly consumer: string;
@@ -23,7 +32,7 @@ export interface BudgetRefusal {
   readonly heldBytes: number;
   readonly maxBytes: number;
   readonly reason: RefusalReason;
-  /** The consumer whose bound was met; for `limit` this is `the whole`. */
+  /** The consumer, or for `scope` the scope, whose bound was met; for `limit` this is `the whole`. */
   readonly boundBy: string;
   /** Room left under that bound. */
   readonly availableBytes: number;
@@ -94,17 +103,113 @@ export class AdmissionQueueFullError extends PlimsollError {
   }
 }
 
+/** `PLIMSOLL_HOLD_AND_WAIT`: a scope that holds something it did not declare would have to wait for more, which is how deadlocks are made. */
+export class HoldAndWaitError extends PlimsollError {
+  override readonly name: string = 'HoldAndWaitError';
+  readonly consumer: string;
+  readonly scope: string;
+  readonly requestedBytes: number;
+  /** What the scope holds beyond `upFrontBytes`. */
+  readonly undeclaredBytes: number;
+
+  constructor(consumer: string, scope: string, requestedBytes: number, undeclaredBytes: number) {
+    super(
+      `${consumer} would have to wait for ${formatBytes(requestedBytes)} while the scope ${scope} holds ` +
+        `${formatBytes(undeclaredBytes)} that it did not declare: give \`upFrontBytes\` for all that it needs at a time, ` +
+        'or release that first',
+      { code: 'PLIMSOLL_HOLD_AND_WAIT', recovery: 'fail' },
+    );
+    this.consumer = consumer;
+    this.scope = scope;
+    this.requestedBytes = requestedBytes;
+    this.undeclaredBytes = undeclaredBytes;
+  }
+}
+
+/** `PLIMSOLL_DEADLOCK`: all that was in the way was held by scopes that wait themselves; of those that hold something this one came last. */
+export class DeadlockError extends PlimsollError {
+  override readonly name: string = 'DeadlockError';
+  readonly consumer: string;
+  readonly scope: string;
+  readonly requestedBytes: number;
+  readonly waitedMs: number;
+
+  constructor(consumer: string, scope: string, requestedBytes: number, waitedMs: number) {
+    super(
+      `${consumer} waited ${Math.round(waitedMs)}ms for ${formatBytes(requestedBytes)} in the scope ${scope}: whoever holds the room ` +
+        'waits too, and this one came last',
+      { code: 'PLIMSOLL_DEADLOCK', recovery: 'retry' },
+    );
+    this.consumer = consumer;
+    this.scope = scope;
+    this.requestedBytes = requestedBytes;
+    this.waitedMs = waitedMs;
+  }
+}
+
+/** `PLIMSOLL_SCOPE_ABORTED`: memory was so short that the work that held most was given up, so that the rest may live. */
+export class ScopeAbortedError extends PlimsollError {
+  override readonly name: string = 'ScopeAbortedError';
+  readonly scope: string;
+  readonly level: PressureLevel;
+  /** What it held at that moment, with the scopes inside it. */
+  readonly heldBytes: number;
+
+  constructor(scope: string, level: PressureLevel, heldBytes: number, reason: string) {
+    super(
+      `the scope ${scope} was aborted at ${level}: it held ${formatBytes(heldBytes)}, more than any other (${reason})`,
+      {
+        code: 'PLIMSOLL_SCOPE_ABORTED',
+        recovery: 'retry',
+      },
+    );
+    this.scope = scope;
+    this.level = level;
+    this.heldBytes = heldBytes;
+  }
+}
+
+/** `PLIMSOLL_TOO_MANY_SCOPES`: so many are open already that one more is turned away at once. */
+export class TooManyScopesError extends PlimsollError {
+  override readonly name: string = 'TooManyScopesError';
+  readonly scope: string;
+  readonly maxScopes: number;
+
+  constructor(scope: string, maxScopes: number) {
+    super(`the scope ${scope} was turned away: ${maxScopes} are open already, which is \`maxScopes\``, {
+      code: 'PLIMSOLL_TOO_MANY_SCOPES',
+      recovery: 'circuit-break',
+    });
+    this.scope = scope;
+    this.maxScopes = maxScopes;
+  }
+}
+
 function describeRefusal(refusal: BudgetRefusal): string {
-  const { consumer, requestedBytes, heldBytes, reason, boundBy, availableBytes, limitBytes } = refusal;
+  const { consumer, requestedBytes, heldBytes, reason } = refusal;
   const asked = `${consumer} asked for ${formatBytes(requestedBytes)} and holds ${formatBytes(heldBytes)}: `;
-  if (reason === 'reclaiming') return `${asked}${boundBy} is being asked to give back at this moment`;
-  const room =
-    reason === 'max'
-      ? `${boundBy} has ${formatBytes(availableBytes)} left of its own bound`
-      : `${formatBytes(availableBytes)} of ${formatBytes(limitBytes)} are left`;
-  if (refusal.holders.length === 0) return asked + room;
+  const why = describeObstacle(refusal);
+  if (reason === 'reclaiming' || refusal.holders.length === 0) return asked + why;
   const holders = refusal.holders.map(
     (holder) => `${holder.name} ${formatBytes(holder.heldBytes)} (peak ${formatBytes(holder.peakBytes)})`,
   );
-  return `${asked}${room}; largest holders: ${holders.join(', ')}`;
+  return `${asked}${why}; largest holders: ${holders.join(', ')}`;
+}
+
+function describeObstacle({ reason, boundBy, availableBytes, limitBytes }: BudgetRefusal): string {
+  const left = formatBytes(availableBytes);
+  switch (reason) {
+    case 'reclaiming':
+      return `${boundBy} is being asked to give back at this moment`;
+    case 'max':
+      return `${boundBy} has ${left} left of its own bound`;
+    case 'scope':
+      return `the scope ${boundBy} has ${left} left of its own bound`;
+    case 'share':
+      return `${boundBy} has had its fair share`;
+    case 'queue':
+      return `others have waited longer for the room that ${boundBy} has`;
+    default:
+      return `${left} of ${formatBytes(limitBytes)} are left`;
+  }
 }

@@ -4,14 +4,16 @@
  * The books are charged before anybody allocates; a sample is taken before the bytes are granted that fill the next
  * `sampleEveryBytes`, because no timer fires inside a synchronous loop.
  */
-import { DisposedError, type PlimsollError } from '../errors.ts';
+import { DisposedError } from '../errors.ts';
 import { refusedEvents } from '../events.ts';
 import { invalidOption } from '../invalid-option.ts';
 import type { Admission } from './admission.ts';
-import { BudgetExceededError, type BudgetRefusal } from './budget-errors.ts';
+import { BudgetExceededError, type BudgetRefusal, type Obstacle } from './budget-errors.ts';
 import type { AdmitOptions, Consumer, PressureLevel } from './contract.ts';
 import type { Account, Ledger } from './ledger.ts';
-import type { Reclaimers } from './reclaimers.ts';
+import type { ReclaimCall, Reclaimers } from './reclaimers.ts';
+import { fullScope, type Holding, prepaidBytes, type ScopeTag } from './scope-tag.ts';
+import type { Scopes } from './scopes.ts';
 
 /** `on`: limits hold. `observe`: everything is granted, what would have been refused is counted and published. `off`: it is only counted. */
 export const GOVERNOR_MODES = ['on', 'observe', 'off'] as const;
@@ -28,6 +30,10 @@ export interface BudgetOptions {
   readonly onSampleDue: () => void;
   readonly level: () => PressureLevel;
   readonly fixedBytes: () => number;
+  /**
+   * Divides what there is between the consumers with `fairShare`. Asked where the ledger has room, and for those alone. Default: no division.
+   */
+  readonly fairShares?: { mayTake(account: Account, bytes: number): boolean };
 }
 
 export class Budget {
@@ -36,11 +42,17 @@ export class Budget {
   refusals = 0;
   /** Set once by the governor: who waits is woken by what is given back. */
   admission: Admission | undefined;
+  /** Set while scopes are open, by them: nobody outside pays for more than a look at it. */
+  scoping: Scopes | undefined;
+  /** Set while somebody waits, by the queue: who does not wait then asks whether it may pass. */
+  queued = false;
   readonly #options: BudgetOptions;
   readonly #accounts = new WeakMap<Consumer, Account>();
   readonly #sampleEveryBytes: number;
   #unsampledBytes = 0;
   #closed = false;
+  /** What the last refusal was for, and for whom: the error says the same. */
+  #refused: { readonly account: Account; readonly bytes: number; readonly obstacle: Obstacle } | undefined;
 
   constructor(options: BudgetOptions) {
     this.#options = options;
@@ -61,31 +73,46 @@ export class Budget {
     return account;
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /**
-   * Books `bytes` on `account` when there is room or others give it back at once. False also when the account, or the governor, came to its
-   * end meanwhile: code of others runs in here (listeners, reclaimers, whoever hears of events), and between it and the booking nothing may.
+   * Books `bytes` on `account`, and on the scope of `holding`, when there is room or others give it back at once. False also when the account,
+   * or the governor, came to its end meanwhile: code of others runs in here (listeners, reclaimers, whoever hears of events), and between it
+   * and the booking nothing may. `admitted`: it would wait otherwise, and the queue has been asked.
    */
-  tryTake(account: Account, bytes: number): boolean {
+  tryTake(account: Account, bytes: number, holding?: Holding, admitted = false): boolean {
     this.check(account);
     const unsampled = this.#unsampledBytes + bytes;
     if (unsampled >= this.#sampleEveryBytes) {
       this.#unsampledBytes = 0;
-      this.#options.onSampleDue();
+      if (this.scoping === undefined) this.#options.onSampleDue();
+      else this.scoping.outside(this.#options.onSampleDue);
       if (account.closed || this.#closed) return false;
     } else {
       this.#unsampledBytes = unsampled;
     }
+    if (holding !== undefined || this.queued || account.fair !== undefined) {
+      return this.#takeWithCare(account, bytes, holding, admitted);
+    }
     const obstacle = this.ledger.obstacle(account, bytes);
-    if (obstacle !== undefined && !this.#makeRoom(account, bytes, obstacle)) return false;
+    if (obstacle !== undefined && !this.#makeRoom(account, bytes, obstacle, undefined)) return false;
     if (account.closed || this.#closed) return false;
     this.ledger.charge(account, bytes);
     return true;
   }
 
-  /** Resolves when `bytes` are booked on `account`. */
-  async admit(account: Account, bytes: number, options: AdmitOptions): Promise<void> {
+  /** Resolves when `bytes` are booked on `account`, and on the scope of `holding`. */
+  async admit(account: Account, bytes: number, options: AdmitOptions, holding: Holding | undefined): Promise<void> {
     this.check(account);
-    await this.admission!.admit(account, bytes, options);
+    await this.admission!.admit(account, bytes, options, holding);
+  }
+
+  /** Books without asking whether there is room; what pots pay only moves. */
+  book(account: Account, bytes: number, holding: Holding | undefined): void {
+    holding?.take(bytes, this.ledger);
+    this.ledger.charge(account, bytes);
   }
 
   /** Books `bytes` back, which the account holds, and wakes who waits. */
@@ -95,29 +122,20 @@ export class Budget {
   }
 
   /**
-   * Moves bytes between accounts. What stands above both, the whole at least, needs no room: there nothing changes. An account that was
-   * closed has nothing to move.
+   * Moves bytes between accounts; what moves loses its tag. What stands above both, the whole at least, needs no room: there nothing
+   * changes, and shares are not looked at. An account that was closed has nothing to move.
    */
-  move(from: Account, to: Account, bytes: number): void {
+  move(from: Account, to: Account, bytes: number, holding: Holding | undefined): void {
     this.check(from);
     this.check(to);
-    if (from === to) return;
-    this.ledger.release(from, bytes);
-    // Over the line already (after `tune`), the whole is in the way of anything; a move does not make it worse.
-    const obstacle = this.mode === 'on' ? this.ledger.obstacle(to, bytes) : undefined;
-    if (obstacle !== undefined && obstacle !== this.ledger.whole) {
-      const error = new BudgetExceededError(this.describe(to, bytes, obstacle));
-      this.ledger.charge(from, bytes);
-      this.#noteRefusal(to, bytes, obstacle, false);
-      throw error;
-    }
-    this.ledger.charge(to, bytes);
+    if (from !== to) this.#moveBetween(from, to, bytes);
+    holding?.untag();
     this.admission?.wake();
   }
 
   close(account: Account): void {
     if (account.closed) return;
-    this.ledger.close(account);
+    if (this.ledger.close(account) > 0) this.scoping?.forgetClosed();
     this.admission?.forget(account);
     this.admission?.wake();
   }
@@ -132,75 +150,171 @@ export class Budget {
     this.#closed = true;
   }
 
-  /** The error for a refusal, as things stand now: `PLIMSOLL_DISPOSED` when that is why. About 10 µs: the holders are sorted. */
-  refusal(account: Account, bytes: number): PlimsollError {
-    if (account.closed || this.#closed) return this.#ended(account);
-    return new BudgetExceededError(this.describe(account, bytes));
+  /**
+   * The error for a refusal that has just been: `PLIMSOLL_DISPOSED` when that is why, the reason of the abort in an aborted scope. About 10 µs:
+   * the holders are sorted.
+   */
+  refusal(account: Account, bytes: number, holding: Holding | undefined): unknown {
+    if (account.closed || this.#closed) return this.ended(account);
+    const refused = this.#refused;
+    this.#refused = undefined;
+    const failure = this.mode === 'on' ? holding?.liveScope?.failure : undefined;
+    if (failure !== undefined) return failure.reason;
+    const obstacle = refused?.account === account && refused.bytes === bytes ? refused.obstacle : undefined;
+    return this.exceeded(account, bytes, obstacle ?? this.#obstacleOf(this.ledger.obstacle(account, bytes)));
   }
 
-  /** The refusal of `bytes` more on `account` by `obstacle`; unless said, whatever stands in the way now. */
-  describe(account: Account, bytes: number, obstacle?: Account): BudgetRefusal {
-    obstacle ??= this.ledger.obstacle(account, bytes) ?? this.ledger.whole;
-    return {
+  /** The error for a refusal of `bytes` more on `account` by `obstacle`. */
+  exceeded(account: Account, bytes: number, obstacle: Obstacle): BudgetExceededError {
+    const refusal: BudgetRefusal = {
       consumer: account.name,
       requestedBytes: bytes,
       heldBytes: account.total,
       maxBytes: account.maxBytes,
-      reason: this.#reason(obstacle),
-      boundBy: obstacle.name,
-      availableBytes: obstacle.room,
+      reason: obstacle.reason,
+      boundBy: obstacle.boundBy,
+      availableBytes: obstacle.availableBytes,
       limitBytes: this.ledger.whole.maxBytes,
       holders: this.ledger.holders(LARGEST_HOLDERS),
     };
+    return new BudgetExceededError(refusal);
   }
 
   /** Throws `DisposedError` when the account or the governor has come to its end. */
   check(account: Account): void {
-    if (account.closed || this.#closed) throw this.#ended(account);
+    if (account.closed || this.#closed) throw this.ended(account);
   }
 
-  #ended(account: Account): DisposedError {
+  ended(account: Account): DisposedError {
     return new DisposedError(account.closed ? `the consumer ${account.name}` : 'the governor');
   }
 
-  #makeRoom(account: Account, bytes: number, first: Account): boolean {
-    if (this.mode === 'off') return true;
-    if (this.mode === 'observe') {
-      this.#noteRefusal(account, bytes, first, true);
-      return true;
+  /** Whether the shares leave it `bytes`. */
+  hasShare(account: Account, bytes: number): boolean {
+    const { fairShares } = this.#options;
+    return (
+      bytes === 0 || account.fair === undefined || fairShares === undefined || fairShares.mayTake(account.fair, bytes)
+    );
+  }
+
+  /** As `tryTake`, where there is more to look at than the ledger: a scope, a queue, a share. */
+  #takeWithCare(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
+    if (bytes > 0 && this.mode !== 'off') {
+      const refused =
+        this.mode === 'observe'
+          ? this.#observe(account, bytes, holding, admitted)
+          : !this.#hasRoom(account, bytes, holding, admitted);
+      if (refused || account.closed || this.#closed) return false;
     }
+    const needBytes = this.queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
+    this.book(account, bytes, holding);
+    if (needBytes > 0 && !admitted) this.admission?.noteSlip(account, needBytes);
+    return true;
+  }
+
+  #hasRoom(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
+    // What needs no reclaim first: nobody gives back for what cannot be had all the same.
+    const barrier = this.#barrier(account, bytes, holding, admitted);
+    if (barrier !== undefined) return !this.#refuse(account, bytes, barrier);
+    const obstacle = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
+    if (obstacle !== undefined) {
+      if (!this.#makeRoom(account, bytes, obstacle, holding)) return false;
+      // Who gave back may have reserved, or aborted, in the same scope.
+      const risen = this.#barrier(account, bytes, holding, admitted);
+      if (risen !== undefined) return !this.#refuse(account, bytes, risen);
+    }
+    return this.hasShare(account, bytes) || !this.#refuse(account, bytes, shareObstacle(account));
+  }
+
+  /** Notes what would have been refused; always false. */
+  #observe(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): false {
+    const full = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
+    const obstacle =
+      this.#barrier(account, bytes, holding, admitted) ??
+      (full && this.#obstacleOf(full)) ??
+      (this.hasShare(account, bytes) ? undefined : shareObstacle(account));
+    if (obstacle !== undefined) this.#refuse(account, bytes, obstacle);
+    return false;
+  }
+
+  /** The scope or the queue, when they are in the way. */
+  #barrier(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): Obstacle | undefined {
+    const scope = holding?.liveScope;
+    if (scope !== undefined) {
+      const full = scope.failure !== undefined ? scope : fullScope(scope, bytes);
+      if (full !== undefined) {
+        scope.refusals++;
+        return scopeObstacle(full);
+      }
+    }
+    if (admitted || !this.queued) return undefined;
+    return this.admission?.keepsOut(account, bytes - prepaidBytes(scope, bytes), scope);
+  }
+
+  #moveBetween(from: Account, to: Account, bytes: number): void {
+    this.ledger.release(from, bytes);
+    // Over the line already (after `tune`), the whole is in the way of anything; a move does not make it worse.
+    const obstacle = this.mode === 'on' ? this.ledger.obstacle(to, bytes) : undefined;
+    if (obstacle !== undefined && obstacle !== this.ledger.whole) {
+      const error = this.exceeded(to, bytes, this.#obstacleOf(obstacle));
+      this.ledger.charge(from, bytes);
+      this.#noteRefusal(to, bytes, this.#obstacleOf(obstacle), false);
+      throw error;
+    }
+    this.ledger.charge(to, bytes);
+  }
+
+  #makeRoom(account: Account, bytes: number, first: Account, holding: Holding | undefined): boolean {
+    if (this.mode === 'off') return true;
+    if (this.mode === 'observe') return !this.#refuse(account, bytes, this.#obstacleOf(first));
     // One attempt per bound, the nearest first: what cannot be had there makes nobody further out give back for nothing.
     let asked: Account | undefined;
     let obstacle: Account | undefined = first;
     while (obstacle !== undefined && obstacle !== asked && obstacle.reclaiming === 0) {
       asked = obstacle;
-      const missing = bytes - (obstacle.maxBytes - obstacle.total);
+      const wanted = obstacle === this.ledger.whole ? bytes - prepaidBytes(holding?.scope, bytes) : bytes;
+      const missing = wanted - (obstacle.maxBytes - obstacle.total);
       const request = { requester: account, branch: obstacle, targetBytes: missing, level: this.#options.level() };
-      this.#options.reclaimers.reclaimNow({ ...request, wholly: true });
+      this.#askOthers({ ...request, wholly: true });
       if (account.closed || this.#closed) return false;
-      obstacle = this.ledger.obstacle(account, bytes);
+      obstacle = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
     }
-    if (obstacle === undefined) return true;
-    this.#noteRefusal(account, bytes, obstacle, false);
-    return false;
+    return obstacle === undefined || !this.#refuse(account, bytes, this.#obstacleOf(obstacle));
   }
 
-  #noteRefusal(account: Account, bytes: number, obstacle: Account, observed: boolean): void {
+  #askOthers(call: ReclaimCall): void {
+    const { reclaimers } = this.#options;
+    if (this.scoping === undefined) reclaimers.reclaimNow(call);
+    else this.scoping.outside(() => reclaimers.reclaimNow(call));
+  }
+
+  /** Notes a refusal. False where it is only observed. */
+  #refuse(account: Account, bytes: number, obstacle: Obstacle): boolean {
+    const observed = this.mode !== 'on';
+    this.#noteRefusal(account, bytes, obstacle, observed);
+    return !observed;
+  }
+
+  #noteRefusal(account: Account, bytes: number, obstacle: Obstacle, observed: boolean): void {
     account.refusals++;
     this.refusals++;
+    this.#refused = observed ? undefined : { account, bytes, obstacle };
     if (!refusedEvents.heard) return;
-    refusedEvents.publish({
-      consumer: account.name,
-      requestedBytes: bytes,
-      reason: this.#reason(obstacle),
-      boundBy: obstacle.name,
-      availableBytes: obstacle.room,
-      observed,
-    });
+    refusedEvents.publish({ consumer: account.name, requestedBytes: bytes, ...obstacle, observed });
   }
 
-  #reason(obstacle: Account): BudgetRefusal['reason'] {
-    if (obstacle.reclaiming > 0) return 'reclaiming';
-    return obstacle === this.ledger.whole ? 'limit' : 'max';
+  #obstacleOf(account: Account | undefined): Obstacle {
+    const at = account ?? this.ledger.whole;
+    const reason = at.reclaiming > 0 ? 'reclaiming' : at === this.ledger.whole ? 'limit' : 'max';
+    return { reason, boundBy: at.name, availableBytes: at.room };
   }
+}
+
+export function scopeObstacle(scope: ScopeTag): Obstacle {
+  const reason = scope.failure === undefined ? 'scope' : 'aborted';
+  return { reason, boundBy: scope.name, availableBytes: scope.room };
+}
+
+function shareObstacle({ fair, room }: Account): Obstacle {
+  return { reason: 'share', boundBy: fair?.name ?? '', availableBytes: room };
 }

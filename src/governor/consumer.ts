@@ -37,20 +37,29 @@ export class LedgerConsumer implements Consumer {
 
   reserve(bytes: number): Reservation {
     checkByteCount(bytes);
-    if (!this.#budget.tryTake(this.#account, bytes)) throw this.#budget.refusal(this.#account, bytes);
-    return new LedgerReservation(this.#budget, this.#account, bytes);
+    const budget = this.#budget;
+    const holding = budget.scoping === undefined ? undefined : budget.scoping.holdingFor(this.#account);
+    if (!budget.tryTake(this.#account, bytes, holding)) throw budget.refusal(this.#account, bytes, holding);
+    return new LedgerReservation(budget, this.#account, bytes, holding);
   }
 
   tryReserve(bytes: number): Reservation | undefined {
     checkByteCount(bytes);
-    if (!this.#budget.tryTake(this.#account, bytes)) return undefined;
-    return new LedgerReservation(this.#budget, this.#account, bytes);
+    const budget = this.#budget;
+    const holding = budget.scoping === undefined ? undefined : budget.scoping.holdingFor(this.#account);
+    if (!budget.tryTake(this.#account, bytes, holding)) return undefined;
+    return new LedgerReservation(budget, this.#account, bytes, holding);
   }
 
   async admit(bytes: number, options: AdmitOptions = {}): Promise<Reservation> {
     checkByteCount(bytes);
-    await this.#budget.admit(this.#account, bytes, options);
-    return new LedgerReservation(this.#budget, this.#account, bytes);
+    const budget = this.#budget;
+    const account = this.#account;
+    const holding = budget.scoping === undefined ? undefined : budget.scoping.holdingFor(account);
+    await budget.admit(account, bytes, options, holding);
+    // Granted, and disposed before the promise had its turn: what was granted has been written off.
+    if (account.closed) throw budget.ended(account);
+    return new LedgerReservation(budget, account, bytes, holding);
   }
 
   nonReclaimable(): Disposable {

@@ -45,6 +45,10 @@ export class Account {
   /** How many non-reclaimable sections are open: it is not asked meanwhile. */
   sections = 0;
   readonly fairShare: boolean;
+  /** Itself, or the nearest above it, that divides with others what there is. */
+  readonly fair: Account | undefined;
+  /** How many of its reservations a scope counts as its own. */
+  tagged = 0;
   /** Set by whoever opened the account, before it is handed out. */
   consumer: Consumer | undefined;
 
@@ -58,6 +62,7 @@ export class Account {
     this.reclaims = options.reclaimer === undefined ? undefined : new ReclaimRecord();
     this.maxBytes = options.maxBytes;
     this.fairShare = options.fairShare ?? false;
+    this.fair = this.fairShare ? this : parent?.fair;
   }
 
   /** Bytes it and its children may still take under its own bound. */
@@ -116,16 +121,22 @@ export class Ledger {
     return account;
   }
 
-  /** Closes an account and those below it. What they hold is written off: their reservations hold nothing from now on. */
-  close(account: Account): void {
-    if (account.closed) return;
+  /**
+   * Closes an account and those below it. What they hold is written off: their reservations hold nothing from now on. Returns how many of
+   * those a scope still counts.
+   */
+  close(account: Account): number {
+    if (account.closed) return 0;
+    let tagged = 0;
     for (let i = this.accounts.length - 1; i >= 0; i--) {
       const other = this.accounts[i]!;
       if (!other.isWithin(account)) continue;
       this.release(other, other.own);
       other.closed = true;
+      tagged += other.tagged;
       this.accounts.splice(i, 1);
     }
+    return tagged;
   }
 
   /** The account nearest to `account` that stands in the way of `bytes` more, undefined when there is room. Nothing is always granted. */
@@ -139,13 +150,20 @@ export class Ledger {
     return undefined;
   }
 
-  /** The same, but the one that is furthest up. */
-  outermostObstacle(account: Account, bytes: number): Account | undefined {
+  /**
+   * The same where `prepaidBytes` of them are held already by an account right below the whole and only move: the whole needs room for
+   * the rest alone. With `outermost` the one that is furthest up.
+   */
+  obstacleBeside(account: Account, bytes: number, prepaidBytes: number, outermost: boolean): Account | undefined {
     if (bytes === 0) return undefined;
     let found: Account | undefined;
     let at: Account | undefined = account;
     do {
-      if (bytes > at.maxBytes - at.total || at.reclaiming > 0) found = at;
+      const need = at === this.whole ? bytes - prepaidBytes : bytes;
+      if ((need > 0 && need > at.maxBytes - at.total) || at.reclaiming > 0) {
+        found = at;
+        if (!outermost) break;
+      }
       at = at.parent;
     } while (at !== undefined);
     return found;

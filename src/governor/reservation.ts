@@ -3,6 +3,10 @@ import { invalidOption } from '../invalid-option.ts';
 import type { Budget } from './budget.ts';
 import type { Consumer, Reservation } from './contract.ts';
 import type { Account } from './ledger.ts';
+import type { Holding } from './scope-tag.ts';
+
+/** Code of others may shrink a reservation while it is being resized; after so many tries it has had its way. */
+const RESIZE_TRIES = 4;
 
 /** Throws `RangeError` unless `bytes` is a whole number from 0 up. */
 export function checkByteCount(bytes: number): void {
@@ -15,12 +19,15 @@ export class LedgerReservation implements Reservation {
   #account: Account;
   #bytes: number;
   #open = true;
+  /** What the scope knows of it; absent outside scopes, and without effect once the tag is lost. */
+  #holding: Holding | undefined;
 
-  /** The bytes have been booked on `account` already. */
-  constructor(budget: Budget, account: Account, bytes: number) {
+  /** The bytes have been booked on `account`, and on the scope of `holding`, already. */
+  constructor(budget: Budget, account: Account, bytes: number, holding: Holding | undefined) {
     this.#budget = budget;
     this.#account = account;
     this.#bytes = bytes;
+    this.#holding = holding;
   }
 
   get bytes(): number {
@@ -33,17 +40,16 @@ export class LedgerReservation implements Reservation {
 
   grow(bytes: number): void {
     if (this.tryGrow(bytes)) return;
-    if (!this.#open) throw this.#ended();
-    throw this.#budget.refusal(this.#account, bytes);
+    throw this.#refusal(bytes);
   }
 
   tryGrow(bytes: number): boolean {
     checkByteCount(bytes);
     if (!this.#open) throw this.#ended();
     const account = this.#account;
-    if (!this.#budget.tryTake(account, bytes)) return false;
+    if (!this.#budget.tryTake(account, bytes, this.#holding)) return false;
     if (!this.#open || this.#account !== account) {
-      // Whoever gave back has meanwhile disposed or moved this very reservation: the new bytes are nobody's.
+      // Whoever gave back has meanwhile disposed or moved this very reservation: the new bytes are nobody's. It lost its tag with that.
       this.#budget.give(account, bytes);
       return false;
     }
@@ -58,20 +64,31 @@ export class LedgerReservation implements Reservation {
     }
     if (bytes === 0) return;
     this.#bytes = held - bytes;
+    this.#holding?.give(bytes);
     this.#budget.give(this.#account, bytes);
   }
 
   resize(bytes: number): void {
     checkByteCount(bytes);
-    const held = this.bytes;
-    if (bytes > held) this.grow(bytes - held);
-    else this.shrink(held - bytes);
+    const before = this.bytes;
+    for (let tries = 0; tries < RESIZE_TRIES && this.bytes < bytes; tries++) {
+      if (!this.tryGrow(bytes - this.bytes)) break;
+    }
+    const after = this.bytes;
+    if (after >= bytes) {
+      this.shrink(after - bytes);
+      return;
+    }
+    const refusal = this.#refusal(bytes - after);
+    if (after > before) this.shrink(after - before);
+    throw refusal;
   }
 
   transfer(to: Consumer): void {
     if (!this.#open) throw this.#ended();
     const target = this.#budget.accountOf(to, 'to');
-    this.#budget.move(this.#account, target, this.#bytes);
+    this.#budget.move(this.#account, target, this.#bytes, this.#holding);
+    this.#holding = undefined;
     this.#account = target;
   }
 
@@ -80,7 +97,12 @@ export class LedgerReservation implements Reservation {
     this.#open = false;
     const bytes = this.bytes;
     this.#bytes = 0;
+    this.#holding?.untag();
     if (bytes > 0) this.#budget.give(this.#account, bytes);
+  }
+
+  #refusal(bytes: number): unknown {
+    return this.#open ? this.#budget.refusal(this.#account, bytes, this.#holding) : this.#ended();
   }
 
   #ended(): DisposedError {
