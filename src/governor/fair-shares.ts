@@ -27,17 +27,23 @@ export interface FairSharesOptions {
 
 class Sharer {
   readonly account: Account;
-  /** What it last asked for in vain, 0 for none, and when. */
+  /** What it last asked for in vain, 0 for none, when, and what it held then. */
   wantBytes = 0;
   wantedAt = 0;
+  heldThen = 0;
 
   constructor(account: Account) {
     this.account = account;
   }
+
+  /** What of that it has not been granted since. */
+  get missingBytes(): number {
+    return this.wantBytes - Math.max(0, this.account.total - this.heldThen);
+  }
 }
 
 /**
- * `mayTake` costs about 20 ns and 6 ns more for each that shares (measured: 37 ns for two, 84 ns for eight), nothing for those that do not.
+ * `mayTake` costs about 20 ns, and 3 ns for each that shares when there are many; nothing for those that do not.
  * Leaves no garbage while nobody comes or goes.
  */
 export class FairShares {
@@ -57,24 +63,21 @@ export class FairShares {
 
   /**
    * Whether an account may take bytes for which there is room in the ledger. Up to its share always; beyond it only what is free beyond the
-   * headroom and beyond what others below theirs have asked for in vain. Always true when neither it nor one above it shares.
+   * headroom and beyond what others below theirs have asked for in vain. Always true when neither it nor one above it shares. Asking changes
+   * nothing.
    */
   mayTake(account: Account, bytes: number): boolean {
     const top = topOf(account);
     if (top === undefined || bytes <= 0) return true;
     const level = this.#level(top);
-    const sharer = this.#sharerOf(top);
-    if (top.total + bytes > Math.min(level, top.maxBytes)) {
-      const free = this.#ledger.whole.maxBytes - this.#ledger.whole.total;
-      if (bytes > free - this.#headroomBytes() - this.#wantedBytes(level, top)) return false;
-    }
-    if (sharer !== undefined) sharer.wantBytes = 0;
-    return true;
+    if (top.total + bytes <= Math.min(level, top.maxBytes)) return true;
+    const free = this.#ledger.whole.maxBytes - this.#ledger.whole.total;
+    return bytes <= free - this.#headroomBytes() - this.#wantedBytes(level, top);
   }
 
   /**
-   * There is no room for what it asks: called before others are made to give back, so that it counts among those that share. Until it is granted
-   * something, or for a second, what it lacks up to its share is kept for it from those that are beyond theirs.
+   * There is no room for what it asks: called before others are made to give back, so that it counts among those that share. Until it is granted,
+   * or for a second, what it lacks of that up to its share is kept for it from those that are beyond theirs.
    */
   noteWant(account: Account, bytes: number): void {
     const top = topOf(account);
@@ -84,6 +87,7 @@ export class FairShares {
     if (sharer === undefined) return;
     sharer.wantBytes = bytes;
     sharer.wantedAt = this.#clock.now();
+    sharer.heldThen = top.total;
   }
 
   /** The share of an account as things stand, bytes; `Infinity` when it does not share. One that holds and wants nothing is told what it would be. */
@@ -118,16 +122,18 @@ export class FairShares {
   }
 
   /**
-   * Whether `holder` may be made to give back for `bytes` more (default 1) of `requester`. Who does not share may ask all; who shares asks
-   * only for what is within its share, and of those that share only the ones beyond theirs.
+   * Whether `holder` may be made to give back for what `requester` wants by `noteWant`, or one byte. Who does not share may ask all; who
+   * shares asks only for what is within its share, and of those that share only the ones beyond theirs.
    */
-  mayAskFor(requester: Account | undefined, holder: Account, bytes = 1): boolean {
+  mayAskFor(requester: Account | undefined, holder: Account): boolean {
     const top = requester === undefined ? undefined : topOf(requester);
     if (top === undefined) return true;
     const other = topOf(holder);
     // A bound inside one that shares is its own affair.
     if (other === top) return true;
     const level = this.#level(top);
+    const sharer = this.#sharerOf(top);
+    const bytes = sharer !== undefined && this.#wants(sharer) ? sharer.missingBytes : 1;
     if (top.total + bytes > Math.min(level, top.maxBytes)) return false;
     return other === undefined || other.total > Math.min(level, other.maxBytes);
   }
@@ -187,6 +193,10 @@ export class FairShares {
 
   #wants(sharer: Sharer): boolean {
     if (sharer.wantBytes === 0) return false;
+    if (sharer.missingBytes <= 0) {
+      sharer.wantBytes = 0;
+      return false;
+    }
     const forMs = this.#clock.now() - sharer.wantedAt;
     if (forMs >= 0 && forMs < WANT_MS) return true;
     sharer.wantBytes = 0;
@@ -201,7 +211,7 @@ export class FairShares {
       const { account } = sharer;
       if (account === asking || !this.#wants(sharer)) continue;
       const lacks = Math.min(level, account.maxBytes) - account.total;
-      if (lacks > 0) wanted += Math.min(lacks, sharer.wantBytes);
+      if (lacks > 0) wanted += Math.min(lacks, sharer.missingBytes);
     }
     return wanted;
   }

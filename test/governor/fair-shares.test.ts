@@ -27,7 +27,7 @@ function setUp(limitBytes = 1_000, headroomShare = 0.1) {
     for (const holder of [...ledger.accounts].sort((a, b) => shares.overShareBytes(b) - shares.overShareBytes(a))) {
       const missing = bytes - ledger.whole.room;
       if (missing <= 0) break;
-      if (holder === account || !holder.fairShare || !shares.mayAskFor(account, holder, bytes)) continue;
+      if (holder === account || !holder.fairShare || !shares.mayAskFor(account, holder)) continue;
       ledger.release(holder, Math.min(missing, shares.overShareBytes(holder)));
     }
     return take(account, bytes);
@@ -70,12 +70,11 @@ describe('a fair share', () => {
     take(b, 200);
     expect(take(a, 650)).toBe(true);
     expect([shares.shareBytes(a), shares.overShareBytes(a), take(a, 51), take(a, 50)]).toEqual([450, 200, false, true]);
-    expect([
-      shares.mayAskFor(a, b),
-      shares.mayAskFor(b, a),
-      shares.mayAskFor(b, a, 250),
-      shares.mayAskFor(b, a, 251),
-    ]).toEqual([false, true, true, false]);
+    expect([shares.mayAskFor(a, b), shares.mayAskFor(b, a)]).toEqual([false, true]);
+    shares.noteWant(b, 250);
+    expect(shares.mayAskFor(b, a)).toBe(true);
+    shares.noteWant(b, 251);
+    expect(shares.mayAskFor(b, a)).toBe(false);
   });
 
   it('up to its share one may use the headroom too: who is beyond his is asked to give it back', () => {
@@ -107,9 +106,11 @@ describe('a fair share', () => {
     ]);
     expect([shares.mayAskFor(cache, b), shares.mayAskFor(undefined, b)]).toEqual([true, true]);
     const c = open();
-    ledger.charge(c, 266);
-    // Three shares of 266: the second is 34 beyond, the third has its own and no more.
-    expect([shares.mayAskFor(b, a), shares.mayAskFor(c, b, 0), shares.mayAskFor(c, b)]).toEqual([false, true, false]);
+    ledger.charge(c, 265);
+    // Three shares of 266: the second is 34 beyond, the third one short.
+    expect([shares.mayAskFor(b, a), shares.mayAskFor(c, b)]).toEqual([false, true]);
+    ledger.charge(c, 1);
+    expect(shares.mayAskFor(c, b)).toBe(false);
     ledger.release(b, 100);
     expect([shares.mayAskFor(b, a), shares.mayAskFor(b, c)]).toEqual([true, false]);
   });
@@ -188,6 +189,18 @@ describe('who was refused below its share', () => {
     expect(take(a, 10)).toBe(false);
     clock.advance(1);
     expect(take(a, 10)).toBe(true);
+  });
+
+  it('has kept for it what it is not granted yet, however often others ask', () => {
+    const { open, take, ledger, shares } = setUp();
+    const [a, b] = [open(), open()];
+    take(a, 900);
+    take(b, 100);
+    take(b, 200);
+    ledger.release(a, 350);
+    expect(take(b, 80)).toBe(true);
+    // 270 are free: 100 are the headroom, 120 of 200 are still wanted.
+    for (let i = 0; i < 3; i++) expect([shares.mayTake(a, 51), shares.mayTake(a, 50)]).toEqual([false, true]);
   });
 
   it('counts although it holds nothing yet', () => {
