@@ -1,6 +1,8 @@
 /** Powers of ten for the decimal places that `number` knows. */
 const SCALES = [1, 10, 100, 1_000, 10_000] as const;
 const BILLION = 1_000_000_000;
+/** From here on a number is no small integer for V8, with room for rounding. */
+const LARGEST_SMALL = 2_000_000_000;
 const MINUS = 45;
 const POINT = 46;
 const ZERO = 48;
@@ -45,16 +47,16 @@ export class ByteWriter {
     return this.byte(0x80 | ((code >> 6) & 0x3f)).byte(0x80 | (code & 0x3f));
   }
 
-  /** A finite number, rounded to 0 to 4 decimal places; whole ones show none. */
+  /** A finite number, rounded to 0 to 4 decimal places; whole ones show none, and those of some size (200,000 with 4 places) neither. */
   number(value: number, places = 0): this {
+    const small = value | 0;
+    if (small === value && small >= 0) return this.#digits(small, 1);
+    if (value < 0) return this.#negative(value, places);
     const scale = SCALES[places] ?? 1;
-    const scaled = Math.round(Math.abs(value) * scale);
-    if (scaled === 0) return this.byte(ZERO);
-    // Rare: no byte count is as large as that.
-    if (!(scaled <= Number.MAX_SAFE_INTEGER)) return this.ascii(String(value));
-    if (value < 0) this.byte(MINUS);
-    this.#whole(Math.floor(scaled / scale));
-    const fraction = (scaled % scale) | 0;
+    const scaled = Math.round(scale === 1 ? value : value * scale);
+    if (!(scaled < LARGEST_SMALL)) return this.#large(value);
+    const fraction = scaled % scale;
+    this.#digits((scaled - fraction) / scale, 1);
     return fraction === 0 ? this : this.byte(POINT).#digits(fraction, places);
   }
 
@@ -84,9 +86,23 @@ export class ByteWriter {
       .ascii('Z');
   }
 
-  #whole(value: number): this {
-    if (value < BILLION) return this.#digits(value | 0, 1);
-    return this.#digits(Math.floor(value / BILLION) | 0, 1).#digits((value % BILLION) | 0, 9);
+  #negative(value: number, places: number): this {
+    const at = this.at;
+    this.byte(MINUS).number(-value, places);
+    // Rounded to nothing: that has no sign.
+    if (this.at === at + 2 && this.bytes[at + 1] === ZERO) {
+      this.at = at;
+      this.byte(ZERO);
+    }
+    return this;
+  }
+
+  #large(value: number): this {
+    // Rare: no byte count is as large as that.
+    if (!(value <= Number.MAX_SAFE_INTEGER)) return this.ascii(String(value));
+    const billions = (value / BILLION) | 0;
+    const rest = (value % BILLION) | 0;
+    return billions === 0 ? this.#digits(rest, 1) : this.#digits(billions, 1).#digits(rest, 9);
   }
 
   /** A whole number below 2 billion, with zeros in front up to `width`. */

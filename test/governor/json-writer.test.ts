@@ -139,14 +139,17 @@ describe('numbers and times into bytes', () => {
   };
 
   it('are as String and toFixed have them', () => {
+    const fraction = fc.integer({ min: -1_999_999_999, max: 1_999_999_999 }).map((part) => part / 10_000);
     fc.assert(
-      fc.property(fc.maxSafeInteger(), fc.integer({ min: 0, max: 4 }), fc.integer(), (whole, places, part) => {
-        expect(text((out) => out.number(whole))).toBe(String(whole));
-        const fraction = part / 10_000;
-        const shown = Number(text((out) => out.number(fraction, places)));
-        expect(Math.abs(shown - fraction)).toBeLessThanOrEqual(0.5000001 * 10 ** -places);
+      fc.property(fc.maxSafeInteger(), fc.integer({ min: 0, max: 4 }), fraction, (whole, places, value) => {
+        expect(text((out) => out.number(whole, places))).toBe(String(whole));
+        const shown = text((out) => out.number(value, places));
+        expect(Math.abs(Number(shown) - value)).toBeLessThanOrEqual(0.5000001 * 10 ** -places);
+        expect(shown).toMatch(/^-?\d+(\.\d{1,4})?$/);
       }),
     );
+    expect(text((out) => out.number(2_000_000_000.5, 1))).toBe('2000000000');
+    expect(text((out) => out.number(-0.00001, 4))).toBe('0');
   });
 
   it('show UTC as toISOString does, to the second', () => {

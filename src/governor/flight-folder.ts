@@ -1,0 +1,70 @@
+import { lstatSync, opendirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+const DUMP = /^plimsoll-flight-(\d+)-(\d+)\.json$/;
+const LEFTOVER = /^plimsoll-flight-\d+\.tmp$/;
+const REPORT = /^plimsoll-report-\d+\.json$/;
+/** Looked at in one go: a folder with more is cleaned a part at a time. */
+const LOOKED_AT = 10_000;
+
+interface Found {
+  readonly path: string;
+  readonly modifiedMs: number;
+}
+
+/** The number of the last dump that a process of this id has written: a container's main process has the same id after each start. */
+export function highestDumpNumber(folder: string, pid: number): number {
+  let highest = 0;
+  for (const name of names(folder)) {
+    const found = DUMP.exec(name);
+    if (found !== null && Number(found[1]) === pid) highest = Math.max(highest, Number(found[2]));
+  }
+  return highest;
+}
+
+/** Removes all but the newest `keep` dumps, as many reports of Node, and as many leftovers of processes that were killed while writing. */
+export function removeOldDumps(folder: string, keep: number): void {
+  const dumps: Found[] = [];
+  const reports: Found[] = [];
+  const leftovers: Found[] = [];
+  for (const name of names(folder)) {
+    if (DUMP.test(name)) note(dumps, join(folder, name));
+    else if (REPORT.test(name)) note(reports, join(folder, name));
+    else if (LEFTOVER.test(name)) note(leftovers, join(folder, name));
+  }
+  for (const kind of [dumps, reports, leftovers]) removeOldest(kind, keep);
+}
+
+function* names(folder: string): Generator<string> {
+  const entries = opendirSync(folder);
+  try {
+    for (let left = LOOKED_AT; left > 0; left--) {
+      const entry = entries.readSync();
+      if (entry === null) return;
+      yield entry.name;
+    }
+  } finally {
+    entries.closeSync();
+  }
+}
+
+function note(found: Found[], path: string): void {
+  try {
+    found.push({ path, modifiedMs: lstatSync(path).mtimeMs });
+  } catch {
+    // Another process has removed it.
+  }
+}
+
+function removeOldest(found: Found[], keep: number): void {
+  if (found.length <= keep) return;
+  // Of two that are equally old, the one with the lower number goes.
+  found.sort((a, b) => b.modifiedMs - a.modifiedMs || b.path.length - a.path.length || (a.path < b.path ? 1 : -1));
+  for (const { path } of found.slice(keep)) {
+    try {
+      unlinkSync(path);
+    } catch {
+      // Another process has removed it, or it may not be removed: there is nothing better to do.
+    }
+  }
+}
