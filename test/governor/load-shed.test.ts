@@ -41,6 +41,15 @@ describe('a load-shed point', () => {
     expect(row).toEqual([false, false, false, true, false, false, false, true, false, false, false, true]);
   });
 
+  it('what was owed when it was over is forgotten', () => {
+    const shed = new LoadShed({ rules: { accept: { from: 0.6, to: 0.8 } } });
+    shed.note('high', 0.7);
+    expect(shed.shouldShed('accept')).toBe(false);
+    shed.note('optimal', 0.1);
+    shed.note('high', 0.7);
+    expect([shed.shouldShed('accept'), shed.shouldShed('accept')]).toEqual([false, true]);
+  });
+
   it('in any stretch of calls at one ratio the part is right to within one call', () => {
     const ratio = fc.double({ min: 0.2, max: 1, noNaN: true });
     fc.assert(
@@ -70,6 +79,13 @@ describe('a load-shed point', () => {
     expect(count(shed, 'known', 3)).toBe(3);
     expect(shed.rows()).toHaveLength(1 + 256 + 1);
     expect(shed.rows().at(-1)).toEqual({ point: '(others)', asked: 9_744 + 6, shed: 9_744 + 6 });
+  });
+
+  it('a long name is not remembered', () => {
+    const shed = new LoadShed();
+    shed.shouldShed('x'.repeat(120));
+    shed.shouldShed('x'.repeat(121));
+    expect(shed.rows().map(({ point }) => point)).toEqual(['x'.repeat(120), '(others)']);
   });
 
   it('names of what every object has are names like others', () => {

@@ -69,6 +69,11 @@ describe('a scaled trigger', () => {
     ).toEqual([0.5, 1, 0]);
   });
 
+  it('a step that is short by a rounding error is one', () => {
+    expect(0.15 - 0.1).toBeLessThan(0.05);
+    expect(scales({ from: 0, to: 1 }, [0.1, 0.15])).toEqual([0.1, 0.15]);
+  });
+
   it('what was told last is never a step away from what is', () => {
     const ratios = fc.array(fc.double({ min: 0, max: 1.2, noNaN: true }), { maxLength: 50 });
     const step = fc.double({ min: 0.01, max: 1, noNaN: true });
