@@ -1,7 +1,7 @@
 /** Programs whose memory, or whatever else, runs out: `flight-child.ts <folder> <what>`. Each prints one line of JSON. */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
-import { systemClock } from 'plimsoll';
+import { systemClock } from '../../src/clock.ts';
 import { Faults } from '../../src/governor/faults.ts';
 import { FlightRecorder } from '../../src/governor/flight-recorder.ts';
 import { eventfulParts, trainReport } from './flight-parts.ts';

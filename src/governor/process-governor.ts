@@ -1,0 +1,63 @@
+/**
+ * The one governor of this process, for entries and programs that cannot be handed one. It stands in a slot that all copies of the package in the
+ * process share, ES module or CommonJS, one installed version or several: two budgets would each believe that all the memory is theirs. The slot has a
+ * version of its own, that of the contract of `Governor`.
+ *
+ * Worker threads have a slot each, because they have a global object each; only the main thread reads the meters of the process.
+ */
+import { PlimsollError } from '../errors.ts';
+import { invalidOption } from '../invalid-option.ts';
+import { createGovernor, type Governor } from './governor.ts';
+import type { GovernorOptions } from './governor-options.ts';
+
+const SLOT = Symbol.for('plimsoll.governor.v1');
+
+/** The governor that was set for this process. Undefined when there is none, and when it has been disposed. */
+export function processGovernor(): Governor | undefined {
+  const held = (globalThis as Record<symbol, unknown>)[SLOT];
+  return isGovernor(held) && !held.disposed ? held : undefined;
+}
+
+/**
+ * Makes `governor` the one of this process until the result is disposed; the governor itself stays whoever's it is. Throws `PLIMSOLL_ALREADY_SET` when
+ * there is another that is not disposed; setting the same again changes nothing, and the first result is the one that counts.
+ */
+export function setProcessGovernor(governor: Governor): Disposable {
+  if (!isGovernor(governor) || governor.disposed) {
+    throw invalidOption('governor', 'a governor that is not disposed', governor);
+  }
+  const current = processGovernor();
+  if (current === governor) return { [Symbol.dispose]() {} };
+  if (current !== undefined) {
+    throw new PlimsollError('this process has a governor already: use `processGovernor()`, or dispose that one first', {
+      code: 'PLIMSOLL_ALREADY_SET',
+      recovery: 'fallback',
+    });
+  }
+  put(governor);
+  return {
+    [Symbol.dispose]() {
+      if ((globalThis as Record<symbol, unknown>)[SLOT] === governor) put(undefined);
+    },
+  };
+}
+
+/** The governor of this process; made from `options` and set when there is none, otherwise `options` are not looked at. Start it: `.start()`. */
+export function ensureProcessGovernor(options: GovernorOptions = {}): Governor {
+  const current = processGovernor();
+  if (current !== undefined) return current;
+  const governor = createGovernor(options);
+  put(governor);
+  return governor;
+}
+
+function put(governor: Governor | undefined): void {
+  Object.defineProperty(globalThis, SLOT, { value: governor, configurable: true, writable: true, enumerable: false });
+}
+
+/** By its verbs, not by its class: it may come from another copy of the package. */
+function isGovernor(value: unknown): value is Governor {
+  if (typeof value !== 'object' || value === null) return false;
+  const { consumer, snapshot, sample } = value as Partial<Governor>;
+  return typeof consumer === 'function' && typeof snapshot === 'function' && typeof sample === 'function';
+}
