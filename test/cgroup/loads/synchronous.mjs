@@ -18,7 +18,6 @@ class Group {
   #held;
 
   constructor(room) {
-    this.#room = room;
     this.#held = room?.reserve(0);
   }
 
