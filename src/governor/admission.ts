@@ -50,13 +50,18 @@ export interface AdmissionOptions {
   readonly maxWaiters: number;
   readonly maxBypass: number;
   /** A train for those who wait; resolves when it is over. One at a time. Default: the reclaimers that need waiting. */
-  readonly train?: (call: ReclaimCall) => Promise<unknown>;
+  readonly train?: (call: AdmissionTrainCall) => Promise<unknown>;
   /**
    * False while nobody who waits is to be let in, whatever room the books show. Asked right before each grant; who then may go is let in
    * by `wake`, or within 100 ms. What is declared up front and granted already is not asked about. Default: always true.
    */
   readonly mayGrant?: () => boolean;
   readonly faults?: Faults;
+}
+
+/** What a train for one that waits is to bring. */
+export interface AdmissionTrainCall extends ReclaimCall {
+  readonly requester: Account;
 }
 
 /** What is being asked for. */
@@ -243,7 +248,8 @@ export class Admission {
 
   #mayGrant(request: Request): boolean {
     const { mayGrant, budget } = this.#options;
-    return mayGrant === undefined || budget.mode !== 'on' || needOf(request) === 0 || mayGrant();
+    if (request.bytes === 0 || budget.mode !== 'on') return true;
+    return !budget.blocked && (mayGrant === undefined || needOf(request) === 0 || mayGrant());
   }
 
   /** May it be granted before the first `count` in the queue? */
@@ -320,6 +326,7 @@ export class Admission {
       const missing = () => waiter.bytes - (obstacle.maxBytes - obstacle.total);
       if (obstacle.reclaiming > 0 || asked.includes(obstacle) || missing() <= 0) continue;
       asked.push(obstacle);
+      this.#options.budget.noteWant(waiter.account, waiter.bytes);
       const call = () => ({ requester: waiter.account, branch: obstacle, targetBytes: missing(), level: level() });
       reclaimers.reclaimNow(call());
       // Releases have woken the queue by themselves; what is missing now needs waiting. One run at a time: the others have their turn later.
@@ -327,7 +334,7 @@ export class Admission {
     }
   }
 
-  #train(call: ReclaimCall): void {
+  #train(call: AdmissionTrainCall): void {
     const { reclaimers, train, faults } = this.#options;
     if (this.#training || (train === undefined && reclaimers.running)) return;
     this.#training = true;

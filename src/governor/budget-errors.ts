@@ -13,10 +13,12 @@ export interface Holder {
 /**
  * Why a reservation was refused. `limit`: the line is reached. `max`: the consumer, or one above it, is at its own `maxBytes`.
  * `reclaiming`: it is being asked to give back at this moment. `scope`: the scope it runs in is at its `maxBytes`. `share`: the consumer has
- * had its fair share, and what is left is for others. `queue`: others have waited so long for this room that they come first. `aborted`: the
- * scope it runs in was aborted; this one stands in events only, the error is the reason of the abort.
+ * had its fair share, and what is left is for others. `emergency`: a meter other than the ledger is at the line, and giving back has not
+ * helped: nothing is granted until that is over. `queue`: others have waited so long for this room that they come first. `emergency`:
+ * whatever the books show, a meter is past the line and giving back has not helped. `aborted`: the scope it runs in was aborted; this one
+ * stands in events only, the error is the reason of the abort.
  */
-export type RefusalReason = 'limit' | 'max' | 'reclaiming' | 'scope' | 'share' | 'queue' | 'aborted';
+export type RefusalReason = 'limit' | 'max' | 'reclaiming' | 'scope' | 'share' | 'queue' | 'emergency' | 'aborted';
 
 /** What stands in the way of a reservation. */
 export interface Obstacle {
@@ -207,6 +209,10 @@ function describeObstacle({ reason, boundBy, availableBytes, limitBytes }: Budge
       return `the scope ${boundBy} has ${left} left of its own bound`;
     case 'share':
       return `${boundBy} has had its fair share`;
+    case 'emergency':
+      return 'memory is past the line, whatever is reserved, and giving back has not helped';
+    case 'emergency':
+      return 'the process is at its line by what the machine sees, and giving back has not helped';
     case 'queue':
       return `others have waited longer for the room that ${boundBy} has`;
     default:

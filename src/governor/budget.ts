@@ -11,7 +11,7 @@ import type { Admission } from './admission.ts';
 import { BudgetExceededError, type BudgetRefusal, type Obstacle } from './budget-errors.ts';
 import type { AdmitOptions, Consumer, PressureLevel } from './contract.ts';
 import type { Account, Ledger } from './ledger.ts';
-import type { ReclaimCall, Reclaimers } from './reclaimers.ts';
+import type { Reclaimers } from './reclaimers.ts';
 import { fullScope, type Holding, prepaidBytes, type ScopeTag } from './scope-tag.ts';
 import type { Scopes } from './scopes.ts';
 
@@ -30,10 +30,16 @@ export interface BudgetOptions {
   readonly onSampleDue: () => void;
   readonly level: () => PressureLevel;
   readonly fixedBytes: () => number;
-  /**
-   * Divides what there is between the consumers with `fairShare`. Asked where the ledger has room, and for those alone. Default: no division.
-   */
-  readonly fairShares?: { mayTake(account: Account, bytes: number): boolean };
+  /** Divides what there is between the consumers with `fairShare`. Asked for those alone. Default: no division. */
+  readonly fairShares?: ShareKeeper;
+}
+
+/** Who divides: see `FairShares`. */
+export interface ShareKeeper {
+  /** Whether it may take bytes for which there is room in the ledger. */
+  mayTake(account: Account, bytes: number): boolean;
+  /** There is no room for what it asks; others are about to be made to give back. */
+  noteWant?(account: Account, bytes: number): void;
 }
 
 export class Budget {
@@ -44,8 +50,10 @@ export class Budget {
   admission: Admission | undefined;
   /** Set while scopes are open, by them: nobody outside pays for more than a look at it. */
   scoping: Scopes | undefined;
-  /** Set while somebody waits, by the queue: who does not wait then asks whether it may pass. */
-  queued = false;
+  #queued = false;
+  #blocked = false;
+  /** Either of the two: one look for whoever reserves. */
+  #careful = false;
   readonly #options: BudgetOptions;
   readonly #accounts = new WeakMap<Consumer, Account>();
   readonly #sampleEveryBytes: number;
@@ -73,6 +81,29 @@ export class Budget {
     return account;
   }
 
+  /** True while somebody waits: who does not wait then asks the queue whether it may pass. Set by the queue. */
+  get queued(): boolean {
+    return this.#queued;
+  }
+
+  set queued(queued: boolean) {
+    this.#queued = queued;
+    this.#careful = queued || this.#blocked;
+  }
+
+  /**
+   * Set while a meter, not the books, is at the line and giving back has not changed that: every reservation is refused, of what was
+   * declared up front as well. Whoever lifts it wakes the queue.
+   */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  set blocked(blocked: boolean) {
+    this.#blocked = blocked;
+    this.#careful = blocked || this.#queued;
+  }
+
   get closed(): boolean {
     return this.#closed;
   }
@@ -82,23 +113,20 @@ export class Budget {
    * or the governor, came to its end meanwhile: code of others runs in here (listeners, reclaimers, whoever hears of events), and between it
    * and the booking nothing may. `admitted`: it would wait otherwise, and the queue has been asked.
    */
-  tryTake(account: Account, bytes: number, holding?: Holding, admitted = false): boolean {
-    this.check(account);
+  tryTake(account: Account, bytes: number, holding?: Holding, admitted?: boolean): boolean {
+    if (account.closed || this.#closed) throw this.ended(account);
     const unsampled = this.#unsampledBytes + bytes;
-    if (unsampled >= this.#sampleEveryBytes) {
-      this.#unsampledBytes = 0;
-      if (this.scoping === undefined) this.#options.onSampleDue();
-      else this.scoping.outside(this.#options.onSampleDue);
-      if (account.closed || this.#closed) return false;
-    } else {
-      this.#unsampledBytes = unsampled;
+    // Small on purpose: V8 inlines this into whoever reserves, and all that is not usual stands elsewhere.
+    if (
+      holding !== undefined ||
+      this.#careful ||
+      account.fair !== undefined ||
+      unsampled >= this.#sampleEveryBytes ||
+      this.ledger.obstacle(account, bytes) !== undefined
+    ) {
+      return this.#takeWithCare(account, bytes, holding, admitted === true);
     }
-    if (holding !== undefined || this.queued || account.fair !== undefined) {
-      return this.#takeWithCare(account, bytes, holding, admitted);
-    }
-    const obstacle = this.ledger.obstacle(account, bytes);
-    if (obstacle !== undefined && !this.#makeRoom(account, bytes, obstacle, undefined)) return false;
-    if (account.closed || this.#closed) return false;
+    this.#unsampledBytes = unsampled;
     this.ledger.charge(account, bytes);
     return true;
   }
@@ -197,8 +225,19 @@ export class Budget {
     );
   }
 
-  /** As `tryTake`, where there is more to look at than the ledger: a scope, a queue, a share. */
+  /** It lacks room: so it counts among those that share. */
+  noteWant(account: Account, bytes: number): void {
+    if (account.fair !== undefined) this.#options.fairShares?.noteWant?.(account.fair, bytes);
+  }
+
+  /** As `tryTake`, where there is more to look at than the room in the ledger: a sample is due, a scope, a queue, a share, or there is no room. */
   #takeWithCare(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
+    this.#unsampledBytes += bytes;
+    if (this.#unsampledBytes >= this.#sampleEveryBytes) {
+      this.#unsampledBytes = 0;
+      this.#outside(this.#options.onSampleDue);
+      if (account.closed || this.#closed) return false;
+    }
     if (bytes > 0 && this.mode !== 'off') {
       const refused =
         this.mode === 'observe'
@@ -206,7 +245,7 @@ export class Budget {
           : !this.#hasRoom(account, bytes, holding, admitted);
       if (refused || account.closed || this.#closed) return false;
     }
-    const needBytes = this.queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
+    const needBytes = this.#queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
     this.book(account, bytes, holding);
     if (needBytes > 0 && !admitted) this.admission?.noteSlip(account, needBytes);
     return true;
@@ -218,6 +257,7 @@ export class Budget {
     if (barrier !== undefined) return !this.#refuse(account, bytes, barrier);
     const obstacle = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
     if (obstacle !== undefined) {
+      if (account.fair !== undefined) this.#options.fairShares?.noteWant(account.fair, bytes);
       if (!this.#makeRoom(account, bytes, obstacle, holding)) return false;
       // Who gave back may have reserved, or aborted, in the same scope.
       const risen = this.#barrier(account, bytes, holding, admitted);
@@ -237,7 +277,7 @@ export class Budget {
     return false;
   }
 
-  /** The scope or the queue, when they are in the way. */
+  /** The scope, a block or the queue, when they are in the way. */
   #barrier(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): Obstacle | undefined {
     const scope = holding?.liveScope;
     if (scope !== undefined) {
@@ -247,7 +287,8 @@ export class Budget {
         return scopeObstacle(full);
       }
     }
-    if (admitted || !this.queued) return undefined;
+    if (this.#blocked) return { reason: 'emergency', boundBy: this.ledger.whole.name, availableBytes: 0 };
+    if (admitted || !this.#queued) return undefined;
     return this.admission?.keepsOut(account, bytes - prepaidBytes(scope, bytes), scope);
   }
 
@@ -265,27 +306,26 @@ export class Budget {
   }
 
   #makeRoom(account: Account, bytes: number, first: Account, holding: Holding | undefined): boolean {
-    if (this.mode === 'off') return true;
-    if (this.mode === 'observe') return !this.#refuse(account, bytes, this.#obstacleOf(first));
     // One attempt per bound, the nearest first: what cannot be had there makes nobody further out give back for nothing.
     let asked: Account | undefined;
     let obstacle: Account | undefined = first;
+    this.noteWant(account, bytes);
     while (obstacle !== undefined && obstacle !== asked && obstacle.reclaiming === 0) {
       asked = obstacle;
       const wanted = obstacle === this.ledger.whole ? bytes - prepaidBytes(holding?.scope, bytes) : bytes;
       const missing = wanted - (obstacle.maxBytes - obstacle.total);
       const request = { requester: account, branch: obstacle, targetBytes: missing, level: this.#options.level() };
-      this.#askOthers({ ...request, wholly: true });
+      this.#outside(() => this.#options.reclaimers.reclaimNow({ ...request, wholly: true }));
       if (account.closed || this.#closed) return false;
       obstacle = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
     }
     return obstacle === undefined || !this.#refuse(account, bytes, this.#obstacleOf(obstacle));
   }
 
-  #askOthers(call: ReclaimCall): void {
-    const { reclaimers } = this.#options;
-    if (this.scoping === undefined) reclaimers.reclaimNow(call);
-    else this.scoping.outside(() => reclaimers.reclaimNow(call));
+  /** What code of others reserves meanwhile belongs to no scope. */
+  #outside(work: () => unknown): void {
+    if (this.scoping === undefined) work();
+    else this.scoping.outside(work);
   }
 
   /** Notes a refusal. False where it is only observed. */

@@ -45,7 +45,7 @@ export class Account {
   /** How many non-reclaimable sections are open: it is not asked meanwhile. */
   sections = 0;
   readonly fairShare: boolean;
-  /** Itself, or the nearest above it, that divides with others what there is. */
+  /** Of itself and those above it, the outermost that divides with others what there is. */
   readonly fair: Account | undefined;
   /** How many of its reservations a scope counts as its own. */
   tagged = 0;
@@ -62,7 +62,7 @@ export class Account {
     this.reclaims = options.reclaimer === undefined ? undefined : new ReclaimRecord();
     this.maxBytes = options.maxBytes;
     this.fairShare = options.fairShare ?? false;
-    this.fair = this.fairShare ? this : parent?.fair;
+    this.fair = parent?.fair ?? (this.fairShare ? this : undefined);
   }
 
   /** Bytes it and its children may still take under its own bound. */
@@ -75,6 +75,9 @@ export class Account {
     return false;
   }
 }
+
+/** The names that the options of a consumer have. */
+export const CONSUMER_OPTIONS = ['name', 'kind', 'maxBytes', 'parent', 'importance', 'reclaimer', 'fairShare'] as const;
 
 /** Passes sound options through, throws `RangeError` for others. */
 export function checkConsumerOptions(options: ConsumerOptions): ConsumerOptions {
