@@ -69,9 +69,12 @@ const PRIOR_STEP_MS = [0, 2e-7, 4e-7, 8e-8];
 
 /** Weight of the newest measurement. */
 const NEWEST = 0.3;
-const YIELD_HALVES_MS = 300_000;
-const GARBAGE_HALVES_MS = 60_000;
+/** After so long half of what was learned is forgotten, and half of what was released taken to be in use again by others. */
+const LEARNED_HALVES_MS = 300_000;
+const RELEASED_HALVES_MS = 60_000;
 const FADE_EVERY_MS = 1_000;
+/** After a step that took it away, half of the usual garbage is taken to be there again after so long. */
+const GARBAGE_GROWS_MS = 1_000;
 /** Less is noise. */
 const WORTH_BYTES = 65_536;
 
@@ -101,6 +104,8 @@ export class Prices {
   /** Released since the last full collection and since the last trim, by view and kind; and what the view's meter has seen of it. */
   readonly #sinceFull = new Released();
   readonly #sinceTrim = new Released();
+  /** When a step last ran, in any view: what it finds has to gather again. */
+  readonly #ranAt = new Float64Array(STEPS).fill(Number.NEGATIVE_INFINITY);
   #fadedAt: number;
 
   /** About 2 KiB; later at most some bytes a second. */
@@ -141,7 +146,7 @@ export class Prices {
     const { bytes, seen } = this.#before(step);
     let released = -seen[view]!;
     for (let k = 0; k < KINDS; k++) released += bytes[view * KINDS + k]! * this.#yields[cell(view, k, at)]!;
-    return Math.max(0, released) + this.#garbage[view * STEPS + at]! * baseOf(step, figures);
+    return Math.max(0, released) + this.#garbage[view * STEPS + at]! * this.#gathered(at) * baseOf(step, figures);
   }
 
   /** What was released since the last trim and `meter` has not seen. */
@@ -162,7 +167,7 @@ export class Prices {
       this.#sinceTrim.bytes[view * KINDS + k]! += releasedBytes;
     }
     if (releasedBytes < WORTH_BYTES) return;
-    this.#reclaimMs[k]! += NEWEST * (Math.max(0, elapsedMs) / releasedBytes - this.#reclaimMs[k]!);
+    this.#reclaimMs[k]! += NEWEST * ((elapsedMs > 0 ? elapsedMs : 0) / releasedBytes - this.#reclaimMs[k]!);
   }
 
   /**
@@ -173,7 +178,9 @@ export class Prices {
     const view = viewOf(meter);
     if (view < 0) return;
     this.#fade();
-    const seen = Math.max(0, seenBytes);
+    // What is no number is nothing: it would stay for ever.
+    const seen = seenBytes > 0 ? seenBytes : 0;
+    const tookMs = elapsedMs > 0 ? elapsedMs : 0;
     this.#sinceFull.seen[view]! += seen;
     this.#sinceTrim.seen[view]! += seen;
     const at = PRICE_STEPS.indexOf(step);
@@ -184,11 +191,14 @@ export class Prices {
     const beyond = Math.min(seen, Math.max(0, seenInAll - released));
     const base = baseOf(step, before);
     const i = view * STEPS + at;
-    // Nothing released, or more seen than that: the rest was lying about.
+    // Nothing released, or more seen than that: the rest was lying about. Right after another it says little.
+    const weight = NEWEST * this.#gathered(at);
     if (step !== 'reclaim' && base > 0 && (beyond > 0 || released < WORTH_BYTES)) {
-      this.#garbage[i]! += NEWEST * (Math.min(1, beyond / base) - this.#garbage[i]!);
+      this.#garbage[i]! += weight * (Math.min(1, beyond / base) - this.#garbage[i]!);
     }
-    if (seen >= WORTH_BYTES) this.#stepMs[i]! += NEWEST * (Math.max(0, elapsedMs) / seen - this.#stepMs[i]!);
+    this.#ranAt[at] = this.#clock.now();
+    if (step === 'full') this.#ranAt[1] = this.#ranAt[at]!;
+    if (seen >= WORTH_BYTES) this.#stepMs[i]! += NEWEST * (tookMs / seen - this.#stepMs[i]!);
     this.#settle(step);
   }
 
@@ -218,6 +228,12 @@ export class Prices {
   /** What a step can bring to light: the trim also what collections before it left. */
   #before(step: PriceStep): Released {
     return step === 'trim' ? this.#sinceTrim : this.#sinceFull;
+  }
+
+  /** How much of the usual garbage there is again, as a part of 1. */
+  #gathered(at: number): number {
+    const elapsedMs = this.#clock.now() - this.#ranAt[at]!;
+    return elapsedMs >= 0 ? 1 - 0.5 ** (elapsedMs / GARBAGE_GROWS_MS) : 1;
   }
 
   #learnYields(view: number, at: number, { bytes }: Released, released: number, seen: number): void {
@@ -258,18 +274,18 @@ export class Prices {
     if (elapsedMs >= 0 && elapsedMs < FADE_EVERY_MS) return;
     this.#fadedAt = now;
     if (elapsedMs < 0) return;
-    const ofYields = 0.5 ** (elapsedMs / YIELD_HALVES_MS);
-    const ofGarbage = 0.5 ** (elapsedMs / GARBAGE_HALVES_MS);
+    const ofLearned = 0.5 ** (elapsedMs / LEARNED_HALVES_MS);
+    const ofReleased = 0.5 ** (elapsedMs / RELEASED_HALVES_MS);
     for (let i = 0; i < this.#yields.length; i++) {
-      this.#yields[i] = PRIOR_YIELDS[i]! + (this.#yields[i]! - PRIOR_YIELDS[i]!) * ofYields;
+      this.#yields[i] = PRIOR_YIELDS[i]! + (this.#yields[i]! - PRIOR_YIELDS[i]!) * ofLearned;
     }
     for (let i = 0; i < this.#garbage.length; i++) {
-      this.#garbage[i] = PRIOR_GARBAGE[i]! + (this.#garbage[i]! - PRIOR_GARBAGE[i]!) * ofGarbage;
+      this.#garbage[i] = PRIOR_GARBAGE[i]! + (this.#garbage[i]! - PRIOR_GARBAGE[i]!) * ofLearned;
     }
     // What was freed and not given back to the system is used again by others meanwhile.
     for (const { bytes, seen } of [this.#sinceFull, this.#sinceTrim]) {
-      for (let i = 0; i < bytes.length; i++) bytes[i]! *= ofGarbage;
-      for (let i = 0; i < seen.length; i++) seen[i]! *= ofGarbage;
+      for (let i = 0; i < bytes.length; i++) bytes[i]! *= ofReleased;
+      for (let i = 0; i < seen.length; i++) seen[i]! *= ofReleased;
     }
   }
 }

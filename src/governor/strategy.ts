@@ -15,7 +15,7 @@ import type { PriceStep, Prices, StepFigures } from './prices.ts';
 const HORIZON_MS = 2_000;
 /** A step that is expected to bring less is not taken: in bytes, and as a part of what is missing. */
 const WORTH_BYTES = 262_144;
-const WORTH_SHARE = 0.01;
+const WORTH_SHARE = 0.05;
 /** A kind of which less than this part is expected to be seen is spared. */
 const WORTH_YIELD = 0.02;
 /** At most so many times what is missing is asked for because not all that is released will be seen. */
@@ -35,6 +35,8 @@ export interface StrategyView extends StepFigures {
 }
 
 const ORDER: readonly TrainPartName[] = ['reclaim-now', 'reclaim', 'minor-collection', 'full-collection', 'trim'];
+/** `smart` asks for less where it counts on what is coming; when that does not come it asks again, in the same train. */
+const TWICE: readonly TrainPartName[] = [...ORDER, ...ORDER];
 const GARBAGE_FIRST: readonly TrainPartName[] = ['full-collection', 'trim', ...ORDER];
 
 /** Each kind of part, and the step of the prices that it is. */
@@ -56,7 +58,7 @@ export function aim(strategy: ReclaimStrategy, targetBytes: number, bytesPerSeco
 export function partsOf(view: StrategyView): readonly TrainPartName[] {
   if (view.strategy !== 'smart' || !isCollected(view.meter)) return ORDER;
   const trimmed = seesTrim(view.meter) ? expected(view, 'trim') : 0;
-  return expected(view, 'full-collection') + trimmed >= missing(view) ? GARBAGE_FIRST : ORDER;
+  return expected(view, 'full-collection') + trimmed >= missing(view) ? GARBAGE_FIRST : TWICE;
 }
 
 /**

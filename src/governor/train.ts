@@ -50,7 +50,7 @@ export interface TrainCall {
   readonly level: PressureLevel;
   readonly strategy: ReclaimStrategy;
   /** Not asked itself. */
-  readonly requester?: Account;
+  readonly requester?: Account | undefined;
   /** Only those within it are asked; unless it is the whole, the meter is the ledger, and what counts is its total. Default: the whole. */
   readonly branch?: Account;
   /** The meter that is to go down. Default: for `admission` the ledger, else the one that decides. */
