@@ -257,7 +257,6 @@ export class Budget {
     if (barrier !== undefined) return !this.#refuse(account, bytes, barrier);
     const obstacle = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
     if (obstacle !== undefined) {
-      if (account.fair !== undefined) this.#options.fairShares?.noteWant(account.fair, bytes);
       if (!this.#makeRoom(account, bytes, obstacle, holding)) return false;
       // Who gave back may have reserved, or aborted, in the same scope.
       const risen = this.#barrier(account, bytes, holding, admitted);
