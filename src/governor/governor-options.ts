@@ -1,7 +1,12 @@
 import { type Clock, systemClock } from '../clock.ts';
-import { checkNumber, checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkKnownOptions, checkNumber, checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
 import { GOVERNOR_MODES, type GovernorMode } from './budget.ts';
+import type { CollectFunction } from './collector.ts';
+import { RECLAIM_STRATEGIES, type ReclaimStrategy } from './contract.ts';
+import type { BreakerOptions } from './emergency-breaker.ts';
+import type { ShedRule } from './load-shed.ts';
 import { METER_NAMES, type Meter } from './meters.ts';
+import { PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
 import type { PressureThresholds } from './pressure.ts';
 
 /** What can be changed while running. */
@@ -9,9 +14,33 @@ export interface GovernorTuning {
   /** Whole number from 1 up: the configured limit. The smallest of all limits still holds. */
   readonly limitBytes?: number;
   readonly thresholds?: Partial<PressureThresholds>;
+  /** How much is given up for bytes that are wanted back. Default `smart`. */
+  readonly strategy?: ReclaimStrategy;
+}
+
+/** Ends a process that is lost, with its dump written, instead of hours of thrashing. */
+export interface DieFastOptions {
+  /** How long the level must have been `emergency` without a break, by a meter other than the ledger, ms. */
+  readonly afterMs: number;
+  /** 0 to 255. Default 75: what `sysexits.h` calls a failure that may pass, so that a supervisor starts it again. */
+  readonly exitCode?: number;
+}
+
+/** Dumps of the last moments. */
+export interface FlightRecorderOptions {
+  /** Where `plimsoll-flight-*.json` is written; made when it is not there. */
+  readonly folder: string;
+  /** Dumps kept, 1 up. Default 4. */
+  readonly keep?: number;
+  /** Of the buffer that is made at the start, and so of a dump. Default 256 KiB. */
+  readonly maxBytes?: number;
+  /** Has Node write its own report as well when V8 runs out of heap inside a synchronous loop, where no JavaScript runs any more. Default false. */
+  readonly nodeReport?: boolean;
 }
 
 export interface GovernorOptions extends GovernorTuning {
+  /** Defaults for one kind of use: see `PRESETS`. What is given beside it wins. Default `balanced`. */
+  readonly preset?: PresetName;
   /** The part of the smallest limit that is this process's, where several share a container. Above 0, up to 1. Default 1. */
   readonly share?: number;
   /** The folder that holds `proc` and `sys`. Default `/`. */
@@ -29,8 +58,29 @@ export interface GovernorOptions extends GovernorTuning {
    * (RSS), and lowered when RSS is seen to be lower. What grows later outside the ledger is not added to it: the other meters see that.
    */
   readonly runtimeBytes?: number;
-  /** Has V8 collect. Default: the `gc` of `node --expose-gc`, where it is there. */
-  readonly collect?: () => void;
+  /** Has V8 collect. Default: the `gc` of `node --expose-gc`, else one that is switched on when first needed. `false`: never. */
+  readonly collect?: CollectFunction | false;
+  /** The longest pause that a collection is expected to make, ms; one that would be longer is not made. Default 200. */
+  readonly pauseBudgetMs?: number;
+  /** The most that collections may take of the time. Above 0, up to 1. Default 0.05. */
+  readonly collectShare?: number;
+  /** Gives memory that was freed back to the system (`malloc_trim`, through the optional peer `koffi`). Default true. */
+  readonly trim?: boolean;
+  /** The shortest time between two trains, ms; doubles while they free nothing. Default 1,000; a quarter of it at `emergency`. */
+  readonly coolDownMs?: number;
+  /** `detailed`: the journal also says what was passed over and why. Default `brief`. */
+  readonly journal?: 'brief' | 'detailed';
+  /** The part of the limit that consumers with `fairShare` leave free for those that cannot give back. 0 up to 1. Default 0.1. */
+  readonly headroomShare?: number;
+  /** By name of the point; a point without a rule turns away from `critical` on. */
+  readonly shed?: Readonly<Record<string, ShedRule>>;
+  readonly breaker?: BreakerOptions;
+  /** Default: none, the process is left to live. */
+  readonly dieFast?: DieFastOptions;
+  /** Default: none is written. */
+  readonly flightRecorder?: FlightRecorderOptions;
+  /** A file for at most 4 KiB of last words. Default `/dev/termination-log` where it exists, else none. `false`: none. */
+  readonly terminationLog?: string | false;
   /** Reserved bytes between two samples inside reservations. Default 8 MiB. */
   readonly sampleEveryBytes?: number;
   /** The most the `reclaimNow` of others may take inside one reservation, ms. Default 5. */
@@ -43,43 +93,88 @@ export interface GovernorOptions extends GovernorTuning {
   readonly maxBypass?: number;
   /** Default 4,096. */
   readonly maxConsumers?: number;
+  /** Scopes open at once. Default 65,536. */
+  readonly maxScopes?: number;
 }
 
 /** The longest a timer of Node can wait. */
 const LONGEST_MS = 2_147_483_647;
 
 export const GOVERNOR_DEFAULTS = {
+  preset: 'balanced',
+  strategy: 'smart',
   share: 1,
   root: '/',
+  trim: true,
+  pauseBudgetMs: 200,
+  collectShare: 0.05,
+  coolDownMs: 1_000,
+  journal: 'brief',
+  headroomShare: 0.1,
   sampleEveryBytes: 8_388_608,
   reclaimNowBudgetMs: 5,
   reclaimDeadlineMs: 2_000,
   maxWaiters: 1_024,
   maxBypass: 16,
   maxConsumers: 4_096,
+  maxScopes: 65_536,
 } as const;
 
-export type ResolvedOptions = Required<
-  Omit<GovernorOptions, 'meters' | 'limitBytes' | 'runtimeBytes' | 'thresholds' | 'collect'>
-> & {
-  /** What is wrong with the mode that the environment asks for. */
-  readonly modeFault?: string;
-};
+/** With the defaults filled in; what is looked at where it is used stays as it was given. */
+export type ResolvedOptions = Omit<GovernorOptions, keyof typeof GOVERNOR_DEFAULTS | 'clock' | 'mode'> &
+  Required<Pick<GovernorOptions, keyof typeof GOVERNOR_DEFAULTS | 'clock' | 'mode'>> & {
+    /** What is wrong with the mode that the environment asks for. */
+    readonly modeFault?: string;
+  };
 
-/** Fills in the defaults. Throws `RangeError` for what is unsound; limit, share and thresholds are looked at where they are used. */
+const TUNABLE = ['limitBytes', 'thresholds', 'strategy'] as const;
+const KNOWN: readonly string[] = [
+  ...Object.keys(GOVERNOR_DEFAULTS),
+  ...TUNABLE,
+  ...[
+    'clock',
+    'meters',
+    'mode',
+    'runtimeBytes',
+    'collect',
+    'shed',
+    'breaker',
+    'dieFast',
+    'flightRecorder',
+    'terminationLog',
+  ],
+];
+
+/** Fills in preset and defaults. Throws `RangeError` for what is unsound or unknown; what has a part of its own is looked at there. */
 export function resolveOptions(options: GovernorOptions): ResolvedOptions {
-  const given = { ...GOVERNOR_DEFAULTS, ...withoutUndefined(options) };
-  for (const name of ['sampleEveryBytes', 'maxWaiters', 'maxBypass', 'maxConsumers'] as const) {
+  checkKnownOptions('createGovernor', options, KNOWN);
+  const preset = PRESETS[checkOneOf('preset', options.preset ?? GOVERNOR_DEFAULTS.preset, PRESET_NAMES)];
+  const given = { ...GOVERNOR_DEFAULTS, ...withoutUndefined(preset), ...withoutUndefined(options) };
+  for (const name of ['sampleEveryBytes', 'maxWaiters', 'maxBypass', 'maxConsumers', 'maxScopes'] as const) {
     checkWhole(name, given[name], name === 'maxBypass' ? 0 : 1);
   }
-  checkNumber('reclaimNowBudgetMs', given.reclaimNowBudgetMs, 0, LONGEST_MS);
-  checkNumber('reclaimDeadlineMs', given.reclaimDeadlineMs, 0, LONGEST_MS);
-  if (options.runtimeBytes !== undefined) checkWhole('runtimeBytes', options.runtimeBytes, 0);
-  if (options.collect !== undefined && typeof options.collect !== 'function') {
-    throw invalidOption('collect', 'a function', options.collect);
+  for (const name of ['reclaimNowBudgetMs', 'reclaimDeadlineMs', 'pauseBudgetMs', 'coolDownMs'] as const) {
+    checkNumber(name, given[name], 0, LONGEST_MS);
   }
-  if (options.meters !== undefined) checkMeters(options.meters);
+  checkNumber('collectShare', given.collectShare, 0, 1);
+  if (given.headroomShare !== 0) checkNumber('headroomShare', given.headroomShare, 0, 0.9);
+  checkOneOf('strategy', given.strategy, RECLAIM_STRATEGIES);
+  checkOneOf('journal', given.journal, ['brief', 'detailed']);
+  if (typeof given.trim !== 'boolean') throw invalidOption('trim', 'a boolean', given.trim);
+  if (given.runtimeBytes !== undefined) checkWhole('runtimeBytes', given.runtimeBytes, 0);
+  if (given.collect !== undefined && given.collect !== false && typeof given.collect !== 'function') {
+    throw invalidOption('collect', 'a function, or false for never', given.collect);
+  }
+  if (given.meters !== undefined) checkMeters(given.meters);
   return { ...given, clock: given.clock ?? systemClock, ...resolveMode(given.mode) };
+}
+
+/** Throws `RangeError` for what cannot be tuned, and for a strategy that is none. */
+export function checkTuning(tuning: GovernorTuning): GovernorTuning {
+  checkKnownOptions('tune', tuning, TUNABLE);
+  if (tuning.limitBytes !== undefined) checkWhole('limitBytes', tuning.limitBytes, 1);
+  if (tuning.strategy !== undefined) checkOneOf('strategy', tuning.strategy, RECLAIM_STRATEGIES);
+  return tuning;
 }
 
 function withoutUndefined(options: GovernorOptions): GovernorOptions {

@@ -1,34 +1,52 @@
 import { levelEvents } from '../events.ts';
-import { checkWhole, invalidOption } from '../invalid-option.ts';
-import { Admission } from './admission.ts';
-import { Budget, type GovernorMode } from './budget.ts';
-import { Collector } from './collector.ts';
+import { checkKnownOptions, checkWhole, invalidOption } from '../invalid-option.ts';
+import type { GovernorMode } from './budget.ts';
+import { type Capabilities, readCapabilities } from './capabilities.ts';
 import { LedgerConsumer } from './consumer.ts';
-import type { Consumer, ConsumerOptions, PressureLevel } from './contract.ts';
-import { Faults } from './faults.ts';
-import { type GovernorOptions, type GovernorTuning, type ResolvedOptions, resolveOptions } from './governor-options.ts';
+import {
+  type Consumer,
+  type ConsumerOptions,
+  type PressureLevel,
+  RECLAIM_STRATEGIES,
+  type ReclaimStrategy,
+  type Scope,
+  type ScopeOptions,
+} from './contract.ts';
+import {
+  checkTuning,
+  type GovernorOptions,
+  type GovernorTuning,
+  type ResolvedOptions,
+  resolveOptions,
+} from './governor-options.ts';
+import { assemble, type GovernorParts, readingOf } from './governor-parts.ts';
 import { heapFlagsFit } from './heap-flags.ts';
+import { writeHeapSnapshotIfRoom } from './heap-snapshot.ts';
 import type { Sample } from './history.ts';
-import { type Account, checkConsumerOptions, Ledger } from './ledger.ts';
-import { type EffectiveLimit, readLimits } from './limits.ts';
-import { CgroupMeter, ledgerMeter, type Meter, readRssBytes, rssMeter, V8Meters } from './meters.ts';
-import { levelRank, type PressureThresholds, resolveThresholds } from './pressure.ts';
-import { Reclaimers } from './reclaimers.ts';
-import { Sampler } from './sampler.ts';
-import { consumerRows, kindRow, type Snapshot } from './snapshot.ts';
+import type { TrainReport } from './journal.ts';
+import { type Account, CONSUMER_OPTIONS, checkConsumerOptions } from './ledger.ts';
+import type { EffectiveLimit } from './limits.ts';
+import { readRssBytes } from './meters.ts';
+import { type PressureThresholds, resolveThresholds } from './pressure.ts';
+import { type Snapshot, takeSnapshot } from './snapshot.ts';
+import type { TriggerAction, TriggerCondition } from './triggers.ts';
 
-/** Limits are looked at again in this rhythm: a container can be resized. */
-const LIMITS_EVERY_MS = 5_000;
-/** After others were asked to give back because a meter, not the ledger, is at the line. */
-const RELIEF_COOL_DOWN_MS = 250;
 const MAX_LISTENERS = 256;
-const EMERGENCY_RANK = levelRank('emergency');
 
 /** Hears of a change of level. */
 export type LevelListener = (to: PressureLevel, from: PressureLevel) => void;
 
+/** What `governor.reclaim()` is after. */
+export interface ReclaimCallOptions {
+  /** Bytes that the deciding meter is to go down by, 1 up. Default: all that can be had. */
+  readonly targetBytes?: number;
+  /** Default: the governor's. */
+  readonly strategy?: ReclaimStrategy;
+}
+
 /**
- * The keeper of one memory budget. Make one per process and hand it to whatever holds memory; dispose it at the end.
+ * The keeper of one memory budget. Make one per process and hand it to whatever holds memory; dispose it at the end. It samples by the clock from
+ * the start, without keeping the process alive.
  * @example
  * import { createGovernor } from 'plimsoll';
  * using governor = createGovernor({ limitBytes: 256 * 1024 * 1024 });
@@ -39,130 +57,155 @@ export type LevelListener = (to: PressureLevel, from: PressureLevel) => void;
 export class Governor implements Disposable {
   readonly mode: GovernorMode;
   readonly #options: ResolvedOptions;
-  readonly #faults = new Faults();
-  readonly #ledger: Ledger;
-  readonly #budget: Budget;
-  readonly #reclaimers: Reclaimers;
-  readonly #admission: Admission;
-  readonly #collector: Collector;
-  readonly #sampler: Sampler;
+  readonly #parts: GovernorParts;
   readonly #runtime: Account;
   readonly #runtimeIsMeasured: boolean;
-  readonly #ownMeters: boolean;
   readonly #listeners = new Set<LevelListener>();
-  #configuredBytes: number | undefined;
   #thresholds: PressureThresholds;
-  #limit: EffectiveLimit;
-  #limitReadAt: number;
-  #cgroupMeter: CgroupMeter | undefined;
-  #relievedAt = Number.NEGATIVE_INFINITY;
+  #strategy: ReclaimStrategy;
+  #capabilities: Capabilities | undefined;
   #disposed = false;
 
   constructor(options: GovernorOptions = {}) {
     const resolved = (this.#options = resolveOptions(options));
-    const { clock } = resolved;
     this.mode = resolved.mode;
-    this.#configuredBytes = options.limitBytes;
-    if (resolved.modeFault !== undefined) this.#faults.note('PLIMSOLL', resolved.modeFault);
-    this.#thresholds = resolveThresholds(options.thresholds);
-    this.#limit = this.#readLimits();
-    this.#limitReadAt = clock.now();
-    this.#ledger = new Ledger(this.#limit.bytes, resolved.maxConsumers);
-    const { reclaimNowBudgetMs, reclaimDeadlineMs } = resolved;
-    const shared = { ledger: this.#ledger, clock, faults: this.#faults };
-    this.#reclaimers = new Reclaimers({ ...shared, reclaimNowBudgetMs, reclaimDeadlineMs });
-    const collect = options.collect ?? globalThis.gc;
-    this.#collector = new Collector(clock, collect && (() => this.#faults.watch('collect', collect())));
-    this.#ownMeters = options.meters === undefined;
-    this.#sampler = new Sampler({
-      clock,
-      faults: this.#faults,
-      meters: options.meters ?? this.#makeMeters(),
-      thresholds: this.#thresholds,
+    this.#thresholds = resolveThresholds(resolved.thresholds);
+    this.#strategy = resolved.strategy;
+    this.#runtimeIsMeasured = resolved.runtimeBytes === undefined;
+    const parts = (this.#parts = assemble(resolved, {
+      thresholds: () => this.#thresholds,
+      strategy: () => this.#strategy,
+      runtime: () => this.#runtime,
       onLevel: (to, from) => this.#tellLevel(to, from),
-    });
-    const level = () => this.#sampler.level;
-    this.#budget = new Budget({
-      ledger: this.#ledger,
-      reclaimers: this.#reclaimers,
-      mode: this.mode,
-      sampleEveryBytes: resolved.sampleEveryBytes,
-      level,
-      onSampleDue: () => {
-        try {
-          this.#sampleInline();
-        } catch (cause) {
-          this.#faults.note('sample', cause);
-        }
-      },
-      fixedBytes: () => this.#runtime.own,
-    });
-    const { maxWaiters, maxBypass } = resolved;
-    this.#admission = new Admission({
-      budget: this.#budget,
-      ledger: this.#ledger,
-      reclaimers: this.#reclaimers,
-      clock,
-      level,
-      maxWaiters,
-      maxBypass,
-    });
-    this.#budget.admission = this.#admission;
-    this.#runtimeIsMeasured = options.runtimeBytes === undefined;
-    this.#runtime = this.#ledger.open({ name: 'runtime', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY });
-    new LedgerConsumer(this.#budget, this.#runtime);
-    this.#ledger.charge(this.#runtime, options.runtimeBytes ?? this.#measureRuntime());
-    this.#sampler.take();
+      sample: () => this.#sampleAll(false),
+      sampleInline: () => this.#sampleAll(true),
+    }));
+    if (resolved.modeFault !== undefined) parts.faults.note('PLIMSOLL', resolved.modeFault);
+    this.#runtime = parts.ledger.open({ name: 'runtime', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY });
+    new LedgerConsumer(parts.budget, this.#runtime);
+    parts.ledger.charge(this.#runtime, resolved.runtimeBytes ?? this.#measureRuntime());
+    parts.sampler.take();
+    parts.drift.note(resolved.clock.now());
+    if (this.mode !== 'off') parts.sampler.start(() => this.#sampleAll(false));
   }
 
   /** The effective limit, bytes. */
   get limitBytes(): number {
-    return this.#limit.bytes;
+    return this.#parts.line.limit.bytes;
   }
 
   /** Where the limit comes from, and all that were found. */
   get limit(): EffectiveLimit {
-    return this.#limit;
+    return this.#parts.line.limit;
   }
 
   /** As the last sample had it. */
   get level(): PressureLevel {
-    return this.#sampler.level;
+    return this.#parts.sampler.level;
   }
 
   /** Everything held, the runtime included. */
   get heldBytes(): number {
-    return this.#ledger.whole.total;
+    return this.#parts.ledger.whole.total;
   }
 
   /** What can still be reserved without anybody giving back. */
   get availableBytes(): number {
-    return this.#ledger.whole.room;
+    return this.#parts.ledger.whole.room;
+  }
+
+  get disposed(): boolean {
+    return this.#disposed;
   }
 
   /** Opens a consumer. Throws `RangeError` for unsound options and when there are `maxConsumers` already. Dispose it at its end. */
   consumer(options: ConsumerOptions): Consumer {
+    checkKnownOptions('consumer', options, CONSUMER_OPTIONS);
     checkConsumerOptions(options);
-    const parent = options.parent === undefined ? undefined : this.#budget.accountOf(options.parent, 'parent');
-    this.#reclaimers.prepare(options.reclaimer);
-    return new LedgerConsumer(this.#budget, this.#ledger.open(options, parent));
+    const { budget, reclaimers, ledger } = this.#parts;
+    const parent = options.parent === undefined ? undefined : budget.accountOf(options.parent, 'parent');
+    reclaimers.prepare(options.reclaimer);
+    return new LedgerConsumer(budget, ledger.open(options, parent));
   }
 
-  /** Reads all meters now: about 20 µs. */
+  /**
+   * Runs `fn` as a request or tenant: what is reserved inside, across `await`, counts against `maxBytes`. Resolves or rejects as `fn` does; before it
+   * begins, as `admit` does for `upFrontBytes`. Costs about 1 µs.
+   * @example
+   * await governor.scope({ name: 'GET /report', maxBytes: 32 * MiB, upFrontBytes: 8 * MiB }, async ({ signal }) => build(signal));
+   */
+  scope<T>(options: ScopeOptions, fn: (scope: Scope) => T | Promise<T>): Promise<T> {
+    return this.#parts.scopes.run(options, fn);
+  }
+
+  /**
+   * Calls `action` when a level is entered and when it is left, or, between two shares of the limit, with a scale from 0 to 1. Until the result is
+   * disposed. In `observe` and `off` no action is called. What it throws stands in the snapshot's faults.
+   * @example
+   * governor.when({ level: 'high' }, ({ active }) => (active ? cache.pause() : cache.resume()));
+   * governor.when({ from: 0.6, to: 0.9 }, ({ scale }) => server.setKeepAlive(5_000 * (1 - scale)));
+   */
+  when(condition: TriggerCondition, action: TriggerAction): Disposable {
+    return this.#parts.triggers.when(condition, action);
+  }
+
+  /**
+   * Whether to turn a call away at a named point; to be asked for every one. About 5 ns. Points and their rules: option `shed`; without a rule from
+   * `critical` on. While the breaker is open, all but its probes.
+   */
+  shouldShed(point: string): boolean {
+    return this.#parts.shed.shouldShed(point);
+  }
+
+  /** Reads all meters now, and acts on what they say: about 20 µs. */
   sample(): Sample {
-    this.#sampleAll();
-    return this.#sampler.last();
+    this.#sampleAll(false);
+    return this.#parts.sampler.last();
   }
 
   /** The last samples, oldest first, at most 240. */
   history(): Sample[] {
-    return this.#sampler.history.samples();
+    return this.#parts.sampler.history.samples();
   }
 
-  /** Samples by the clock from now on, 250 ms apart, 50 ms from `high` on; until disposed. Does not keep the process alive. */
-  start(): this {
-    if (!this.#disposed && this.mode !== 'off') this.#sampler.start(() => this.#sampleAll());
-    return this;
+  /** The last trains, oldest first, at most 64. */
+  journal(): TrainReport[] {
+    return this.#parts.journal.reports();
+  }
+
+  /** What this machine can be measured by and made to give back, and what stands in the way. Looked at once, about 3 ms. */
+  capabilities(): Capabilities {
+    const { root, collect, trim } = this.#options;
+    this.#capabilities ??= readCapabilities({ root, limit: this.limit, collect, trim });
+    return this.#capabilities;
+  }
+
+  /**
+   * Runs a train now, whatever the level: holders give back, then collection and trim as far as the strategy goes. Resolves to what came of it; never
+   * rejects. While one is under way, to the report of that one. In `observe` the report says what would have been done, in `off` nothing is.
+   */
+  reclaim(options: ReclaimCallOptions = {}): Promise<TrainReport> {
+    checkKnownOptions('reclaim', options, ['targetBytes', 'strategy']);
+    const { targetBytes = Number.MAX_SAFE_INTEGER, strategy = this.#strategy } = options;
+    checkWhole('targetBytes', targetBytes, 1);
+    if (!RECLAIM_STRATEGIES.includes(strategy)) {
+      throw invalidOption('strategy', `one of ${RECLAIM_STRATEGIES.join(', ')}`, strategy);
+    }
+    const { level } = this;
+    return this.#parts.train.run({ why: 'asked', targetBytes, strategy, level, observe: this.mode !== 'on' });
+  }
+
+  /**
+   * Writes a heap snapshot, when somebody asks for one and there is room for it; the governor never takes one by itself. Blocks the process for
+   * seconds. `PLIMSOLL_NO_ROOM_FOR_SNAPSHOT` unless `memoryFactor` times the used heap is free under the line and twice of it on the disk. Returns the
+   * size of the file.
+   */
+  writeHeapSnapshot(path: string, options: { readonly memoryFactor?: number } = {}): number {
+    this.#parts.sampler.take();
+    const { sampler } = this.#parts;
+    const { bytes, limitBytes } = readingOf(this.#parts, this.#options.clock.now());
+    const used = sampler.bytes('heap');
+    return writeHeapSnapshotIfRoom({ path, freeBytes: limitBytes - bytes, usedHeapBytes: used, ...options });
   }
 
   /** Calls `listener` at each change of level until the result is disposed. What it throws, or rejects with, stands in the snapshot's faults. */
@@ -176,163 +219,110 @@ export class Governor implements Disposable {
     return { [Symbol.dispose]: () => void this.#listeners.delete(entry) };
   }
 
-  /** Changes limit and thresholds from now on. A limit below what is held takes nothing away: it grants nothing until there is room. */
+  /**
+   * Changes limit, thresholds and strategy from now on. A limit below what is held takes nothing away: it grants nothing until there is room.
+   */
   tune(tuning: GovernorTuning): void {
-    const thresholds = resolveThresholds(tuning.thresholds, this.#thresholds);
-    if (tuning.limitBytes !== undefined) this.#configuredBytes = checkWhole('limitBytes', tuning.limitBytes, 1);
-    this.#thresholds = thresholds;
-    this.#sampler.setThresholds(thresholds);
+    checkTuning(tuning);
+    this.#thresholds = resolveThresholds(tuning.thresholds, this.#thresholds);
+    this.#strategy = tuning.strategy ?? this.#strategy;
+    if (tuning.limitBytes !== undefined) this.#parts.line.configure(tuning.limitBytes);
+    this.#parts.sampler.setThresholds(this.#thresholds);
     this.#refreshLimits();
-    this.#sampler.take();
+    this.#parts.sampler.take();
   }
 
   /** The picture of memory as the last sample had it. Costs about 1 µs a consumer. */
   snapshot(): Snapshot {
-    const { whole } = this.#ledger;
-    const last = this.#sampler.last();
-    const heap = heapFlagsFit(this.#limit.bytes);
-    return {
-      takenAt: this.#options.clock.wall(),
-      mode: this.mode,
-      limitBytes: this.#limit.bytes,
-      limitFrom: this.#limit.from,
-      level: last.level,
-      decidingMeter: last.decidingMeter,
-      meters: this.#sampler.rows(),
-      reservedBytes: whole.total,
-      peakReservedBytes: whole.peak,
-      availableBytes: whole.room,
-      byKind: kindRow(this.#ledger),
-      consumers: consumerRows(this.#ledger, this.#reclaimers),
-      waiting: this.#admission.waiting,
-      refusals: this.#budget.refusals,
-      samples: { count: this.#sampler.count, spentMs: this.#sampler.spentMs },
-      collections: { count: this.#collector.count, spentMs: this.#collector.spentMs },
-      faults: this.#faults.rows(),
-      warnings: heap.why === undefined ? [] : [heap.why],
-    };
+    const own = { takenAt: this.#options.clock.wall(), mode: this.mode, strategy: this.#strategy };
+    return takeSnapshot(this.#parts, own, this.#warnings());
   }
 
   /** Stops sampling, turns away who waits (`PLIMSOLL_DISPOSED`) and grants nothing any more. Reservations can still be released. */
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#budget.shut();
-    this.#sampler[Symbol.dispose]();
-    this.#admission.shut();
+    const { budget, sampler, admission, triggers, shed, lastResort, line } = this.#parts;
+    budget.shut();
+    sampler[Symbol.dispose]();
+    admission.shut();
+    triggers.clear();
+    shed.note('optimal', 0);
     this.#listeners.clear();
-    this.#cgroupMeter?.[Symbol.dispose]();
+    lastResort[Symbol.dispose]();
+    line[Symbol.dispose]();
   }
 
-  #readLimits(): EffectiveLimit {
-    const { share, root } = this.#options;
-    return readLimits({ limitBytes: this.#configuredBytes, share, root });
-  }
-
-  #makeMeters(): Meter[] {
-    const limitBytes = () => this.#limit.bytes;
-    const v8 = new V8Meters(limitBytes);
-    const meters = [
-      ledgerMeter(() => this.#ledger.whole.total, limitBytes),
-      v8.heap,
-      v8.external,
-      rssMeter(limitBytes),
-    ];
-    this.#cgroupMeter = this.#openCgroupMeter();
-    return this.#cgroupMeter === undefined ? meters : [...meters, this.#cgroupMeter];
-  }
-
-  #openCgroupMeter(): CgroupMeter | undefined {
-    const { cgroup } = this.#limit;
-    if (cgroup === undefined) return undefined;
-    try {
-      return new CgroupMeter(cgroup);
-    } catch (cause) {
-      this.#faults.note('meter cgroup', cause, true);
-      return undefined;
-    }
+  /** Those of the last capability report; before the first, the one that costs next to nothing to find out. */
+  #warnings(): readonly string[] {
+    if (this.#capabilities !== undefined) return this.#capabilities.warnings;
+    const { why } = heapFlagsFit(this.limitBytes);
+    return why === undefined ? [] : [why];
   }
 
   #measureRuntime(): number {
     try {
       return readRssBytes();
     } catch (cause) {
-      this.#faults.note('runtime', cause);
+      this.#parts.faults.note('runtime', cause);
       return 0;
     }
   }
 
   #refreshLimits(): void {
-    const before = this.#limit.cgroup;
-    this.#limitReadAt = this.#options.clock.now();
-    this.#limit = this.#readLimits();
-    this.#ledger.whole.maxBytes = this.#limit.bytes;
-    const after = this.#limit.cgroup;
-    if (this.#ownMeters && (before?.bytes !== after?.bytes || before?.folder !== after?.folder)) {
-      this.#cgroupMeter?.[Symbol.dispose]();
-      this.#cgroupMeter = this.#openCgroupMeter();
-      this.#sampler.replace('cgroup', this.#cgroupMeter);
-    }
-    this.#admission.wake();
+    const { line, sampler, ledger, admission } = this.#parts;
+    const before = line.limit;
+    if (line.refresh()) sampler.replace('cgroup', line.cgroupMeter);
+    // The report was about another limit.
+    if (before.bytes !== line.limit.bytes) this.#capabilities = undefined;
+    ledger.whole.maxBytes = line.limit.bytes;
+    admission.wake();
   }
 
-  #sampleAll(): void {
+  /** A sample and all that follows from it. `inline`: inside a reservation, where nothing can wait. */
+  #sampleAll(inline: boolean): void {
+    if (this.#disposed || this.mode === 'off') return;
+    const { line, sampler, drift, responder, breaker, shed, triggers, lastResort, admission } = this.#parts;
+    if (line.isDue) this.#refreshLimits();
+    sampler.take(inline);
     if (this.#disposed) return;
-    if (this.#options.clock.now() - this.#limitReadAt >= LIMITS_EVERY_MS) this.#refreshLimits();
-    this.#sampler.take();
-    const rss = this.#sampler.bytes('rss');
-    if (!this.#runtimeIsMeasured || rss === 0 || rss >= this.#runtime.own) return;
-    // All there is in RAM is less than what was taken for the runtime alone: that much is free to reserve.
-    this.#budget.give(this.#runtime, this.#runtime.own - rss);
-  }
-
-  /** The sample inside a reservation, and the first aid when a meter, not the ledger, is past the line. */
-  #sampleInline(): void {
-    if (this.mode === 'off') return;
-    this.#sampleAll();
-    if (this.mode !== 'on' || !this.#pastTheLine()) return;
-    const used = () => this.#sampler.bytes('heap') + this.#sampler.bytes('external');
-    const collected = this.#collector.collect(() => {
-      this.#sampler.take();
-      return used();
-    });
-    const physical = this.#pastTheLine();
+    this.#lowerRuntime();
     const now = this.#options.clock.now();
-    if (physical === undefined || now - this.#relievedAt < RELIEF_COOL_DOWN_MS) return;
-    this.#relievedAt = now;
-    const tooMuch = physical.bytes - physical.limitBytes * this.#thresholds.critical;
-    const branch = this.#ledger.whole;
-    const released = this.#reclaimers.reclaimNow({
-      requester: undefined,
-      branch,
-      targetBytes: tooMuch,
-      level: 'emergency',
-    });
-    if (released > 0 || collected) this.#sampler.take();
+    drift.note(now);
+    responder.note(inline);
+    const { level, ratio } = sampler.last();
+    if (this.mode === 'on') triggers.note(level, ratio);
+    // Books that are full are no reason to turn calls away, unless somebody waits for room in them.
+    const isScarce = admission.waiting > 0;
+    breaker.note(isScarce ? level : sampler.physicalLevel, now);
+    shed.note(isScarce ? level : sampler.physicalLevel, isScarce ? ratio : sampler.physical.ratio);
+    lastResort.note(readingOf(this.#parts, now), now);
   }
 
-  #pastTheLine(): { readonly bytes: number; readonly limitBytes: number } | undefined {
-    return levelRank(this.#sampler.level) >= EMERGENCY_RANK ? this.#sampler.physical() : undefined;
+  /** All there is in RAM is less than what was taken for the runtime alone: that much is free to reserve. */
+  #lowerRuntime(): void {
+    const rss = this.#parts.sampler.bytes('rss');
+    if (!this.#runtimeIsMeasured || rss === 0 || rss >= this.#runtime.own) return;
+    this.#parts.budget.give(this.#runtime, this.#runtime.own - rss);
   }
 
   #tellLevel(to: PressureLevel, from: PressureLevel): void {
+    const { faults } = this.#parts;
     if (levelEvents.heard) {
-      const { decidingMeter } = this.#sampler.last();
-      const row = this.#sampler.rows().find((meter) => meter.name === decidingMeter);
-      const { bytes, limitBytes } = row ?? { bytes: 0, limitBytes: this.#limit.bytes };
-      levelEvents.publish({ from, to, meter: decidingMeter, bytes, limitBytes });
+      const { meter, bytes, limitBytes } = readingOf(this.#parts, this.#options.clock.now());
+      levelEvents.publish({ from, to, meter, bytes, limitBytes });
     }
     for (const listener of [...this.#listeners]) {
       try {
-        this.#faults.watch('level listener', listener(to, from));
+        faults.watch('level listener', listener(to, from));
       } catch (cause) {
-        this.#faults.note('level listener', cause);
+        faults.note('level listener', cause);
       }
     }
   }
 }
 
-/** Makes a governor. Throws `RangeError` for unsound options. About 1 ms: the limits are read and the runtime is measured. */
+/** Makes a governor. Throws `RangeError` for unsound or unknown options. About 1 ms: the limits are read and the runtime is measured. */
 export function createGovernor(options: GovernorOptions = {}): Governor {
   return new Governor(options);
 }

@@ -9,9 +9,22 @@ export {
   AdmissionTimeoutError,
   BudgetExceededError,
   type BudgetRefusal,
+  DeadlockError,
+  HoldAndWaitError,
   type Holder,
   type RefusalReason,
+  ScopeAbortedError,
+  TooManyScopesError,
 } from './budget-errors.ts';
+export type {
+  AllocatorFound,
+  AllocatorName,
+  Capabilities,
+  Capability,
+  CgroupCapability,
+  PsiCapability,
+} from './capabilities.ts';
+export type { CollectFunction, CollectionType } from './collector.ts';
 export {
   type AdmitOptions,
   type Consumer,
@@ -20,15 +33,29 @@ export {
   type MemoryKind,
   PRESSURE_LEVELS,
   type PressureLevel,
+  RECLAIM_STRATEGIES,
   type Reclaimer,
   type ReclaimRequest,
+  type ReclaimStrategy,
   type Reservation,
+  type Scope,
+  type ScopeOptions,
 } from './contract.ts';
+export type { DriftKind, DriftRow } from './drift.ts';
+export type { BreakerOptions } from './emergency-breaker.ts';
 export type { FaultRow } from './faults.ts';
-export { createGovernor, Governor, type LevelListener } from './governor.ts';
-export { GOVERNOR_DEFAULTS, type GovernorOptions, type GovernorTuning } from './governor-options.ts';
+export type { FlightConsumer, FlightDump, FlightScope } from './flight-dump.ts';
+export { createGovernor, Governor, type LevelListener, type ReclaimCallOptions } from './governor.ts';
+export {
+  type DieFastOptions,
+  type FlightRecorderOptions,
+  GOVERNOR_DEFAULTS,
+  type GovernorOptions,
+  type GovernorTuning,
+} from './governor-options.ts';
 export { deriveHeapFlags, type HeapFlags, heapFlagsFit } from './heap-flags.ts';
 export type { Sample } from './history.ts';
+export type { TrainPart, TrainPartName, TrainReason, TrainReport } from './journal.ts';
 export {
   type CgroupLimit,
   type EffectiveLimit,
@@ -37,7 +64,14 @@ export {
   type LimitSource,
   readLimits,
 } from './limits.ts';
+export type { ShedRow, ShedRule } from './load-shed.ts';
 export { METER_NAMES, type Meter, type MeterName } from './meters.ts';
+export { PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
 export { DEFAULT_THRESHOLDS, levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
-export type { MeterRow } from './sampler.ts';
+export { ensureProcessGovernor, processGovernor, setProcessGovernor } from './process-governor.ts';
+export type { PsiReading } from './psi.ts';
+export type { DecidingTrendRow, MeterRow } from './sampler.ts';
+export type { ScaledRange } from './scaled-range.ts';
+export type { ScopeRow } from './scopes.ts';
 export type { ConsumerRow, ReclaimRow, Snapshot } from './snapshot.ts';
+export type { TriggerAction, TriggerCondition, TriggerEvent } from './triggers.ts';

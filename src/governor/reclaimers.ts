@@ -31,6 +31,8 @@ export interface ReclaimersOptions {
   readonly prices?: Prices;
   /** By how much a consumer is over its fair share. Default: nobody is. */
   readonly overShareBytes?: (account: Account) => number;
+  /** Whether one may make another give back. Default: always. */
+  readonly mayAskFor?: (requester: Account | undefined, holder: Account) => boolean;
 }
 
 /** Who wants how much, and from whom. */
@@ -195,6 +197,7 @@ export class Reclaimers {
       const waitMs = record.retryAt - now;
       if (waitMs > 0 && waitMs <= LONGEST_BACK_OFF_MS) continue;
       if (call.spares?.(account.kind) === true) continue;
+      if (this.#options.mayAskFor?.(requester, account) === false) continue;
       if (!verbs.some((verb) => this.#has(account, reclaimer, record, verb))) continue;
       const bytes = this.reclaimableBytes(account);
       saidBytes += bytes;

@@ -78,7 +78,6 @@ function fileFault(name: string, change: (machine: FakeMachine) => void, part?: 
       const options: GovernorOptions = { root: machine.root, clock, mode: 'on', runtimeBytes: 0 };
       using governor = createGovernor(options);
       if (governor.limit.cgroup === undefined) broken.push('the group was not found to begin with');
-      governor.start();
       using consumer = governor.consumer({ name: 'feed', kind: 'heap', maxBytes: 1_000 });
       const use = (when: string) => {
         governor.sample();

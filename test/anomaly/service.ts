@@ -56,7 +56,6 @@ export class Service {
   async run(): Promise<this> {
     const { governor, clock } = this;
     governor.onLevel(() => this.#through('level listener', () => undefined));
-    governor.start();
     const whole = { kind: 'heap', maxBytes: Number.POSITIVE_INFINITY } as const;
     using cache = governor.consumer({ ...whole, name: 'cache', reclaimer: this.#cacheReclaimer() });
     using feed = governor.consumer({ ...whole, name: 'feed' });

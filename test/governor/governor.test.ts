@@ -94,7 +94,6 @@ describe('samples', () => {
   it('are taken by the clock once started: slowly, faster from `high` on, and not after the end', () => {
     const { governor, clock, rss } = setUp();
     expect(clock.pending).toBe(0);
-    governor.start().start();
     const readsIn = (ms: number) => {
       const before = rss.reads;
       clock.advance(ms);
@@ -105,13 +104,12 @@ describe('samples', () => {
     expect(readsIn(250)).toBe(1);
     expect(readsIn(1_000)).toBe(20);
     governor[Symbol.dispose]();
-    governor.start();
     expect([readsIn(1_000), clock.pending]).toEqual([0, 0]);
   });
 
   it('one that ends the governor ends the sampling', () => {
     const { governor, clock, rss } = setUp();
-    governor.start().onLevel(() => governor[Symbol.dispose]());
+    governor.onLevel(() => governor[Symbol.dispose]());
     rss.bytes = 60 * MIB;
     clock.advance(10_000);
     expect([clock.pending, governor.snapshot().samples.count]).toEqual([0, 2]);
@@ -261,7 +259,6 @@ describe('the limit', () => {
       'sys/fs/cgroup/app/memory.max': `${800 * MIB}\n`,
     });
     const { governor, clock } = setUp({ limitBytes: undefined, root: machine.root } as never);
-    governor.start();
     machine.write({ 'sys/fs/cgroup/app/memory.max': `${300 * MIB}\n` });
     clock.advance(4_900);
     expect(governor.limitBytes).toBe(800 * MIB);

@@ -1,0 +1,295 @@
+/**
+ * Puts the parts of a governor together. Each part knows only what it is handed here; what they need of one another later is a function, because
+ * the one stands before the other is made.
+ */
+import { Admission } from './admission.ts';
+import { Allocator } from './allocator.ts';
+import { Budget } from './budget.ts';
+import { Collector } from './collector.ts';
+import { MEMORY_KINDS, type MemoryKind, type PressureLevel, type ReclaimStrategy } from './contract.ts';
+import { DieFast } from './die-fast.ts';
+import { Drift } from './drift.ts';
+import { EmergencyBreaker } from './emergency-breaker.ts';
+import { FairShares } from './fair-shares.ts';
+import { Faults } from './faults.ts';
+import type { FlightParts } from './flight-dump.ts';
+import { FlightRecorder } from './flight-recorder.ts';
+import type { ResolvedOptions } from './governor-options.ts';
+import { Journal } from './journal.ts';
+import { LastResort } from './last-resort.ts';
+import { type Account, Ledger } from './ledger.ts';
+import { Line } from './line.ts';
+import { LoadShed } from './load-shed.ts';
+import { levelRank, type PressureThresholds } from './pressure.ts';
+import { Prices } from './prices.ts';
+import { Reclaimers } from './reclaimers.ts';
+import { type Reading, Responder } from './responder.ts';
+import { Sampler } from './sampler.ts';
+import { Scopes } from './scopes.ts';
+import { TerminationLog } from './termination-log.ts';
+import { Train } from './train.ts';
+import { Triggers } from './triggers.ts';
+
+/** What the parts ask of the governor itself. */
+export interface GovernorCalls {
+  readonly thresholds: () => PressureThresholds;
+  readonly strategy: () => ReclaimStrategy;
+  readonly runtime: () => Account;
+  readonly onLevel: (to: PressureLevel, from: PressureLevel) => void;
+  /** A sample with all that belongs to it, by the clock. */
+  readonly sample: () => void;
+  /** The same inside a reservation. */
+  readonly sampleInline: () => void;
+}
+
+const CRITICAL = levelRank('critical');
+
+export type GovernorParts = ReturnType<typeof assemble>;
+
+/** Throws `RangeError` for unsound options of the parts. */
+export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
+  const books = openBooks(options);
+  const sampler = new Sampler({
+    clock: options.clock,
+    faults: books.faults,
+    meters: books.line.meters,
+    thresholds: calls.thresholds(),
+    onLevel: calls.onLevel,
+  });
+  const drift = makeDrift(books, sampler, calls);
+  const givingBack = makeTrain(options, books, sampler, drift);
+  const granting = makeBudget(options, calls, books, sampler, givingBack);
+  const triggers = new Triggers({ faults: books.faults });
+  const breaker = new EmergencyBreaker({
+    ...options.breaker,
+    clock: options.clock,
+    faults: books.faults,
+    sample: calls.sample,
+  });
+  const shed = new LoadShed({ rules: options.shed, breaker, mode: options.mode });
+  const responder = makeResponder(options, calls, books, sampler, givingBack.train, granting);
+  granting.block.responder = responder;
+  const lastResort = makeLastResort(options, books, sampler, granting.scopes);
+  const { fairShares, budget, admission, scopes } = granting;
+  return {
+    ...books,
+    sampler,
+    drift,
+    ...givingBack,
+    fairShares,
+    budget,
+    admission,
+    scopes,
+    triggers,
+    breaker,
+    shed,
+    responder,
+    lastResort,
+  };
+}
+
+type Books = ReturnType<typeof openBooks>;
+
+function openBooks(options: ResolvedOptions) {
+  const { clock, share, root, meters } = options;
+  const faults = new Faults();
+  const ledger = new Ledger(1, options.maxConsumers);
+  const mapped = MEMORY_KINDS.indexOf('mapped');
+  const line = new Line({
+    limitBytes: options.limitBytes,
+    share,
+    root,
+    clock,
+    faults,
+    meters,
+    heldBytes: () => ledger.whole.total,
+    mappedBytes: () => ledger.byKind[mapped]!,
+  });
+  ledger.whole.maxBytes = line.limit.bytes;
+  return { faults, ledger, line, journal: new Journal() };
+}
+
+function makeDrift({ faults, ledger }: Books, sampler: Sampler, { runtime }: GovernorCalls): Drift {
+  return new Drift({
+    faults,
+    reservedBytes: (kind: MemoryKind) => {
+      const bytes = ledger.byKind[MEMORY_KINDS.indexOf(kind)]!;
+      return kind === 'heap' ? bytes - runtime().own : bytes;
+    },
+    runtimeBytes: () => runtime().own,
+    usedHeapBytes: () => sampler.reading('heap'),
+    externalBytes: () => sampler.reading('external'),
+    chargedBytes: () => sampler.reading('cgroup'),
+    rssBytes: () => sampler.reading('rss'),
+  });
+}
+
+function makeTrain(options: ResolvedOptions, books: Books, sampler: Sampler, drift: Drift) {
+  const { clock, collect, pauseBudgetMs, collectShare, reclaimNowBudgetMs, reclaimDeadlineMs } = options;
+  const { faults, ledger, journal } = books;
+  const prices = new Prices(clock);
+  const fairShares = new FairShares({ ledger, headroomShare: options.headroomShare, clock });
+  const overShareBytes = (account: Account) => fairShares.overShareBytes(account);
+  const reclaimers = new Reclaimers({
+    ledger,
+    clock,
+    faults,
+    reclaimNowBudgetMs,
+    reclaimDeadlineMs,
+    prices,
+    overShareBytes,
+    mayAskFor: (requester, holder) => fairShares.mayAskFor(requester, holder),
+  });
+  const heapBytes = () => sampler.bytes('heap');
+  const collector = new Collector({ clock, faults, collect, pauseBudgetMs, collectShare, heapBytes });
+  const allocator = new Allocator({ clock, faults, enabled: options.trim });
+  // In RAM and known to nobody: what the allocator keeps. At the start it is Node itself.
+  const unknownBytes = () => sampler.bytes('rss') - sampler.bytes('heap') - sampler.bytes('external');
+  let nodeBytes: number | undefined;
+  const train = new Train({
+    ledger,
+    reclaimers,
+    collector,
+    allocator,
+    prices,
+    journal,
+    clock,
+    faults,
+    measure: (meter) => {
+      sampler.take(true);
+      return sampler.bytes(meter);
+    },
+    decidingMeter: () => sampler.last().decidingMeter,
+    usedBytes: () => sampler.bytes('heap') + sampler.bytes('external'),
+    slackBytes: () => {
+      nodeBytes = Math.min(nodeBytes ?? Number.POSITIVE_INFINITY, Math.max(0, unknownBytes()));
+      return Math.max(0, unknownBytes() - nodeBytes);
+    },
+    trend: () => sampler.trend,
+    afterCollection: () => drift.noteCollection(clock.now()),
+    detailed: options.journal === 'detailed',
+  });
+  return { prices, fairShares, reclaimers, collector, allocator, train };
+}
+
+function makeBudget(
+  options: ResolvedOptions,
+  calls: GovernorCalls,
+  { faults, ledger }: Books,
+  sampler: Sampler,
+  { reclaimers, train, fairShares }: ReturnType<typeof makeTrain>,
+) {
+  const { clock, mode, sampleEveryBytes, maxWaiters, maxBypass, maxScopes } = options;
+  const level = () => sampler.level;
+  const block: { responder: Responder | undefined } = { responder: undefined };
+  const budget = new Budget({
+    ledger,
+    reclaimers,
+    mode,
+    sampleEveryBytes,
+    level,
+    onSampleDue: () => {
+      try {
+        calls.sampleInline();
+      } catch (cause) {
+        faults.note('sample', cause);
+      }
+    },
+    fixedBytes: () => calls.runtime().own,
+    fairShares,
+  });
+  const admission = new Admission({
+    budget,
+    ledger,
+    reclaimers,
+    clock,
+    level,
+    maxWaiters,
+    maxBypass,
+    train: ({ requester, ...call }) =>
+      train.run({ ...call, ...(requester && { requester }), why: 'admission', strategy: calls.strategy() }),
+    mayGrant: () => block.responder?.blocked !== true,
+    faults,
+  });
+  budget.admission = admission;
+  const scopes = new Scopes({ budget, ledger, clock, faults, level, maxScopes });
+  return { budget, admission, scopes, fairShares, block };
+}
+
+function makeResponder(
+  options: ResolvedOptions,
+  calls: GovernorCalls,
+  { faults, line }: Books,
+  sampler: Sampler,
+  train: Train,
+  { scopes, admission, budget }: ReturnType<typeof makeBudget>,
+): Responder {
+  const { clock, mode, coolDownMs } = options;
+  return new Responder({
+    clock,
+    faults,
+    mode: () => mode,
+    thresholds: calls.thresholds,
+    strategy: calls.strategy,
+    coolDownMs,
+    reading: () => readingOf({ sampler, line }, clock.now()),
+    train,
+    abortLargestScope: (why) => void scopes.abortLargest(why),
+    onBlocked: (blocked) => {
+      budget.blocked = blocked;
+    },
+    wake: () => admission.wake(),
+  });
+}
+
+/** What the last sample says, for acting. */
+export function readingOf({ sampler, line }: Pick<GovernorParts, 'sampler' | 'line'>, nowMs: number): Reading {
+  // Books that are full hide what the machine sees no longer than until that is a danger.
+  const byLedger = sampler.deciding.meter === 'ledger' && levelRank(sampler.physicalLevel) < CRITICAL;
+  const { meter, bytes, limitBytes } = byLedger ? sampler.deciding : sampler.physical;
+  const trend = sampler.trendOf(meter);
+  const timeToLineMs = trend?.timeToLineMs(nowMs);
+  // Of the whole machine it says nothing about this process.
+  const stalledPercent = line.psi?.ofGroup === true ? line.psi.read()?.fullAvg10 : undefined;
+  return {
+    level: byLedger ? sampler.level : sampler.physicalLevel,
+    meter,
+    bytes,
+    limitBytes: limitBytes === 0 ? line.limit.bytes : limitBytes,
+    falling: trend?.isFalling(nowMs) === true,
+    ...(timeToLineMs === undefined ? {} : { timeToLineMs }),
+    ...(stalledPercent === undefined ? {} : { stalledPercent }),
+  };
+}
+
+function makeLastResort(options: ResolvedOptions, books: Books, sampler: Sampler, scopes: Scopes): LastResort {
+  const { clock, mode, flightRecorder, terminationLog, dieFast } = options;
+  const { faults, journal, ledger, line } = books;
+  const parts: FlightParts = {
+    history: sampler.history,
+    journal,
+    ledger,
+    faults,
+    mode,
+    limitBytes: () => line.limit.bytes,
+    level: () => sampler.level,
+    decidingMeter: () => sampler.last().decidingMeter,
+    scopes: () => scopes.rows(),
+  };
+  const recorder =
+    flightRecorder === undefined ? undefined : new FlightRecorder({ ...flightRecorder, clock, faults, parts });
+  const log =
+    terminationLog === false || mode === 'off'
+      ? undefined
+      : new TerminationLog({ path: terminationLog, clock, faults, parts, dumpPath: () => recorder?.lastPath });
+  const onDie = (emergencyMs: number) =>
+    lastResort.lastWords(`emergency for ${(emergencyMs / 1000).toFixed(1)} s: the process ends itself`);
+  const lastResort: LastResort = new LastResort({
+    recorder,
+    log,
+    dieFast: dieFast === undefined || mode !== 'on' ? undefined : new DieFast({ ...dieFast, faults, onDie }),
+    heapRatio: () => sampler.ratio('heap'),
+    trainCount: () => journal.count,
+  });
+  return lastResort;
+}

@@ -1,0 +1,72 @@
+/**
+ * What is done when all else has failed: the last moments are written down, and a process that is lost ends. Early: once memory is gone there is
+ * no second chance, so a dump is written as soon as an emergency lasts, and again as long as it does.
+ */
+import type { DieFast } from './die-fast.ts';
+import type { FlightRecorder } from './flight-recorder.ts';
+import { levelRank } from './pressure.ts';
+import type { Reading } from './responder.ts';
+import type { TerminationLog } from './termination-log.ts';
+
+/** An emergency that is over sooner is none to write home about. */
+const LASTING_MS = 1_000;
+/** The longest that one sample may add to that: a clock that jumps is no emergency. */
+const LONGEST_STEP_MS = 500;
+/** How often the last words are written anew while it lasts. */
+const LOG_EVERY_MS = 5_000;
+const EMERGENCY = levelRank('emergency');
+
+export interface LastResortOptions {
+  readonly recorder: FlightRecorder | undefined;
+  readonly log: TerminationLog | undefined;
+  readonly dieFast: DieFast | undefined;
+  /** Share of its own limit that V8's heap has reached; 0 where that is not known. */
+  readonly heapRatio: () => number;
+  readonly trainCount: () => number;
+}
+
+export class LastResort implements Disposable {
+  readonly #options: LastResortOptions;
+  readonly #hooks: Disposable | undefined;
+  #lastMs = Number.NaN;
+  #lastedMs = 0;
+  #loggedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: LastResortOptions) {
+    this.#options = options;
+    const { recorder, log } = options;
+    this.#hooks = recorder?.installFatalHooks(() => log?.write('fatal error'));
+  }
+
+  /** Of each sample. Does not return when the process is lost and `dieFast` was asked for. */
+  note({ level, meter }: Reading, nowMs: number): void {
+    const { recorder, dieFast, heapRatio, trainCount } = this.#options;
+    recorder?.noteHeap(heapRatio());
+    if (levelRank(level) >= EMERGENCY && meter !== 'ledger') this.#noteEmergency(nowMs);
+    else this.#lastedMs = 0;
+    this.#lastMs = nowMs;
+    dieFast?.note(level, meter === 'ledger', trainCount(), nowMs);
+  }
+
+  /** Writes everything there is a place for: for `dieFast`, right before the end. */
+  lastWords(why: string): void {
+    this.#options.recorder?.write('die-fast', why);
+    this.#options.log?.write(why);
+  }
+
+  [Symbol.dispose](): void {
+    this.#hooks?.[Symbol.dispose]();
+    this.#options.recorder?.[Symbol.dispose]();
+    this.#options.log?.[Symbol.dispose]();
+  }
+
+  #noteEmergency(nowMs: number): void {
+    const stepMs = nowMs - this.#lastMs;
+    if (stepMs > 0) this.#lastedMs += Math.min(stepMs, LONGEST_STEP_MS);
+    if (this.#lastedMs < LASTING_MS) return;
+    this.#options.recorder?.write('emergency');
+    if (nowMs - this.#loggedAt < LOG_EVERY_MS && nowMs >= this.#loggedAt) return;
+    this.#loggedAt = nowMs;
+    this.#options.log?.write('the level is emergency and stays there');
+  }
+}
