@@ -1,4 +1,4 @@
-import { createGovernor, type Governor, ManualClock, type Reclaimer } from 'plimsoll';
+import { createGovernor, type Governor, ManualClock, type Reclaimer, type ReclaimRequest } from 'plimsoll';
 import { expect, it } from 'vitest';
 
 /** One holder of memory that can give back, as its suite sets it up. */
@@ -19,6 +19,7 @@ export interface ReclaimerContractOptions {
 }
 
 const MIB = 1_048_576;
+const STRATEGIES: readonly ReclaimRequest['strategy'][] = ['basic', 'aggressive', 'smart'];
 
 /** What everybody who gives back to the governor keeps to. What is said is compared with what the ledger sees. */
 export function reclaimerContract({ name, fill, bytes = MIB }: ReclaimerContractOptions): void {
@@ -50,6 +51,26 @@ export function reclaimerContract({ name, fill, bytes = MIB }: ReclaimerContract
     expect(claimed).toBe(released);
   });
 
+  it.each(STRATEGIES)(
+    `${name}: gives back at least what can be had under the strategy %s, and claims the truth`,
+    async (strategy) => {
+      const { governor, reclaimer, consumerName } = await begin();
+      const before = heldBy(governor, consumerName);
+      const said = reclaimer.reclaimableBytes();
+      const claimed = await giveBack(reclaimer, { ...request(said), level: 'emergency', strategy });
+      expect(claimed).toBe(before - heldBy(governor, consumerName));
+      // Basic may keep what is in use.
+      if (strategy !== 'basic') expect(claimed).toBeGreaterThanOrEqual(Math.min(said, bytes));
+    },
+  );
+
+  it(`${name}: is asked for more than there is, and gives what there is`, async () => {
+    const { governor, reclaimer, consumerName, pinnedBytes = 0 } = await begin();
+    const all = { ...request(Number.MAX_SAFE_INTEGER), level: 'emergency', strategy: 'aggressive' } as const;
+    for (let i = 0; i < 1_000 && reclaimer.reclaimableBytes() > 0; i++) await giveBack(reclaimer, all);
+    expect(heldBy(governor, consumerName)).toBe(pinnedBytes);
+  });
+
   it(`${name}: gives everything back in the end, and then says 0`, async () => {
     const { governor, reclaimer, consumerName, pinnedBytes = 0 } = await begin();
     for (let i = 0; i < 1_000 && reclaimer.reclaimableBytes() > 0; i++) {
@@ -74,10 +95,7 @@ export function reclaimerContract({ name, fill, bytes = MIB }: ReclaimerContract
   });
 }
 
-async function giveBack(
-  reclaimer: Reclaimer,
-  request: Parameters<NonNullable<Reclaimer['reclaimNow']>>[0],
-): Promise<number> {
+async function giveBack(reclaimer: Reclaimer, request: ReclaimRequest): Promise<number> {
   if (reclaimer.reclaimNow !== undefined) return reclaimer.reclaimNow(request);
   return reclaimer.reclaim!(request, { signal: new AbortController().signal, scratch: new Uint8Array(65_536) });
 }

@@ -5,8 +5,8 @@ import { ManualClock } from 'plimsoll';
 import { describe, expect, it } from 'vitest';
 import { Allocator, type AllocatorOptions } from '../../src/governor/allocator.ts';
 import { Faults } from '../../src/governor/faults.ts';
-import { runInLimit } from '../cgroup/run-in-limit.ts';
 import { MIB } from './fake-meter.ts';
+import { watchSteps } from './watch-steps.ts';
 
 function setUp(options: Partial<AllocatorOptions> = {}) {
   const clock = new ManualClock();
@@ -117,51 +117,24 @@ describe.skipIf(probe.why !== undefined)('the real trim, seen from outside', () 
     await still('collected', collector.run({ type: 'full', usedBytes: () => 1, emptyPages: true }));
     await still('trimmed', allocator.trim());`;
 
-  const rssAt = async (bytes: number, count: number) => {
-    const readings: Record<string, number[]> = {};
-    let pid = 0;
-    let printed = '';
-    const run = await runInLimit({
-      command: process.execPath,
-      args: ['--no-warnings', '--input-type=module-typescript', '-e', program(bytes, count)],
-      sampleMs: 5,
-      onStart(child) {
-        pid = child.pid!;
-        child.stdout!.on('data', (chunk) => (printed += String(chunk)));
-      },
-      onSample() {
-        const step = printed.trimEnd().split('\n').at(-1)?.split(' ')[0];
-        if (step === undefined || step === '') return;
-        const rss = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];
-        if (rss !== undefined) (readings[step] ??= []).push(Number(rss) * 1_024);
-      },
-    });
-    expect(run.stderr).toBe('');
-    const rows = run.stdout
-      .trim()
-      .split('\n')
-      .map((row) => row.split(' '));
-    const ms: Record<string, number> = Object.fromEntries(rows.map(([step, took]) => [step!, Number(took)]));
-    // The last of a step may be of the next already: its line is on its way.
-    const seen = (step: string) => readings[step]!.toSorted((a, b) => a - b)[readings[step]!.length >> 1]!;
-    return { seen: { held: seen('held'), collected: seen('collected'), trimmed: seen('trimmed') }, ms };
-  };
+  const watch = (bytes: number, count: number) =>
+    watchSteps(['--input-type=module-typescript', '-e', program(bytes, count)]);
 
   it('gives back small buffers that a collection alone does not', async () => {
-    const { seen, ms } = await rssAt(16_384, 12_800);
-    console.log(`200 MiB of 16 KiB buffers: ${JSON.stringify(seen)} bytes RSS, ${JSON.stringify(ms)} ms`);
-    expect(seen.held).toBeGreaterThan(200 * MIB);
-    expect(seen.collected).toBeGreaterThan(200 * MIB);
-    expect(seen.trimmed).toBeLessThan(110 * MIB);
-    expect(ms.trimmed).toBeLessThan(500);
+    const { rss, said } = await watch(16_384, 12_800);
+    console.log(`200 MiB of 16 KiB buffers: RSS ${JSON.stringify(rss)}, ms ${JSON.stringify(said)}`);
+    expect(rss.held).toBeGreaterThan(200 * MIB);
+    expect(rss.collected).toBeGreaterThan(200 * MIB);
+    expect(rss.trimmed).toBeLessThan(110 * MIB);
+    expect(Number(said.trimmed)).toBeLessThan(500);
   });
 
   it('is needed less for large ones: of them the collection alone gives back what the allocator had mapped one by one', async () => {
-    const { seen } = await rssAt(MIB, 200);
-    console.log(`200 MiB of 1 MiB buffers: ${JSON.stringify(seen)} bytes RSS`);
-    expect(seen.held).toBeGreaterThan(200 * MIB);
-    expect(seen.collected).toBeLessThan(seen.held - 60 * MIB);
-    expect(seen.trimmed).toBeLessThan(110 * MIB);
+    const { rss } = await watch(MIB, 200);
+    console.log(`200 MiB of 1 MiB buffers: RSS ${JSON.stringify(rss)}`);
+    expect(rss.held).toBeGreaterThan(200 * MIB);
+    expect(rss.collected).toBeLessThan(rss.held! - 60 * MIB);
+    expect(rss.trimmed).toBeLessThan(110 * MIB);
   });
 
   it('has koffi as an optional peer of which nothing runs at install', () => {
