@@ -1,5 +1,6 @@
 /** Everything that can happen in a simulated process, with how often it does. */
 import type { Actor, Holding } from './actor.ts';
+import type { SimulatedScope } from './simulated-scope.ts';
 import { ABORTED, type World } from './world.ts';
 
 export interface Action {
@@ -7,6 +8,8 @@ export interface Action {
   readonly weight: number;
   /** False for what cannot happen inside a callback. */
   readonly inside: boolean;
+  /** False for what cannot happen inside a scope either: it has the governor call others by other ways than a request. Default: as `inside`. */
+  readonly scoped?: boolean;
   run(world: World): void | Promise<void>;
 }
 
@@ -43,6 +46,12 @@ const withHolding = (act: (world: World, holding: Holding) => void) => (world: W
   if (holding !== undefined) act(world, holding);
 };
 
+const withScope = (act: (world: World, scope: SimulatedScope) => void) => (world: World) => {
+  const { random, room } = world;
+  const { scopes } = room;
+  if (scopes.size > 0) act(world, random.pick([...scopes]));
+};
+
 export const ACTIONS: readonly Action[] = [
   { name: 'enter', weight: 4, inside: true, run: (world) => void world.enter() },
   { name: 'leave', weight: 1.5, inside: true, run: withActor((world, actor) => world.leave(actor)) },
@@ -58,7 +67,7 @@ export const ACTIONS: readonly Action[] = [
     name: 'admit',
     weight: 10,
     inside: true,
-    run: withActor((world, actor) => void world.admit(actor, someBytes(world), world.random.pick(TIMEOUTS_MS))),
+    run: withActor((world, actor) => void world.room.admit(actor, someBytes(world), world.random.pick(TIMEOUTS_MS))),
   },
   {
     name: 'grow',
@@ -89,9 +98,10 @@ export const ACTIONS: readonly Action[] = [
     weight: 2,
     inside: true,
     run(world) {
-      const [...waiting] = world.waiting;
+      const [...waiting] = world.room.waiting;
       if (waiting.length === 0) return;
       const one = world.random.pick(waiting);
+      if (one.actor === world.room.pots) return;
       world.say(`${one.actor.name} aborts its wait`);
       one.abort.abort(ABORTED);
     },
@@ -111,6 +121,7 @@ export const ACTIONS: readonly Action[] = [
     name: 'tune',
     weight: 0.7,
     inside: true,
+    scoped: false,
     run(world) {
       const bytes = Math.max(1_000, Math.floor(world.limitBytes * (0.5 + world.random.next())));
       world.tune(bytes);
@@ -120,6 +131,7 @@ export const ACTIONS: readonly Action[] = [
     name: 'sample',
     weight: 3,
     inside: true,
+    scoped: false,
     run(world) {
       world.say('sample');
       world.attempt('sample', [], () => world.governor.sample());
@@ -170,14 +182,51 @@ export const ACTIONS: readonly Action[] = [
       world.clock.pass(ms);
     },
   },
+  {
+    name: 'scope',
+    weight: 4,
+    inside: true,
+    run(world) {
+      const { random, limitBytes } = world;
+      const bytes = random.chance(0.5) ? 0 : Math.min(someBytes(world), limitBytes);
+      const maxBytes = random.chance(0.5) ? Number.POSITIVE_INFINITY : Math.max(bytes, random.whole(0, limitBytes));
+      world.room.openScope(bytes, maxBytes, random.pick(TIMEOUTS_MS));
+    },
+  },
+  {
+    name: 'work in a scope',
+    weight: 18,
+    inside: false,
+    run: withScope((world, scope) => {
+      const acts = world.random.whole(1, 4);
+      for (let i = 0; i < acts; i++) scope.post(() => void happen(world, 'scope'));
+    }),
+  },
+  {
+    name: 'end a scope',
+    weight: 3,
+    inside: false,
+    run: withScope((world, scope) => scope.finish(world.random.chance(0.8) ? 'returns' : 'throws')),
+  },
+  {
+    name: 'abort a scope',
+    weight: 0.7,
+    inside: true,
+    run: withScope((world, scope) => {
+      world.say(`${scope.name} is aborted`);
+      scope.abort.abort(ABORTED);
+    }),
+  },
   { name: 'let go', weight: 1, inside: false, run: (world) => world.letGo() },
 ];
 
 const INSIDE = ACTIONS.filter(({ inside }) => inside);
+const SCOPED = INSIDE.filter(({ scoped }) => scoped !== false);
+const BY_PLACE = { step: ACTIONS, callback: INSIDE, scope: SCOPED };
 
-/** One thing at random; `anywhere` leaves out what takes time. */
-export function happen(world: World, where: 'step' | 'callback'): void | Promise<void> {
-  const action = world.random.weighted(where === 'step' ? ACTIONS : INSIDE);
+/** One thing at random, of those that can happen there. */
+export function happen(world: World, where: keyof typeof BY_PLACE): void | Promise<void> {
+  const action = world.random.weighted(BY_PLACE[where]);
   world.count(`action ${action.name}`);
   return action.run(world);
 }

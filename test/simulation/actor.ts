@@ -1,5 +1,6 @@
 import type { Consumer, MemoryKind, Reservation } from 'plimsoll';
 import type { Machine } from './machine.ts';
+import type { SimulatedScope } from './simulated-scope.ts';
 import type { Temper } from './tempers.ts';
 
 /** What the simulation knows of a reservation by itself: `bytes` is kept beside the ledger and compared with it. */
@@ -7,6 +8,8 @@ export interface Holding {
   readonly reservation: Reservation;
   owner: Actor;
   bytes: number;
+  /** The scope it was reserved in; lost when it is transferred. */
+  scope: SimulatedScope | undefined;
 }
 
 export interface ActorOptions {
@@ -74,8 +77,8 @@ export class Actor {
     for (let at: Actor | undefined = this; at !== undefined; at = at.parent) at.total += bytes;
   }
 
-  take(reservation: Reservation, bytes: number): Holding {
-    const holding = { reservation, owner: this, bytes: this.open ? bytes : 0 };
+  take(reservation: Reservation, bytes: number, scope: SimulatedScope | undefined): Holding {
+    const holding = { reservation, owner: this, bytes: this.open ? bytes : 0, scope };
     if (this.open) {
       this.holdings.add(holding);
       this.book(bytes);

@@ -1,11 +1,13 @@
 /** What holds after every step, whoever did what. */
-import { MEMORY_KINDS, type PressureLevel } from 'plimsoll';
+import { MEMORY_KINDS } from 'plimsoll';
+import { levelAfter } from './level-after.ts';
 import { survivesJson, type World } from './world.ts';
+
+/** After an `emergency` nobody is let in until the next sample has been taken and looked at. */
+const CALM_MS = 2_500;
 
 export class Invariants {
   readonly #world: World;
-  #samples = 0;
-  #level: PressureLevel = 'optimal';
 
   constructor(world: World) {
     this.#world = world;
@@ -13,9 +15,12 @@ export class Invariants {
 
   /** Cheap ones each time, those that build pictures when `thorough`. */
   check(thorough: boolean): void {
+    this.#scopes();
     this.#books();
     this.#world.checkLine('after the step');
     this.#queue();
+    const { waitedForMs, reclaimDeadlineMs } = this.#world;
+    this.#world.demand(waitedForMs <= reclaimDeadlineMs, 'every reclaim is bounded in time', () => `${waitedForMs}ms`);
     if (thorough) {
       this.#levels();
       this.#snapshot();
@@ -24,7 +29,7 @@ export class Invariants {
 
   /** Held is the sum of the open reservations: of each, of each consumer, of all. */
   #books(): void {
-    const { demand, actors, governor, machine, mode } = this.#bound();
+    const { demand, actors, governor, machine, mode, scopes } = this.#bound();
     let sum = machine.baselineBytes;
     for (const actor of actors) {
       const { consumer, holdings } = actor;
@@ -47,59 +52,83 @@ export class Invariants {
       });
       actor.peak = consumer.peakBytes;
     }
+    for (const scope of scopes) sum += scope.potBytes;
     demand(governor.heldBytes === sum, 'held is the sum of the open reservations', () => {
       return `the whole: ${governor.heldBytes} and not ${sum}`;
     });
   }
 
+  /** A scope holds what was reserved in it and in those inside it, and what is left of what they declared. */
+  #scopes(): void {
+    const { demand, actors, mode, scopes } = this.#bound();
+    for (const one of [...scopes].reverse()) {
+      const { scope, name, maxBytes } = one;
+      if (scope === undefined) continue;
+      let sum = 0;
+      for (const other of scopes) if (other !== one && other.isWithin(one)) sum += other.potBytes;
+      for (const { holdings } of actors) {
+        for (const holding of holdings) if (holding.scope?.live?.isWithin(one)) sum += holding.bytes;
+      }
+      demand(
+        one.focus(scope.heldBytes - sum),
+        'a scope holds what was reserved in it',
+        () => `${name}: ${scope.heldBytes}`,
+      );
+      sum += one.potBytes;
+      demand(
+        scope.heldBytes === sum,
+        'a scope holds what was reserved in it',
+        () => `${name}: ${scope.heldBytes} and not ${sum}`,
+      );
+      demand(
+        mode !== 'on' || sum <= maxBytes,
+        'a scope is never over its bound',
+        () => `${name}: ${sum} of ${maxBytes}`,
+      );
+    }
+  }
+
   /** Nobody waits who need not; nobody waits for ever; nobody is passed too often. */
   #queue(): void {
-    const { demand, waiting, clock, ended, mode, governor, maxBypass } = this.#bound();
+    const { demand, waiting, clock, ended, mode, governor, maxBypass, pots, emergencyAt } = this.#bound();
+    if (governor.level === 'emergency') this.#world.emergencyAt = clock.now();
     const isFirst = (called: number) => {
       for (const other of waiting) if (other.began < called && other.called !== called) return false;
       return true;
     };
     for (const one of waiting) {
-      const { actor, bytes, since, timeoutMs, abort } = one;
+      const { actor, bytes, since, timeoutMs, abort, scope } = one;
       const waited = clock.now() - since;
       const who = () => `${actor.name} waits for ${bytes} of ${governor.availableBytes} since ${waited}ms`;
       demand(mode === 'on', 'nobody waits unless the mode is `on`', who);
       demand(since + timeoutMs >= clock.firedUntil, 'nobody waits beyond the timeout', who);
-      demand(!abort.signal.aborted, 'who is aborted does not wait', who);
+      demand(!abort.signal.aborted && scope?.failed !== true, 'who is aborted does not wait', who);
       demand(!ended && actor.open, 'nobody waits on what has ended', who);
-      if (actor.isPlain) {
+      if (actor.isPlain && (scope === undefined || (actor === pots && scope.outer === undefined))) {
         demand(
           one.passed <= maxBypass,
           'nobody is passed more often than the bound',
           () => `${who()}, passed ${one.passed} times`,
         );
-        const fits = bytes <= governor.availableBytes;
+        const fits = bytes <= governor.availableBytes && clock.now() - emergencyAt > CALM_MS;
         demand(!fits || !isFirst(one.called), 'who stands first and fits is granted', who);
       }
     }
   }
 
-  /** Each sample's level is the one that the thresholds give for its ratio after the level before. */
+  /** Each sample's level is one that the thresholds allow for its ratio. */
   #levels(): void {
     const { demand, governor } = this.#bound();
-    const { samples } = governor.snapshot();
-    const fresh = samples.count - this.#samples;
-    const history = governor.history();
-    const from = Math.max(0, history.length - fresh);
-    if (from === 0 && fresh > history.length) this.#level = history[0]!.level;
-    for (const { level, ratio } of history.slice(from)) {
-      const expected = levelAfter(this.#level, ratio);
-      demand(level === expected, 'the level follows the thresholds', () => {
-        return `${level} and not ${expected} at ${ratio} after ${this.#level}`;
-      });
-      this.#level = level;
+    for (const { level, ratio } of governor.history()) {
+      demand(levelAfter(level, ratio) === level, 'the level follows the thresholds', () => `${level} at ${ratio}`);
     }
-    this.#samples = samples.count;
   }
 
   /** The snapshot is plain data and says what the books say. */
   #snapshot(): void {
-    const { demand, governor, machine, actors, waiting, limitBytes } = this.#bound();
+    const { demand, governor, machine, actors, waiting, limitBytes, scopes } = this.#bound();
+    let potBytes = 0;
+    for (const scope of scopes) potBytes += scope.potBytes;
     const snapshot = governor.snapshot();
     demand(survivesJson(snapshot), 'a snapshot survives JSON', () => JSON.stringify(snapshot));
     const figures = {
@@ -113,7 +142,7 @@ export class Invariants {
       demand(found === value, 'the figures of a snapshot agree', () => `${name}: ${found} and not ${value}`);
     }
     for (const kind of MEMORY_KINDS) {
-      const runtime = kind === 'heap' ? machine.baselineBytes : 0;
+      const runtime = kind === 'heap' ? machine.baselineBytes + potBytes : 0;
       const sum = actors.reduce((bytes, actor) => bytes + (actor.kind === kind ? actor.own : 0), runtime);
       demand(
         snapshot.byKind[kind] === sum,
@@ -134,26 +163,22 @@ export class Invariants {
   #bound() {
     const world = this.#world;
     const demand: World['demand'] = (holds, invariant, detail) => world.demand(holds, invariant, detail);
-    const { actors, governor, machine, mode, waiting, clock, ended, maxBypass, limitBytes } = world;
-    return { demand, actors, governor, machine, mode, waiting, clock, ended, maxBypass, limitBytes };
+    const { actors, governor, machine, mode, clock, ended, maxBypass, limitBytes, room, emergencyAt } = world;
+    const { waiting, scopes, pots } = room;
+    return {
+      demand,
+      actors,
+      governor,
+      machine,
+      mode,
+      waiting,
+      clock,
+      ended,
+      maxBypass,
+      limitBytes,
+      scopes,
+      pots,
+      emergencyAt,
+    };
   }
-}
-
-const LEVELS: readonly (readonly [PressureLevel, number])[] = [
-  ['emergency', 0.95],
-  ['critical', 0.85],
-  ['high', 0.7],
-  ['moderate', 0.5],
-  ['optimal', 0],
-];
-const HYSTERESIS = 0.03;
-
-/** The scale as the design has it, written anew: upwards at once, downwards only past the hysteresis. */
-function levelAfter(before: PressureLevel, ratio: number): PressureLevel {
-  const at = (value: number) => LEVELS.find(([, from]) => value >= from)![0];
-  const rank = (level: PressureLevel) => LEVELS.findIndex(([name]) => name === level);
-  const up = at(ratio);
-  if (rank(up) <= rank(before)) return up;
-  const down = at(ratio + HYSTERESIS);
-  return rank(down) > rank(before) ? down : before;
 }

@@ -68,6 +68,7 @@ async function drain(world: World, invariants: Invariants): Promise<void> {
   world.machine.calm();
   for (let round = 0; round < 200; round++) {
     world.letGo();
+    for (const scope of world.room.scopes) scope.finish('returns');
     for (const actor of world.actors) {
       for (const section of actor.sections.splice(0)) section[Symbol.dispose]();
       for (const holding of [...actor.holdings]) world.dispose(holding);
@@ -75,13 +76,17 @@ async function drain(world: World, invariants: Invariants): Promise<void> {
     await world.clock.run(100);
     await world.settle();
     invariants.check(false);
-    if (world.waiting.size === 0) break;
+    if (world.room.waiting.size === 0 && world.room.scopes.size === 0) break;
   }
+  for (const scope of world.room.scopes) scope.finish('returns');
   await world.clock.run(LONG_MS);
   await world.settle();
-  world.demand(world.waiting.size === 0, 'nobody is stranded', () => {
-    return [...world.waiting].map(({ actor, bytes }) => `${actor.name} waits for ${bytes}`).join(', ');
+  world.demand(world.room.waiting.size === 0, 'nobody is stranded', () => {
+    return [...world.room.waiting].map(({ actor, bytes }) => `${actor.name} waits for ${bytes}`).join(', ');
   });
+  world.demand(world.room.scopes.size === 0, 'no scope is left open', () =>
+    [...world.room.scopes].map(({ name }) => name).join(),
+  );
   for (const actor of world.actors) for (const holding of [...actor.holdings]) world.dispose(holding);
   invariants.check(true);
   if (!world.ended) world.end();

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from 'plimsoll';
 
 interface VirtualTimer extends Disposable {
@@ -75,7 +76,8 @@ export class VirtualClock implements Clock {
     const timer: VirtualTimer = {
       at: this.#now + Math.max(0, delayMs),
       order: this.#orders++,
-      action,
+      // As Node's own timers: what is set inside a scope runs inside it.
+      action: AsyncLocalStorage.bind(action),
       own,
       [Symbol.dispose]: () => void this.#timers.delete(timer),
     };

@@ -5,32 +5,19 @@ import {
   type GovernorMode,
   type GovernorOptions,
   MEMORY_KINDS,
+  type PressureLevel,
   type Reservation,
 } from 'plimsoll';
 import { Actor, type Holding } from './actor.ts';
+import { ENDED, REFUSED } from './documented-ends.ts';
+import { levelAfter } from './level-after.ts';
 import { Machine } from './machine.ts';
 import { Random } from './random.ts';
+import type { SimulatedScope } from './simulated-scope.ts';
 import { reclaimerOf, TEMPERS, type Temper } from './tempers.ts';
 import { settle, VirtualClock } from './virtual-clock.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
-/** Somebody in the queue. */
-export interface Waiting {
-  readonly actor: Actor;
-  readonly bytes: number;
-  /** Numbers of the beginning and of the end of the call, and the time then: what others do inside the call may come before it or after. */
-  readonly began: number;
-  called: number;
-  since: number;
-  readonly timeoutMs: number;
-  readonly abort: AbortController;
-  /** Grants to others that came later, while it waited. */
-  passed: number;
-  outcome: string | undefined;
-}
-
-/** Codes with which a request for bytes may end. */
-const REFUSED = ['PLIMSOLL_BUDGET_EXCEEDED', 'PLIMSOLL_DISPOSED'];
-const NOT_ADMITTED = [...REFUSED, 'PLIMSOLL_ADMISSION_TIMEOUT', 'PLIMSOLL_ADMISSION_QUEUE_FULL', 'ABORTED'];
 const MOST_ACTORS = 14;
 const DEEPEST = 3;
 
@@ -51,34 +38,38 @@ export class World {
   readonly maxWaiters: number;
   readonly reclaimDeadlineMs: number;
   readonly actors: Actor[] = [];
-  readonly waiting = new Set<Waiting>();
+  readonly room: WaitingRoom;
   readonly log: string[] = [];
   readonly counts: Record<string, number> = {};
   verbose = false;
   violation: Violation | undefined;
   ended = false;
+  /** When the level was last `emergency`, as far as is known. */
+  emergencyAt = Number.NEGATIVE_INFINITY;
+  /** The scope in which things happen at this moment. */
+  scope: SimulatedScope | undefined;
   limitBytes: number;
   /** Does something at random; set by who knows all actions. */
   meddle: () => void = () => {};
   readonly #hanging: (() => void)[] = [];
   #allowedBytes: number;
   #names = 0;
-  #orders = 0;
   #depth = 0;
   #asking = 0;
   #waitedFor: AbortSignal | undefined;
+  #waitedSince = 0;
 
   constructor(seed: number) {
     const random = (this.random = new Random(seed));
     this.limitBytes = this.#allowedBytes = random.pick([10_000, 100_000, 1_000_000]);
     this.machine = new Machine(this.limitBytes, () => this.governor?.heldBytes ?? 0);
+    this.room = new WaitingRoom(this);
     this.mode = random.chance(0.85) ? 'on' : random.pick(['observe', 'off']);
     this.maxBypass = random.pick([0, 1, 4, 16]);
     this.maxWaiters = random.pick([2, 8, 64]);
     this.reclaimDeadlineMs = random.pick([10, 500, 2_000]);
     this.governor = createGovernor(this.#options());
-    this.governor.onLevel(() => this.callback('level listener', () => this.random.chance(0.3) && this.meddle()));
-    if (random.chance(0.7)) this.governor.start();
+    this.governor.onLevel((to, from) => this.#hearLevel(to, from));
   }
 
   /** All that is open. */
@@ -87,7 +78,9 @@ export class World {
   }
 
   say(line: string): void {
-    if (this.verbose) this.log.push(`${' '.repeat(this.#depth * 2)}${this.clock.now()}ms ${line}`);
+    if (!this.verbose) return;
+    const inside = this.scope === undefined ? '' : `[${this.scope.name}] `;
+    this.log.push(`${' '.repeat(this.#depth * 2)}${this.clock.now()}ms ${inside}${line}`);
   }
 
   count(what: string): void {
@@ -106,7 +99,7 @@ export class World {
     try {
       return action();
     } catch (error) {
-      this.#judge(what, codes, error);
+      this.judge(what, codes, error);
       return undefined;
     }
   }
@@ -117,7 +110,7 @@ export class World {
     if (this.#depth >= DEEPEST) return undefined;
     this.#depth++;
     try {
-      return action();
+      return this.#outside(action);
     } finally {
       this.#depth--;
       this.checkLine(`${what}, at its end`);
@@ -188,7 +181,8 @@ export class World {
   reserve(actor: Actor, bytes: number, verb: 'reserve' | 'tryReserve'): Holding | undefined {
     this.say(`${actor.name} ${verb} ${bytes}`);
     const wasOpen = actor.open && !this.ended;
-    const codes = verb === 'reserve' ? REFUSED : ['PLIMSOLL_DISPOSED'];
+    const codes = verb === 'reserve' ? REFUSED : ENDED;
+    const { scope } = this;
     const reservation = this.attempt<Reservation | undefined>(verb, codes, () => actor.consumer[verb](bytes));
     this.say(`  ${reservation === undefined ? 'refused' : 'granted'}`);
     if (reservation === undefined) return undefined;
@@ -197,7 +191,13 @@ export class World {
     this.demand(reservation.bytes === bytes, 'what is granted is what was asked for', () => {
       return `${reservation.bytes} instead of ${bytes}`;
     });
-    const holding = actor.take(reservation, bytes);
+    this.demand(
+      this.mode !== 'on' || bytes === 0 || scope?.failed !== true,
+      'nothing is granted in a scope that was aborted',
+      () => `${scope?.name}`,
+    );
+    const holding = actor.take(reservation, bytes, scope);
+    scope?.live?.draw(bytes);
     this.checkLine(verb);
     return holding;
   }
@@ -205,7 +205,7 @@ export class World {
   grow(holding: Holding, bytes: number, verb: 'grow' | 'tryGrow' | 'resize'): void {
     const { owner } = holding;
     this.say(`${owner.name} ${verb} a reservation of ${holding.bytes} by ${bytes}`);
-    const codes = verb === 'tryGrow' ? ['PLIMSOLL_DISPOSED'] : REFUSED;
+    const codes = verb === 'tryGrow' ? ENDED : REFUSED;
     const before = holding.bytes;
     const done = this.attempt(verb, codes, () => {
       if (verb === 'tryGrow') return holding.reservation.tryGrow(bytes);
@@ -213,9 +213,12 @@ export class World {
       return true;
     });
     this.say(`  ${done ? 'granted' : 'refused'}`);
-    if (!done || holding.owner !== owner) return;
+    if (holding.owner !== owner || !owner.open) return;
     // Whoever gave back meanwhile may have shrunk this very one: what was added comes on top of what it is now.
-    holding.owner.resize(holding, verb === 'resize' ? holding.reservation.bytes : holding.bytes + bytes);
+    const held = holding.bytes;
+    if (done) holding.owner.resize(holding, verb === 'resize' ? before + bytes : held + bytes);
+    else if (verb === 'resize') this.#resizeRefused(holding, before);
+    if (holding.bytes > held) holding.scope?.live?.draw(holding.bytes - held);
     this.checkLine(verb);
   }
 
@@ -246,28 +249,19 @@ export class World {
     const { bytes } = holding;
     holding.owner.end(holding);
     holding.owner = to;
+    holding.scope = undefined;
     to.holdings.add(holding);
     to.resize(holding, bytes);
   }
 
-  admit(actor: Actor, bytes: number, timeoutMs: number): Waiting {
-    this.say(`${actor.name} admit ${bytes} within ${timeoutMs}ms`);
-    const abort = new AbortController();
-    const began = this.#orders++;
-    const one: Waiting = { actor, bytes, began, called: 0, since: 0, timeoutMs, abort, passed: 0, outcome: undefined };
-    const admitted = this.attempt('admit', [], () => actor.consumer.admit(bytes, { timeoutMs, signal: abort.signal }));
-    one.called = this.#orders++;
-    one.since = this.clock.now();
-    this.waiting.add(one);
-    admitted?.then(
-      (reservation) => this.#admitted(one, reservation),
-      (error) => {
-        this.waiting.delete(one);
-        one.outcome = this.#judge('admit', NOT_ADMITTED, error);
-        this.say(`${actor.name} is not admitted: ${one.outcome}`);
-      },
-    );
-    return one;
+  /** Does something inside a scope. */
+  within(scope: SimulatedScope, act: () => void): void {
+    this.scope = scope;
+    try {
+      act();
+    } finally {
+      this.scope = undefined;
+    }
   }
 
   /** One after the other is asked, nobody twice at once, nobody in the middle of a change. */
@@ -292,6 +286,7 @@ export class World {
     const before = this.#waitedFor;
     this.demand(before === undefined || before.aborted, 'one train at a time', () => actor.name);
     this.#waitedFor = signal;
+    this.#waitedSince = this.clock.now();
     actor.reclaiming = true;
     // By the deadline the governor takes it for over.
     const over = () => {
@@ -301,11 +296,17 @@ export class World {
     signal.addEventListener('abort', over, { once: true });
     try {
       this.asked(actor, 'waiting', () => 0);
-      return await giveBack();
+      return await this.#outside(giveBack);
     } finally {
       over();
       signal.removeEventListener('abort', over);
     }
+  }
+
+  /** How long somebody has been waited for that is asked to give back, and whose time has not been declared over, ms. */
+  get waitedForMs(): number {
+    const { firedUntil } = this.clock;
+    return this.#waitedFor === undefined || this.#waitedFor.aborted ? 0 : firedUntil - this.#waitedSince;
   }
 
   /** What the greedy do in the middle of giving back: their own reservations are refused then, those of others are not. */
@@ -319,7 +320,7 @@ export class World {
     } else if (this.open.length > 0) {
       const other = this.random.pick(this.open);
       if (this.random.chance(0.7)) this.reserve(other, bytes, 'tryReserve');
-      else this.admit(other, bytes, 1_000);
+      else this.room.admit(other, bytes, 1_000);
     }
   }
 
@@ -354,25 +355,40 @@ export class World {
     return settle();
   }
 
-  #admitted(one: Waiting, reservation: Reservation): void {
-    const { actor, bytes } = one;
-    this.count('admitted');
-    this.waiting.delete(one);
-    one.outcome = 'granted';
-    this.say(`${actor.name} is admitted with ${bytes}`);
-    const expected = actor.open ? bytes : 0;
-    this.demand(reservation.bytes === expected, 'what is granted is what was asked for', () => {
-      return `${reservation.bytes} instead of ${expected}`;
-    });
-    actor.take(reservation, bytes);
-    for (const other of this.waiting) {
-      if (other.called < one.began && other.actor.open) other.passed++;
+  /** What code of others does in the middle of a request is none of the scope that asked. */
+  #outside<T>(action: () => T): T {
+    const { scope } = this;
+    this.scope = undefined;
+    try {
+      return action();
+    } finally {
+      this.scope = scope;
     }
-    this.checkLine('admit');
+  }
+
+  /** The meter that decided says so. */
+  #hearLevel(to: PressureLevel, from: PressureLevel): void {
+    const { meters, decidingMeter } = this.governor.snapshot();
+    const ratio = meters.find(({ name }) => name === decidingMeter)?.ratio ?? 0;
+    const expected = levelAfter(from, ratio);
+    this.demand(
+      to === expected,
+      'the level follows the thresholds',
+      () => `${to}, not ${expected}, at ${ratio} after ${from}`,
+    );
+    if (to === 'emergency' || from === 'emergency') this.emergencyAt = this.clock.now();
+    this.callback('level listener', () => this.random.chance(0.3) && this.meddle());
+  }
+
+  /** It may have been granted in part while others shrank it: it ends no larger than it was. */
+  #resizeRefused(holding: Holding, before: number): void {
+    const { bytes } = holding.reservation;
+    this.demand(bytes <= before, 'what is refused leaves nothing behind', () => `${bytes} bytes after ${before}`);
+    holding.owner.resize(holding, bytes);
   }
 
   /** The code with which something ended; any other end is a violation. */
-  #judge(what: string, codes: readonly string[], error: unknown): string {
+  judge(what: string, codes: readonly string[], error: unknown): string {
     const code = error === ABORTED ? 'ABORTED' : String((error as { code?: unknown } | undefined)?.code);
     this.demand(codes.includes(code), 'nothing is thrown but documented codes', () => {
       return `${what}: ${error instanceof Error ? error.stack : String(error)}`;
