@@ -2,7 +2,9 @@
  * Reads the meters and decides the level. The only one that samples: everybody else asks the governor.
  *
  * Inside, a sample leaves no garbage but what Node's own calls make; what it read stands in arrays made at the start, the last readings in
- * a ring. A meter that throws is passed over for that sample and switched off for good after three in a row.
+ * a ring. A meter that throws is passed over for that sample and switched off after three in a row; it is tried again after half a minute,
+ * then after twice as long each time, up to ten minutes: a file that vanished can come back. When none is left, the level is `optimal`: what
+ * cannot be measured is not acted on.
  */
 import type { Clock } from '../clock.ts';
 import type { PressureLevel } from './contract.ts';
@@ -10,11 +12,15 @@ import type { Faults } from './faults.ts';
 import { History, type Sample } from './history.ts';
 import type { Meter, MeterName } from './meters.ts';
 import { levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
+import { SamplePace } from './sample-pace.ts';
+import { Trend, type TrendRow } from './trend.ts';
 
+/** More than that is no number of bytes, and no JSON. */
+const MOST_BYTES = Number.MAX_SAFE_INTEGER;
 const MOST_FAILURES = 3;
-const SLOW_MS = 250;
-const FAST_MS = 50;
-const HIGH_RANK = levelRank('high');
+const FIRST_RETRY_MS = 30_000;
+const LONGEST_RETRY_MS = 600_000;
+const NONE = { meter: { name: 'ledger' }, bytes: 0, limitBytes: 0, ratio: 0 } as const;
 
 export interface MeterRow {
   readonly name: MeterName;
@@ -22,7 +28,15 @@ export interface MeterRow {
   readonly limitBytes: number;
   readonly ratio: number;
   readonly peakBytes: number;
+  /** Growth, signed; 0 while there is no trend. */
+  readonly bytesPerSecond: number;
+  /** It failed, and is tried again later. */
   readonly off: boolean;
+}
+
+/** The trend of the meter that decides. */
+export interface DecidingTrendRow extends TrendRow {
+  readonly meter: MeterName;
 }
 
 export interface SamplerOptions {
@@ -36,15 +50,23 @@ export interface SamplerOptions {
 
 class Slot {
   readonly meter: Meter;
+  readonly trend = new Trend();
   bytes = 0;
   limitBytes = 0;
   ratio = 0;
   peakBytes = 0;
   failures = 0;
   off = false;
+  offAt = 0;
+  retryMs = FIRST_RETRY_MS;
 
   constructor(meter: Meter) {
     this.meter = meter;
+  }
+
+  /** Not at a time before it failed either: then the clock was set back. */
+  rests(now: number): boolean {
+    return this.off && now >= this.offAt && now - this.offAt < this.retryMs;
   }
 }
 
@@ -55,29 +77,46 @@ export class Sampler implements Disposable {
   #thresholds: PressureThresholds;
   #level: PressureLevel = 'optimal';
   #deciding: Slot | undefined;
-  #at = 0;
+  /** The same without the books. */
+  #physical: Slot | undefined;
+  #physicalLevel: PressureLevel = 'optimal';
+  readonly #startedAt: number;
+  readonly #pace = new SamplePace();
+  #at: number;
+  #count = 0;
   #spentMs = 0;
+  #rssCounts = false;
   #inside = false;
   #stopped = false;
   #timer: Disposable | undefined;
+  #timerMs = 0;
+  #onTimer: (() => void) | undefined;
 
   constructor(options: SamplerOptions) {
     this.#options = options;
     this.#slots = options.meters.map((meter) => new Slot(meter));
     this.#thresholds = options.thresholds;
+    const now = options.clock.now();
+    this.#startedAt = this.#at = Number.isFinite(now) ? now : 0;
   }
 
   get level(): PressureLevel {
     return this.#level;
   }
 
-  /** Samples taken, and the time they took in all, ms. */
+  /** Samples taken, those inside reservations too, and the time they took in all, ms. */
   get count(): number {
-    return this.history.count;
+    return this.#count;
   }
 
   get spentMs(): number {
     return this.#spentMs;
+  }
+
+  /** The part of a core that sampling took since the start. */
+  get share(): number {
+    const elapsed = this.#options.clock.now() - this.#startedAt;
+    return elapsed > 0 ? Math.min(1, this.#spentMs / elapsed) : 0;
   }
 
   /** From the next sample on. */
@@ -90,23 +129,33 @@ export class Sampler implements Disposable {
     const others = this.#slots.filter((slot) => slot.meter.name !== name);
     this.#slots = meter === undefined ? others : [...others, new Slot(meter)];
     if (this.#deciding?.meter.name === name) this.#deciding = undefined;
+    if (this.#physical?.meter.name === name) this.#physical = undefined;
   }
 
-  /** Reads all meters and decides. A sample asked for inside a sample (by a meter or by who hears of the level) does nothing. */
-  take(): void {
+  /**
+   * Reads all meters and decides. A sample asked for inside a sample (by a meter or by who hears of the level) does nothing. `dense` is for
+   * those inside reservations, which may come by the thousand: rows of the history that stand close together become one.
+   */
+  take(dense = false): void {
     if (this.#inside) return;
     this.#inside = true;
     const { clock } = this.#options;
-    const startedAt = clock.now();
     try {
+      const startedAt = clock.now();
+      if (Number.isFinite(startedAt)) this.#at = startedAt;
       const worst = this.#readAll();
-      this.#at = startedAt;
       this.#deciding = worst;
       const from = this.#level;
       if (worst !== undefined) this.#level = nextLevel(from, worst.ratio, this.#thresholds);
-      this.#record();
-      this.#spentMs += Math.max(0, clock.now() - startedAt);
-      if (this.#level !== from) this.#options.onLevel(this.#level, from);
+      else if (this.#slots.every(isOff)) this.#level = 'optimal';
+      const physicalRatio = this.#physical?.ratio ?? 0;
+      this.#physicalLevel = nextLevel(this.#physicalLevel, physicalRatio, this.#thresholds);
+      this.#count++;
+      this.#record(dense);
+      const tookMs = clock.now() - startedAt;
+      if (tookMs > 0) this.#spentMs += tookMs;
+      this.#pace.noteCost(tookMs);
+      if (this.#level !== from) this.#tellLevel(from);
     } finally {
       this.#inside = false;
     }
@@ -127,10 +176,10 @@ export class Sampler implements Disposable {
     };
   }
 
-  /** The meter that decided the last time, when it measures more than the books: how far it stands from its limit. */
-  physical(): { readonly bytes: number; readonly limitBytes: number } | undefined {
-    const slot = this.#deciding;
-    return slot === undefined || slot.meter.name === 'ledger' ? undefined : slot;
+  /** The meter that decided the last time, and how far it stands from its limit; of 0 bytes when none could be read. */
+  get deciding(): { readonly meter: MeterName; readonly bytes: number; readonly limitBytes: number } {
+    const { meter, bytes, limitBytes } = this.#deciding ?? NONE;
+    return { meter: meter.name, bytes, limitBytes };
   }
 
   bytes(name: MeterName): number {
@@ -138,34 +187,130 @@ export class Sampler implements Disposable {
     return 0;
   }
 
+  /** The nearest to its limit of the meters beside the ledger, and the level by it alone: what the machine sees, whatever was promised. */
+  get physical(): {
+    readonly meter: MeterName;
+    readonly bytes: number;
+    readonly limitBytes: number;
+    readonly ratio: number;
+  } {
+    const { meter, bytes, limitBytes, ratio } = this.#physical ?? NONE;
+    return { meter: meter.name, bytes, limitBytes, ratio };
+  }
+
+  get physicalLevel(): PressureLevel {
+    return this.#physicalLevel;
+  }
+
+  /** Share of its own limit; 0 for a meter that is absent or off. */
+  ratio(name: MeterName): number {
+    for (const slot of this.#slots) if (slot.meter.name === name && !slot.off) return slot.ratio;
+    return 0;
+  }
+
+  /** As `bytes`, but undefined when there is no such meter or it is off. */
+  reading(name: MeterName): number | undefined {
+    for (const slot of this.#slots) if (slot.meter.name === name) return slot.off ? undefined : slot.bytes;
+    return undefined;
+  }
+
+  /** Where the meter that decides is going; of a governor whose meters all fail, nowhere. */
+  get trend(): Trend | undefined {
+    return this.#deciding?.trend;
+  }
+
+  trendOf(name: MeterName): Trend | undefined {
+    for (const slot of this.#slots) if (slot.meter.name === name && !slot.off) return slot.trend;
+    return undefined;
+  }
+
+  trendRow(): DecidingTrendRow | undefined {
+    const slot = this.#deciding;
+    return slot && { meter: slot.meter.name, ...slot.trend.row(this.#options.clock.now()) };
+  }
+
+  /** What was before says nothing of what comes: after a train. */
+  restartTrends(): void {
+    for (const slot of this.#slots) slot.trend.restart();
+  }
+
   rows(): MeterRow[] {
-    return this.#slots.map(({ meter, bytes, limitBytes, ratio, peakBytes, off }) => {
-      return { name: meter.name, bytes, limitBytes, ratio, peakBytes, off };
+    return this.#slots.map(({ meter, bytes, limitBytes, ratio, peakBytes, off, trend }) => {
+      const bytesPerSecond = off ? 0 : trend.bytesPerSecond;
+      return { name: meter.name, bytes, limitBytes, ratio, peakBytes, bytesPerSecond, off };
     });
   }
 
   /**
-   * Calls `sample`, which takes one and does whatever else belongs to it, by the clock: every 250 ms, every 50 ms from `high` on. What it
-   * throws is a fault. Does not keep the process alive.
+   * Milliseconds from the last sample to the next one by the clock: up to 1,000 at `optimal`, 500, 250, 100 and 50 from `moderate` to
+   * `emergency`; less, down to 20, when a meter nears its next threshold fast; after that at most twice as long from one to the next. More
+   * when samples are so dear that they would take over 0.1% of a core at `optimal`, 0.5% up to `high` or 5% above; at most a minute.
+   */
+  nextDelayMs(): number {
+    let toThresholdMs = Number.POSITIVE_INFINITY;
+    for (const slot of this.#slots) {
+      if (slot.off || (slot.meter.name === 'rss' && !this.#rssCounts)) continue;
+      const { trend } = slot;
+      const risePerMs = Math.max(trend.lastRisePerMs, trend.bytesPerSecond / 1_000);
+      if (risePerMs <= 0) continue;
+      const missing = (this.#nextThreshold(slot.ratio) - slot.ratio) * slot.limitBytes;
+      toThresholdMs = Math.min(toThresholdMs, Math.max(0, missing) / risePerMs);
+    }
+    return this.#pace.delayMs(this.#level, toThresholdMs);
+  }
+
+  /**
+   * Calls `sample`, which takes one and does whatever else belongs to it, by the clock, `nextDelayMs` apart. What it throws is a fault. Does
+   * not keep the process alive. Samples taken in between do not put it off; a level that rises in one of them brings it forward.
    */
   start(sample: () => void): void {
-    if (this.#timer !== undefined || this.#stopped) return;
-    const delayMs = levelRank(this.#level) >= HIGH_RANK ? FAST_MS : SLOW_MS;
-    this.#timer = this.#options.clock.after(delayMs, () => {
+    if (this.#onTimer !== undefined || this.#stopped) return;
+    this.#onTimer = () => {
       this.#timer = undefined;
       try {
         sample();
       } catch (cause) {
         this.#options.faults.note('sample', cause);
       }
-      this.start(sample);
-    });
+      this.#setTimer(this.nextDelayMs());
+    };
+    this.#setTimer(this.nextDelayMs());
   }
 
   [Symbol.dispose](): void {
     this.#stopped = true;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
+  }
+
+  #setTimer(delayMs: number): void {
+    if (this.#stopped || this.#onTimer === undefined) return;
+    this.#timerMs = delayMs;
+    this.#pace.noteDelay(delayMs);
+    try {
+      this.#timer = this.#options.clock.after(delayMs, this.#onTimer);
+    } catch (cause) {
+      this.#options.faults.note('sample timer', cause, true);
+    }
+  }
+
+  #tellLevel(from: PressureLevel): void {
+    if (this.#timer !== undefined && levelRank(this.#level) > levelRank(from)) {
+      const delayMs = this.nextDelayMs();
+      if (delayMs < this.#timerMs) {
+        this.#timer[Symbol.dispose]();
+        this.#setTimer(delayMs);
+      }
+    }
+    this.#options.onLevel(this.#level, from);
+  }
+
+  #nextThreshold(ratio: number): number {
+    const { moderate, high, critical, emergency } = this.#thresholds;
+    if (ratio < moderate) return moderate;
+    if (ratio < high) return high;
+    if (ratio < critical) return critical;
+    return ratio < emergency ? emergency : 1;
   }
 
   /**
@@ -175,15 +320,20 @@ export class Sampler implements Disposable {
   #readAll(): Slot | undefined {
     let worst: Slot | undefined;
     let rss: Slot | undefined;
+    let ledger: Slot | undefined;
     let chargeLimitBytes = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots) {
-      if (slot.off || !this.#read(slot)) continue;
-      if (slot.meter.name === 'cgroup') chargeLimitBytes = slot.limitBytes;
-      if (slot.meter.name === 'rss') rss = slot;
+      if (slot.rests(this.#at) || !this.#read(slot)) continue;
+      const { name } = slot.meter;
+      if (name === 'cgroup') chargeLimitBytes = slot.meter.leastLimitBytes ?? slot.limitBytes;
+      if (name === 'rss') rss = slot;
+      else if (name === 'ledger') ledger = slot;
       else if (worst === undefined || slot.ratio > worst.ratio) worst = slot;
     }
-    if (rss === undefined || chargeLimitBytes <= rss.limitBytes) return worst;
-    return worst === undefined || rss.ratio > worst.ratio ? rss : worst;
+    this.#rssCounts = rss !== undefined && chargeLimitBytes > rss.limitBytes;
+    if (rss !== undefined && this.#rssCounts && (worst === undefined || rss.ratio > worst.ratio)) worst = rss;
+    this.#physical = worst;
+    return ledger !== undefined && (worst === undefined || ledger.ratio > worst.ratio) ? ledger : worst;
   }
 
   /** False when the meter failed. */
@@ -191,7 +341,9 @@ export class Sampler implements Disposable {
     try {
       const bytes = slot.meter.read();
       const limitBytes = slot.meter.limitBytes;
-      if (!(typeof bytes === 'number' && bytes >= 0 && limitBytes > 0)) {
+      if (
+        !(typeof bytes === 'number' && bytes >= 0 && bytes <= MOST_BYTES && limitBytes > 0 && limitBytes <= MOST_BYTES)
+      ) {
         this.#options.faults.watch(`meter ${slot.meter.name}`, bytes);
         throw new RangeError(`it read ${bytes} of ${limitBytes} bytes`);
       }
@@ -199,22 +351,38 @@ export class Sampler implements Disposable {
       slot.limitBytes = limitBytes;
       slot.ratio = bytes / limitBytes;
       if (bytes > slot.peakBytes) slot.peakBytes = bytes;
+      slot.trend.note(this.#at, bytes, limitBytes);
       slot.failures = 0;
+      if (slot.off) this.#recover(slot);
       return true;
     } catch (cause) {
-      slot.off = ++slot.failures >= MOST_FAILURES;
-      this.#options.faults.note(`meter ${slot.meter.name}`, cause, slot.off);
+      this.#fail(slot, cause);
       return false;
     }
   }
 
-  #record(): void {
-    this.history.begin(
-      this.#at,
-      levelRank(this.#level),
-      this.#deciding?.meter.name ?? 'ledger',
-      this.#deciding?.ratio ?? 0,
-    );
+  #fail(slot: Slot, cause: unknown): void {
+    if (++slot.failures >= MOST_FAILURES) {
+      if (slot.off) slot.retryMs = Math.min(slot.retryMs * 2, LONGEST_RETRY_MS);
+      slot.off = true;
+      slot.offAt = this.#at;
+      slot.trend.restart();
+    }
+    this.#options.faults.note(`meter ${slot.meter.name}`, cause, slot.off);
+  }
+
+  #recover(slot: Slot): void {
+    slot.off = false;
+    slot.retryMs = FIRST_RETRY_MS;
+  }
+
+  #record(dense: boolean): void {
+    const deciding = this.#deciding;
+    this.history.begin(this.#at, levelRank(this.#level), deciding?.meter.name ?? 'ledger', deciding?.ratio ?? 0, dense);
     for (const slot of this.#slots) if (!slot.off) this.history.setBytes(slot.meter.name, slot.bytes);
   }
+}
+
+function isOff(slot: Slot): boolean {
+  return slot.off;
 }
