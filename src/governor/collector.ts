@@ -79,7 +79,7 @@ class Kind {
 
 export class Collector {
   readonly #clock: Clock;
-  readonly #faults: Faults | undefined;
+  readonly #faults: Faults;
   readonly #given: CollectFunction | false | undefined;
   readonly #pauseBudgetMs: number;
   readonly #share: number;
@@ -96,11 +96,7 @@ export class Collector {
   count = 0;
   spentMs = 0;
 
-  constructor(options: CollectorOptions);
-  /** `collect` as in the options; what it throws is thrown on. */
-  constructor(clock: Clock, collect?: CollectFunction | false);
-  constructor(first: CollectorOptions | Clock, collect?: CollectFunction | false) {
-    const options: Partial<CollectorOptions> & { clock: Clock } = 'clock' in first ? first : { clock: first, collect };
+  constructor(options: CollectorOptions) {
     this.#clock = options.clock;
     this.#faults = options.faults;
     // Handed in as it is, V8's own would take our word for the type to mean a minor one.
@@ -132,11 +128,6 @@ export class Collector {
     return doubtMs > 0 ? expected * 0.5 ** (doubtMs / DOUBT_HALVES_MS) : expected;
   }
 
-  /** Makes a full collection unless there is reason not to. True when it was made. */
-  collect(usedBytes: () => number): boolean {
-    return this.run({ type: 'full', usedBytes }) >= 0;
-  }
-
   /**
    * Collects, and returns the pause in ms; or -1, and `why` says why not: too soon, in vain lately, too long a pause, too much of the time.
    * What it throws is a fault, and the end of collections.
@@ -164,7 +155,6 @@ export class Collector {
       kind.notBefore = now + kind.waitMs;
       return tookMs;
     } catch (cause) {
-      if (this.#faults === undefined) throw cause;
       this.#why = this.#off = 'collections are switched off: one failed';
       this.#faults.note('collect', cause, true);
       return -1;
@@ -218,7 +208,7 @@ export class Collector {
   #collect({ type, emptyPages = false }: CollectCall): void {
     if (typeof this.#given === 'function') {
       const result = this.#given(type);
-      this.#faults?.watch('collect', result);
+      this.#faults.watch('collect', result);
       return;
     }
     const gc = (this.#gc ??= globalThis.gc ?? switchOn());

@@ -142,12 +142,11 @@ export class Train {
   }
 
   #within(action: () => void): void {
-    const outer = this.#inside;
     this.#inside = true;
     try {
       action();
     } finally {
-      this.#inside = outer;
+      this.#inside = false;
     }
   }
 

@@ -156,6 +156,7 @@ describe('soft limits', () => {
       [150, 0, 1],
       [400, 0, 4],
       [3_000, 0, 4],
+      [3_000, 0, 100],
     ] as const) {
       const { made, spentMs, longest } = anHour(tookMs, garbage, patience);
       expect(made).toBeGreaterThan(0);
@@ -211,6 +212,7 @@ describe("V8's own", () => {
         const tookMs = collector.run({ type: 'full', usedBytes });
         const plain = usedBytes();
         held = fill();
+        for (let i = 0; i < 2; i++) collector.run({ type: 'minor', usedBytes, releasedBytes: 1 });
         held = undefined;
         collector.run({ type: 'full', usedBytes, releasedBytes: 1, emptyPages: true });
         console.log(JSON.stringify({ before, plain, afterAll: usedBytes(), tookMs,

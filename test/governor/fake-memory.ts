@@ -93,7 +93,10 @@ export class FakeHolder implements Reclaimer {
 }
 
 /** All that a train needs, over a `FakeMemory`; the meter that decides can be chosen. */
-export function setUpTrain(extra: Partial<TrainOptions> & { meter?: MeterName; trim?: boolean } = {}) {
+export function setUpTrain(
+  extra: Partial<TrainOptions> & { meter?: MeterName; trim?: boolean; heapBytes?: number } = {},
+) {
+  const { meter = 'rss', trim = true, heapBytes = 50 * MIB, ...others } = extra;
   const memory = new FakeMemory();
   const { clock, ledger, faults } = memory;
   const prices = new Prices(clock);
@@ -102,9 +105,9 @@ export function setUpTrain(extra: Partial<TrainOptions> & { meter?: MeterName; t
     clock,
     faults,
     collect: (type) => memory.collect(type),
-    heapBytes: () => 50 * MIB,
+    heapBytes: () => heapBytes,
   });
-  const { meter = 'rss', trim = true, ...others } = extra;
+
   const allocator = new Allocator({ clock, faults, enabled: trim, platform: 'linux', load: () => () => memory.trim() });
   const journal = new Journal();
   const open = (bytes: number, options: Partial<ConsumerOptions> & { name: string }): Account => {

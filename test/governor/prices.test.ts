@@ -69,6 +69,13 @@ describe('prices', () => {
     expect([trim(), prices.unseenBytes('rss')]).toEqual([0, 0]);
   });
 
+  it('have nothing more to expect for V8’s own figures after a full collection', () => {
+    const { prices } = setUp();
+    prices.noteReclaim('heap', 40 * MIB, 1);
+    prices.noteStep('rss', 'full', 10 * MIB, 10, figures);
+    expect([prices.unseenBytes('heap'), prices.unseenBytes('rss')]).toEqual([0, 30 * MIB]);
+  });
+
   it('expect garbage as it was found lately, and after collections in vain none; later some again', () => {
     const { prices, clock } = setUp();
     const garbage = () => prices.expectedBytes('heap', 'full', figures) / MIB;

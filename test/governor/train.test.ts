@@ -77,6 +77,53 @@ describe('a train', () => {
     ]);
   });
 
+  it('stops asking also when the meter sees more than was released', async () => {
+    const { train, holder, memory } = setUpTrain();
+    const [first, second] = [holder('first', 10 * MIB), holder('second', 5 * MIB)];
+    first.reclaimNow = (request) => {
+      memory.baseBytes -= 40 * MIB;
+      return first.release(request.targetBytes);
+    };
+    const report = await train.run(call(30 * MIB, { strategy: 'basic' }));
+    expect([report.seenBytes, first.heldBytes, second.requests.length]).toEqual([40 * MIB, 0, 0]);
+  });
+
+  it('bears a pause at emergency that it would not bear otherwise', async () => {
+    for (const [level, collections] of [
+      ['critical', []],
+      ['emergency', ['full']],
+    ] as const) {
+      const { train, memory, clock } = setUpTrain({ heapBytes: 1_000 * MIB });
+      expect(told(await train.run(call(MIB, { level }))).some((one) => one.includes('expected to pause'))).toBe(
+        level === 'critical',
+      );
+      expect([memory.collections, clock.now() > 0]).toEqual([collections, true]);
+    }
+  });
+
+  it('lets the service have its turn between two parts', async () => {
+    const { train, holder, memory } = setUpTrain();
+    holder('cache', MIB);
+    let turns = 0;
+    const turn = () => void (turns++ < 100 && setImmediate(turn));
+    turn();
+    const seen: number[] = [];
+    const { collect, trim } = memory;
+    Object.assign(memory, {
+      collect: (type: 'full') => {
+        seen.push(turns);
+        collect.call(memory, type);
+      },
+      trim: () => {
+        seen.push(turns);
+        return trim.call(memory);
+      },
+    });
+    await train.run(call(MIB));
+    expect(seen.length).toBe(2);
+    expect(seen[1]! - seen[0]!).toBeGreaterThan(0);
+  });
+
   it('waits for those who can only give back so, for what is missing', async () => {
     const { train, holder } = setUpTrain();
     const quick = holder('quick', 10 * MIB);
@@ -196,6 +243,19 @@ describe('a train at once', () => {
     };
     train.runNow(call(MIB));
     expect([inner, journal.count]).toEqual([[0], 1]);
+  });
+
+  it('has one that is asked for inside it run after it', async () => {
+    const { train, holder, memory } = setUpTrain();
+    const cache = holder('cache', 100 * MIB);
+    const later: Promise<unknown>[] = [];
+    cache.reclaimNow = (request) => {
+      if (later.length === 0) later.push(train.run(call(1)));
+      return cache.release(request.targetBytes / 2);
+    };
+    const first = train.runNow(call(MIB, { strategy: 'basic' }));
+    expect([first.number, first.parts[0]!.part, memory.collections]).toEqual([1, 'reclaim-now', ['minor']]);
+    expect(await later[0]).toMatchObject({ number: 2 });
   });
 });
 
