@@ -102,8 +102,9 @@ export class Admission {
         return;
       }
     }
-    // What ran meanwhile may have ended the account, or the scope; nobody would turn it away later.
+    // What ran meanwhile may have ended the account, the scope or the wish; nobody would turn it away later.
     budget.check(account);
+    signal?.throwIfAborted();
     throwIfFailed(holding);
     this.#refuseToHoldAndWait(request);
     if (this.#queue.length >= maxWaiters) {
@@ -309,12 +310,14 @@ export class Admission {
   #askOthers(): void {
     const { clock } = this.#options;
     this.#retry?.[Symbol.dispose]();
+    // Before anybody is asked once more: what was asked for the last time has come by now, or is under way.
+    this.#breakDeadlock();
+    if (this.#queue.length === 0) return;
     this.#outside(() => {
       this.#retry = clock.after(RETRY_MS, () => this.#askOthers());
       this.#askForEachBound();
     });
     this.wake();
-    this.#breakDeadlock();
   }
 
   #askForEachBound(): void {
