@@ -125,6 +125,16 @@ describe('what is asked', () => {
     reclaimers.reclaimNow(call(60 * MIB));
     expect([busy.requests.length, gone.requests.length]).toEqual([0, 0]);
   });
+
+  it('with waiting, too, is nothing of who was ended while another was asked', async () => {
+    const { reclaimers, holder, call, ledger } = setUp();
+    const [first, gone] = [holder('first', 30 * MIB), holder('gone', 10 * MIB)];
+    let asked = 0;
+    Object.assign(first, { reclaimNow: undefined, reclaim: async () => ledger.close(gone.account) });
+    Object.assign(gone, { reclaimNow: undefined, reclaim: async () => asked++ });
+    await reclaimers.reclaim(call(60 * MIB));
+    expect(asked).toBe(0);
+  });
 });
 
 describe('known faults of other engines', () => {

@@ -172,6 +172,13 @@ describe('a train', () => {
     expect([stranger.requests.length, memory.collections.length]).toEqual([0, 0]);
   });
 
+  it('for who waits for room looks at the ledger, whatever else decides; a meter that is named goes before both', async () => {
+    const { train, holder } = setUpTrain();
+    holder('cache', 100 * MIB);
+    expect((await train.run(call(MIB, { why: 'admission', strategy: 'basic' }))).decidingMeter).toBe('ledger');
+    expect((await train.run(call(MIB, { why: 'admission', meter: 'heap' }))).decidingMeter).toBe('heap');
+  });
+
   it('does not ask the requester, nor who is in the middle of a change', async () => {
     const { train, holder } = setUpTrain({ meter: 'ledger' });
     const [needy, busy, free] = [holder('needy', 10 * MIB), holder('busy', 10 * MIB), holder('free', 10 * MIB)];
@@ -255,7 +262,9 @@ describe('a train at once', () => {
     };
     const first = train.runNow(call(MIB, { strategy: 'basic' }));
     expect([first.number, first.parts[0]!.part, memory.collections]).toEqual([1, 'reclaim-now', ['minor']]);
-    expect(await later[0]).toMatchObject({ number: 2 });
+    const second = (await later[0]) as typeof first;
+    expect(second.number).toBe(2);
+    expect(second.parts[0]).toMatchObject({ part: 'reclaim-now', consumer: 'cache' });
   });
 });
 
