@@ -1,22 +1,21 @@
 /**
  * Reserved minus observed, by kind. A holder that reserves what it holds shows 0; one that holds more than it said, less than 0.
  *
- * What each kind is compared with, as measured on Node 20 to 26:
- * - `heap`: V8's used heap right after a full collection. At any other time garbage is in it. Both figures of the row are those of that moment;
- *   before the first collection it says `afterCollection: false`.
- * - `external`: what V8 is told of memory outside its heap. `ArrayBuffer` and `Buffer` count byte for byte as soon as they are made, touched or
- *   not; after a collection they may count until the next one. `SharedArrayBuffer` does not count.
- * - `wasm`: a `WebAssembly.Memory` counts there too, as large as it is now. Nothing tells the two apart: while WASM memory is reserved
- *   either row has the figures of both together and says so. Memory that is `shared` does not count.
+ * - `heap` is compared with V8's used heap right after a full collection: at any other time garbage is in it. Both figures of the row are those
+ *   of that moment. Before the first collection it says `afterCollection: false`.
+ * - `external` is compared with the external meter. What was dropped is in it until a collection, with some versions until the one after that.
+ * - `wasm`: the memories of WebAssembly are in the same figure, and nothing tells the two apart: while some are reserved, either row has the
+ *   figures of both together and says so. Where V8 does not count them (Node 26) nothing measures them, and there is no row.
  * - `mapped`: nothing measures it, so there is no row unless a figure is handed in.
- * - `whole`: everything, the runtime included, against what the kernel charges the control group, or RSS where there is none. RSS has about
- *   44 MB of the program's own pages in it, and so has the runtime's reservation when it was measured by RSS; the kernel's charge has not.
+ * - `whole` is everything, the runtime included, against what the kernel charges the control group, or RSS where there is none. The runtime is
+ *   reserved as RSS had it, with some 40 MB of the program's own pages, most of which the group is not charged: that much it is over.
  *
- * What Node itself held before anything was reserved is the baseline and is taken off; it is lowered when less than that is seen.
+ * What was held before anything was reserved is the baseline and is taken off; it is lowered when less than that is seen. What each figure
+ * counts was measured: see `meters.ts`.
  */
 import type { MemoryKind } from './contract.ts';
 import type { Faults } from './faults.ts';
-import type { MeterName } from './meters.ts';
+import { countsWasm, type MeterName } from './meters.ts';
 import { Slope } from './slope.ts';
 
 export const DRIFT_KINDS = ['heap', 'external', 'mapped', 'wasm', 'whole'] as const;
@@ -60,6 +59,8 @@ export interface DriftOptions {
   readonly rssBytes: () => number | undefined;
   /** Mapped bytes that are in memory, where somebody knows. */
   readonly mappedBytes?: () => number | undefined;
+  /** Whether `externalBytes` counts the memories of WebAssembly. Asked once, when some are reserved first. Default: it is tried. */
+  readonly countsWasm?: () => boolean | undefined;
 }
 
 /** One comparison. */
@@ -101,6 +102,7 @@ export class Drift {
   readonly #whole = new Line();
   #wholeMeter: MeterName = 'rss';
   #afterCollection = false;
+  #countsWasm: boolean | undefined;
 
   constructor(options: DriftOptions) {
     this.#options = options;
@@ -135,7 +137,7 @@ export class Drift {
     const rows: DriftRow[] = [];
     if (isKnown(this.#heap)) rows.push({ ...rowOf('heap', this.#heap), afterCollection: this.#afterCollection });
     if (isKnown(this.#external)) {
-      const both = this.#options.reservedBytes('wasm') > 0;
+      const both = this.#wasmBytes() > 0;
       rows.push({ ...rowOf('external', this.#external), ...(both ? { sharedWith: 'wasm' } : {}) });
       if (both) rows.push({ ...rowOf('wasm', this.#external), sharedWith: 'external' });
     }
@@ -153,7 +155,15 @@ export class Drift {
     const { externalBytes, reservedBytes } = this.#options;
     const bytes = externalBytes();
     if (bytes === undefined) this.#external.clear();
-    else this.#external.note(atMs, reservedBytes('external') + reservedBytes('wasm'), bytes);
+    else this.#external.note(atMs, reservedBytes('external') + this.#wasmBytes(), bytes);
+  }
+
+  /** What of the kind `wasm` is reserved and can be seen. */
+  #wasmBytes(): number {
+    const bytes = this.#options.reservedBytes('wasm');
+    if (bytes === 0) return 0;
+    this.#countsWasm ??= (this.#options.countsWasm ?? countsWasm)() === true;
+    return this.#countsWasm ? bytes : 0;
   }
 
   #noteMapped(atMs: number): void {
