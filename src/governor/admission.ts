@@ -161,8 +161,7 @@ export class Admission {
       if (waiter.slippedBytes < this.#allowance(waiter, now) * waiter.bytes) continue;
       waiter.fencedAt ??= now;
       if (Math.floor((now - waiter.fencedAt) / FENCE_MS) % 2 !== 0) continue;
-      const { name, room } = obstacle instanceof ScopeTag ? obstacle : account;
-      return { reason: 'queue', boundBy: name, availableBytes: room };
+      return this.#options.budget.obstacle('queue', obstacle);
     }
     return undefined;
   }
@@ -232,11 +231,11 @@ export class Admission {
       const isWhole = at === ledger.whole;
       if (bytes <= at.maxBytes - (isWhole ? budget.fixedBytes() : 0)) continue;
       const reason = isWhole ? 'limit' : 'max';
-      throw budget.exceeded(account, bytes, { reason, boundBy: at.name, availableBytes: at.room });
+      throw budget.exceeded(account, bytes, budget.obstacle(reason, at));
     }
     for (let at = holding?.liveScope; at !== undefined; at = at.outer) {
       if (at.ended || bytes <= at.maxBytes) continue;
-      throw budget.exceeded(account, bytes, { reason: 'scope', boundBy: at.name, availableBytes: at.room });
+      throw budget.exceeded(account, bytes, budget.obstacle('scope', at));
     }
   }
 

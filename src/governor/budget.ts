@@ -8,11 +8,11 @@ import { DisposedError } from '../errors.ts';
 import { refusedEvents } from '../events.ts';
 import { invalidOption } from '../invalid-option.ts';
 import type { Admission } from './admission.ts';
-import { BudgetExceededError, type BudgetRefusal, type Obstacle } from './budget-errors.ts';
+import { BudgetExceededError, type BudgetRefusal, type Obstacle, type RefusalReason } from './budget-errors.ts';
 import type { AdmitOptions, Consumer, PressureLevel } from './contract.ts';
 import type { Account, Ledger } from './ledger.ts';
 import type { Reclaimers } from './reclaimers.ts';
-import { fullScope, type Holding, prepaidBytes, type ScopeTag } from './scope-tag.ts';
+import { fullScope, type Holding, prepaidBytes } from './scope-tag.ts';
 import type { Scopes } from './scopes.ts';
 
 /** `on`: limits hold. `observe`: everything is granted, what would have been refused is counted and published. `off`: it is only counted. */
@@ -192,6 +192,11 @@ export class Budget {
     return this.exceeded(account, bytes, obstacle ?? this.#obstacleOf(this.ledger.obstacle(account, bytes)));
   }
 
+  /** What a refusal says of who stood in the way; where that has no bound of its own, the room is that of the whole. */
+  obstacle(reason: RefusalReason, { name, room }: { readonly name: string; readonly room: number }): Obstacle {
+    return { reason, boundBy: name, availableBytes: Number.isFinite(room) ? room : this.ledger.whole.room };
+  }
+
   /** The error for a refusal of `bytes` more on `account` by `obstacle`. */
   exceeded(account: Account, bytes: number, obstacle: Obstacle): BudgetExceededError {
     const refusal: BudgetRefusal = {
@@ -262,7 +267,9 @@ export class Budget {
       const risen = this.#barrier(account, bytes, holding, admitted);
       if (risen !== undefined) return !this.#refuse(account, bytes, risen);
     }
-    return this.hasShare(account, bytes) || !this.#refuse(account, bytes, shareObstacle(account));
+    return (
+      this.hasShare(account, bytes) || !this.#refuse(account, bytes, this.obstacle('share', account.fair ?? account))
+    );
   }
 
   /** Notes what would have been refused; always false. */
@@ -271,7 +278,7 @@ export class Budget {
     const obstacle =
       this.#barrier(account, bytes, holding, admitted) ??
       (full && this.#obstacleOf(full)) ??
-      (this.hasShare(account, bytes) ? undefined : shareObstacle(account));
+      (this.hasShare(account, bytes) ? undefined : this.obstacle('share', account.fair ?? account));
     if (obstacle !== undefined) this.#refuse(account, bytes, obstacle);
     return false;
   }
@@ -283,10 +290,10 @@ export class Budget {
       const full = scope.failure !== undefined ? scope : fullScope(scope, bytes);
       if (full !== undefined) {
         scope.refusals++;
-        return scopeObstacle(full);
+        return this.obstacle(full.failure === undefined ? 'scope' : 'aborted', full);
       }
     }
-    if (this.#blocked) return { reason: 'emergency', boundBy: this.ledger.whole.name, availableBytes: 0 };
+    if (this.#blocked) return this.obstacle('emergency', this.ledger.whole);
     if (admitted || !this.#queued) return undefined;
     return this.admission?.keepsOut(account, bytes - prepaidBytes(scope, bytes), scope);
   }
@@ -344,16 +351,6 @@ export class Budget {
 
   #obstacleOf(account: Account | undefined): Obstacle {
     const at = account ?? this.ledger.whole;
-    const reason = at.reclaiming > 0 ? 'reclaiming' : at === this.ledger.whole ? 'limit' : 'max';
-    return { reason, boundBy: at.name, availableBytes: at.room };
+    return this.obstacle(at.reclaiming > 0 ? 'reclaiming' : at === this.ledger.whole ? 'limit' : 'max', at);
   }
-}
-
-export function scopeObstacle(scope: ScopeTag): Obstacle {
-  const reason = scope.failure === undefined ? 'scope' : 'aborted';
-  return { reason, boundBy: scope.name, availableBytes: scope.room };
-}
-
-function shareObstacle({ fair, room }: Account): Obstacle {
-  return { reason: 'share', boundBy: fair?.name ?? '', availableBytes: room };
 }

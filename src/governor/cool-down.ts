@@ -2,7 +2,7 @@ import type { PressureLevel } from './contract.ts';
 
 /** Doubled at most so often while nothing comes back: 32 times the cool-down. */
 const MAX_DOUBLINGS = 5;
-/** At `emergency` so much of the wait is enough. */
+/** At `emergency` so much of the wait is enough; and none when acting helped the last time: a loop may fill 100 MB within it. */
 const EMERGENCY_PART = 0.25;
 
 /** Why nothing is done now. */
@@ -10,7 +10,8 @@ export type Restraint = 'use is falling already' | 'cooling down';
 
 /**
  * When the governor may act again. Not while use falls by itself, and not so soon after it has acted last: the wait doubles, up to 32 times,
- * while acting gives nothing, and is a quarter at `emergency`, where falling use is no reason to wait either. Leaves no garbage.
+ * while acting gives nothing. At `emergency` it is a quarter, or none when acting helped the last time, and falling use is no reason to wait either.
+ * Leaves no garbage.
  */
 export class CoolDown {
   readonly #coolDownMs: number;
@@ -26,6 +27,7 @@ export class CoolDown {
   restraint(nowMs: number, level: PressureLevel, isFalling: boolean): Restraint | undefined {
     const isEmergency = level === 'emergency';
     if (isFalling && !isEmergency) return 'use is falling already';
+    if (isEmergency && this.#futile === 0) return undefined;
     const waitMs = this.#coolDownMs * 2 ** this.#futile * (isEmergency ? EMERGENCY_PART : 1);
     // A clock that went back ends the wait.
     const sinceMs = nowMs - this.#times[0]!;

@@ -35,7 +35,9 @@ export class LastResort implements Disposable {
   constructor(options: LastResortOptions) {
     this.#options = options;
     const { recorder, log } = options;
-    this.#hooks = recorder?.installFatalHooks(() => log?.write('fatal error'));
+    const say = () => void log?.write('an uncaught exception');
+    if (recorder !== undefined) this.#hooks = recorder.installFatalHooks(say);
+    else if (log?.path !== undefined) this.#hooks = onFatalError(say);
   }
 
   /** Of each sample. Does not return when the process is lost and `dieFast` was asked for. */
@@ -43,7 +45,7 @@ export class LastResort implements Disposable {
     const { recorder, dieFast, heapRatio, trainCount } = this.#options;
     recorder?.noteHeap(heapRatio());
     if (levelRank(level) >= EMERGENCY && meter !== 'ledger') this.#noteEmergency(nowMs);
-    else this.#lastedMs = 0;
+    else this.#calm();
     this.#lastMs = nowMs;
     dieFast?.note(level, meter === 'ledger', trainCount(), nowMs);
   }
@@ -60,6 +62,14 @@ export class LastResort implements Disposable {
     this.#options.log?.[Symbol.dispose]();
   }
 
+  /** What was written about an emergency that is over would explain a later death wrongly. */
+  #calm(): void {
+    this.#lastedMs = 0;
+    if (this.#loggedAt === Number.NEGATIVE_INFINITY) return;
+    this.#loggedAt = Number.NEGATIVE_INFINITY;
+    this.#options.log?.clear();
+  }
+
   #noteEmergency(nowMs: number): void {
     const stepMs = nowMs - this.#lastMs;
     if (stepMs > 0) this.#lastedMs += Math.min(stepMs, LONGEST_STEP_MS);
@@ -69,4 +79,9 @@ export class LastResort implements Disposable {
     this.#loggedAt = nowMs;
     this.#options.log?.write('the level is emergency and stays there');
   }
+}
+
+function onFatalError(action: () => void): Disposable {
+  process.on('uncaughtExceptionMonitor', action);
+  return { [Symbol.dispose]: () => void process.off('uncaughtExceptionMonitor', action) };
 }

@@ -19,6 +19,7 @@
  * figures of one thread: what workers make themselves is in neither. RSS and the control group see all that was touched.
  */
 import { getHeapStatistics } from 'node:v8';
+import { oldSpaceLimitBytes } from './heap-flags.ts';
 
 export const METER_NAMES = ['ledger', 'heap', 'external', 'rss', 'cgroup'] as const;
 export type MeterName = (typeof METER_NAMES)[number];
@@ -75,12 +76,11 @@ export class V8Meters {
   #externalIsDue = false;
   #rssIsDue = false;
 
-  /** `limitBytes` gives the limit that `external` and `rss` are compared with; `heap` has V8's own, as it is now. */
+  /** `limitBytes` gives the limit that `external` and `rss` are compared with; `heap` has that of V8's old space. */
   constructor(limitBytes: () => number, options: V8MeterOptions = {}) {
     this.#mappedBytes = options.mappedBytes ?? (() => 0);
     this.#figures = options.figures ?? (() => process.memoryUsage());
-    const heapLimitBytes = getHeapStatistics().heap_size_limit;
-    this.heap = { name: 'heap', limitBytes: heapLimitBytes, read: () => this.#readHeap() };
+    this.heap = { name: 'heap', limitBytes: oldSpaceLimitBytes(), read: () => this.#readHeap() };
     this.external = limitedMeter('external', limitBytes, () => this.#readExternal());
     this.rss = limitedMeter('rss', limitBytes, () => this.#readRss());
   }
@@ -174,5 +174,3 @@ function limitedMeter(name: MeterName, limitBytes: () => number, read: () => num
     read,
   };
 }
-
-export { CgroupMeter } from './cgroup-meter.ts';

@@ -45,7 +45,7 @@ describe('a promise that rejects', () => {
     const heap = Object.assign(new FakeMeter('heap'), { read: failing }) as unknown as FakeMeter;
     const { governor } = setUp({ meters: [rss, heap], collect: failing, sampleEveryBytes: 1 });
     rss.bytes = 99 * MIB;
-    governor.consumer({ name: 'feed', kind: 'heap', maxBytes: MIB }).reserve(10);
+    governor.consumer({ name: 'feed', kind: 'heap', maxBytes: MIB }).tryReserve(10);
     await settle();
     const { faults } = governor.snapshot();
     for (const part of ['meter heap', 'collect']) {

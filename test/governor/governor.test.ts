@@ -91,20 +91,21 @@ describe('samples', () => {
     expect(rss.reads).toBe(before + 11);
   });
 
-  it('are taken by the clock once started: slowly, faster from `high` on, and not after the end', () => {
+  it('are taken by the clock: slowly when all is calm, faster from `high` on, and not after the end', () => {
     const { governor, clock, rss } = setUp();
-    expect(clock.pending).toBe(0);
+    expect(clock.pending).toBe(1);
     const readsIn = (ms: number) => {
       const before = rss.reads;
       clock.advance(ms);
       return rss.reads - before;
     };
-    expect(readsIn(1_000)).toBe(4);
+    readsIn(5_000);
+    expect(readsIn(10_000)).toBe(10);
     rss.bytes = 75 * MIB;
-    expect(readsIn(250)).toBe(1);
-    expect(readsIn(1_000)).toBe(20);
+    readsIn(1_000);
+    expect(readsIn(1_000)).toBeGreaterThanOrEqual(4);
     governor[Symbol.dispose]();
-    expect([readsIn(1_000), clock.pending]).toEqual([0, 0]);
+    expect([readsIn(10_000), clock.pending]).toEqual([0, 0]);
   });
 
   it('one that ends the governor ends the sampling', () => {
@@ -252,7 +253,7 @@ describe('the limit', () => {
     expect(row()).toBeUndefined();
   });
 
-  it('follows a container that is resized by the clock alone, once started', () => {
+  it('follows a container that is resized by the clock alone', () => {
     using machine = new FakeMachine({
       'proc/self/cgroup': '0::/app\n',
       'proc/self/mountinfo': mountV2('/sys/fs/cgroup'),
@@ -262,7 +263,7 @@ describe('the limit', () => {
     machine.write({ 'sys/fs/cgroup/app/memory.max': `${300 * MIB}\n` });
     clock.advance(4_900);
     expect(governor.limitBytes).toBe(800 * MIB);
-    clock.advance(100);
+    clock.advance(1_100);
     expect([governor.limitBytes, governor.availableBytes]).toEqual([300 * MIB, 300 * MIB]);
   });
 

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { getHeapStatistics } from 'node:v8';
 import { deriveHeapFlags, heapFlagsFit } from 'plimsoll';
 import { describe, expect, it } from 'vitest';
+import { oldSpaceLimitBytes } from '../../src/governor/heap-flags.ts';
 
 const MIB = 1_048_576;
 
@@ -65,5 +66,28 @@ describe('heap flags', () => {
       /under a limit of 64MiB: start node with --max-old-space-size=\d+ --max-semi-space-size=1 --expose-gc$/,
     );
     expect(heapFlagsFit(MIB).why).toContain('the limit is too small for Node');
+  });
+});
+
+describe('what old space may grow to', () => {
+  it.each([
+    ['derived flags', ['--max-old-space-size=32', '--max-semi-space-size=1'], undefined, 35, 32],
+    ['spelt as V8 does, in the environment', [], '--max_old_space_size=63 --max_semi_space_size=2', 69, 63],
+    ['old space alone', ['--max-old-space-size=100'], undefined, 292, 100],
+    [
+      'the last one counts',
+      ['--max-old-space-size=100', '--max-old-space-size=200'],
+      '--max-old-space-size=50',
+      392,
+      200,
+    ],
+  ])('%s', (_, args, environment, limitMiB, oldMiB) => {
+    expect(oldSpaceLimitBytes(args, environment, limitMiB * MIB) / MIB).toBe(oldMiB);
+  });
+
+  it('without flags it is most of the limit, and never more', () => {
+    const bytes = oldSpaceLimitBytes([], '', 4_288 * MIB);
+    expect(bytes).toBeGreaterThan(4_000 * MIB);
+    expect(bytes).toBeLessThan(4_288 * MIB);
   });
 });
