@@ -1,5 +1,5 @@
 import { settle } from '../simulation/virtual-clock.ts';
-import { Service, type Spot } from './service.ts';
+import { AT_REST, Service, type Spot } from './service.ts';
 
 /** A way of going wrong. */
 export interface Way {
@@ -51,7 +51,8 @@ export const INJECTIONS: readonly Injection[] = [
     ways: [...throwing, ...returning(...NO_BYTES, 0)],
     costsRoom: false,
   },
-  { spot: 'collect', part: /^(collect|sample|collector)$/, ways: [...throwing, rejecting], costsRoom: false },
+  { spot: 'collect', part: /^(collect|sample|collector|collection)$/, ways: [...throwing, rejecting], costsRoom: true },
+  { spot: 'trigger', part: /^trigger$/, ways: [...throwing, rejecting], costsRoom: false },
   { spot: 'level listener', part: /^level listener$/, ways: [...throwing, rejecting], costsRoom: false },
   {
     spot: 'reclaimableBytes',
@@ -88,21 +89,22 @@ export interface InjectionReport {
 const MOST_CALLS = 5_000;
 /** Of one way of failing. */
 const MOST_BROKEN = 3;
-/** Beyond the first ones only some: each call is like the ones before it. */
-const EACH_UP_TO = 40;
 
 /**
  * Runs the service again and again: the first call at the spot fails, then the second, and so on until there is no such call; and each time
- * also all from there on. Holds the service against what must be so whatever fails.
+ * also all from there on; beyond `eachUpTo` only some, because each call is like the ones before it. Holds the service against what must be so whatever fails.
  */
-export async function failNth({ spot, part, ways, costsRoom, namedFrom = 1 }: Injection): Promise<InjectionReport[]> {
+export async function failNth(
+  { spot, part, ways, costsRoom, namedFrom = 1 }: Injection,
+  eachUpTo = 8,
+): Promise<InjectionReport[]> {
   const healthy = (await new Service((_, right) => right()).run()).outcomes.join();
   const reports: InjectionReport[] = [];
   for (const { how, fail } of ways) {
     const broken: string[] = [];
     let runs = 0;
     for (const lasting of [false, true]) {
-      for (let nth = 1; nth <= MOST_CALLS; nth = nth < EACH_UP_TO ? nth + 1 : Math.ceil(nth * 1.3)) {
+      for (let nth = 1; nth <= MOST_CALLS; nth = nth < eachUpTo ? nth + 1 : Math.ceil(nth * 1.3)) {
         let calls = 0;
         const { outcomes, faults, error } = await serve((at, right) => {
           if (at !== spot) return right();
@@ -114,8 +116,8 @@ export async function failNth({ spot, part, ways, costsRoom, namedFrom = 1 }: In
         const where = `call ${nth}${lasting ? ' and all later' : ''}`;
         if (broken.length >= MOST_BROKEN) continue;
         if (error !== undefined) broken.push(`${where}: ${error}`);
-        else if (!costsRoom && outcomes !== healthy)
-          broken.push(`${where}: the service got ${outcomes}, not ${healthy}`);
+        else if (!costsRoom) broken.push(...worse(outcomes, healthy).map((what) => `${where}: ${what}`));
+        if (!outcomes.includes(`${AT_REST} granted`)) broken.push(`${where}: at rest the service is refused still`);
         if (nth >= namedFrom && !faults.some((name) => part.test(name)))
           broken.push(`${where}: no fault is named, but ${faults.join() || 'none'}`);
       }
@@ -123,6 +125,18 @@ export async function failNth({ spot, part, ways, costsRoom, namedFrom = 1 }: In
     reports.push({ spot, how, runs, broken });
   }
   return reports;
+}
+
+/** What the service got less of than without the fault. More is no harm: what fails, fails open. */
+function worse(outcomes: string, healthy: string): string[] {
+  const got = outcomes.split(',');
+  const due = healthy.split(',');
+  if (got.length !== due.length) return [`the service came to ${got.length} of ${due.length} calls`];
+  return due.flatMap((outcome, i) => {
+    return outcome === got[i] || got[i]!.endsWith(' granted')
+      ? []
+      : [`call ${i + 1} of the service: ${got[i]}, not ${outcome}`];
+  });
 }
 
 export interface Run {

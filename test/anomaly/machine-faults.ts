@@ -1,11 +1,11 @@
 /** Faults of the machine under the governor: its clock, its files, its event bus. Each run gives what did not hold, in a line each. */
-import { mkdirSync, rmSync, truncateSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createGovernor, faultEvents, type GovernorOptions, levelEvents, reclaimEvents, refusedEvents } from 'plimsoll';
 import { FakeMachine, mountV2 } from '../governor/fake-machine.ts';
 import { settle, VirtualClock } from '../simulation/virtual-clock.ts';
 import { serve } from './fail-nth.ts';
-import { SERVICE_LIMIT, Service } from './service.ts';
+import { AT_REST, SERVICE_LIMIT, Service } from './service.ts';
 
 export interface MachineFault {
   readonly name: string;
@@ -32,19 +32,18 @@ class WrongClock extends VirtualClock {
   }
 }
 
-/** The service on a wrong clock: whatever the clock says, it gets the same, and the figures stay figures. */
+/** The service on a wrong clock: whatever the clock says, it is served, and the figures stay figures. */
 function clockFault(name: string, wrong: () => (now: number) => number): MachineFault {
   return {
     name,
     async run() {
       const broken: string[] = [];
-      const healthy = await serve(right);
       for (const nth of [1, 2, 3, 5, 10, 20, 40, 80, 160, 320]) {
         const clock = new WrongClock(nth, wrong());
         const { outcomes, error, snapshot } = await serve(right, {}, clock);
         if (error !== undefined) broken.push(`reading ${nth}: ${error}`);
-        if (outcomes !== healthy.outcomes) broken.push(`reading ${nth}: the service got ${outcomes}`);
-        const wild = /null|-\d{7}/.exec(snapshot);
+        if (!outcomes.includes(`${AT_REST} granted`)) broken.push(`reading ${nth}: the service got ${outcomes}`);
+        const wild = /null|(spentMs|share)":-/.exec(snapshot);
         if (wild !== null)
           broken.push(
             `reading ${nth}: the snapshot says ${snapshot.slice(Math.max(0, wild.index - 60), wild.index + 20)}`,
@@ -130,6 +129,32 @@ const badListeners: MachineFault = {
   },
 };
 
+/** The folder of the flight recorder is not to be written to when the moment comes. */
+function recorderFault(name: string, change: (folder: string) => void): MachineFault {
+  return {
+    name,
+    async run() {
+      const broken: string[] = [];
+      using machine = new FakeMachine({});
+      const folder = join(machine.root, 'dumps');
+      mkdirSync(folder);
+      const service = new Service(right, {
+        flightRecorder: { folder },
+        terminationLog: join(machine.root, 'no-such-folder/termination-log'),
+      });
+      change(folder);
+      await service.run();
+      const named = service.governor.snapshot().faults.map((fault) => fault.part);
+      const dumps = existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder).length : 0;
+      if (dumps === 0 && !named.some((part) => part.startsWith('flight')))
+        broken.push(`nothing is written, and no fault is named but ${named.join() || 'none'}`);
+      if (!service.outcomes.includes(`${AT_REST} granted`)) broken.push(`the service got ${service.outcomes}`);
+      service.end();
+      return broken;
+    },
+  };
+}
+
 const fullHistory: MachineFault = {
   name: 'the history and the journal have wrapped many times',
   async run() {
@@ -199,6 +224,11 @@ export const MACHINE_FAULTS: readonly MachineFault[] = [
   }),
   fileFault('all of /proc is gone', ({ root }) => rmSync(join(root, 'proc'), { recursive: true })),
   fileFault('all of /sys is gone', ({ root }) => rmSync(join(root, 'sys'), { recursive: true })),
+  recorderFault('the folder of the flight recorder is gone', (folder) => rmSync(folder, { recursive: true })),
+  recorderFault('the folder of the flight recorder is a file', (folder) => {
+    rmSync(folder, { recursive: true });
+    writeFileSync(folder, '');
+  }),
   badListeners,
   fullHistory,
   manyFaults,

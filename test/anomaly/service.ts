@@ -3,6 +3,8 @@ import { settle, VirtualClock } from '../simulation/virtual-clock.ts';
 
 const KIB = 1_024;
 export const SERVICE_LIMIT = 100 * KIB;
+/** A request when the machine is at rest again: granted, whatever failed before. */
+export const AT_REST = 'tryReserve at rest';
 
 /** Where code of others, or of the system, is called from inside the governor. */
 export type Spot =
@@ -10,6 +12,7 @@ export type Spot =
   | 'meter limit'
   | 'collect'
   | 'level listener'
+  | 'trigger'
   | 'reclaimableBytes'
   | 'reclaimNow'
   | 'reclaim'
@@ -48,7 +51,10 @@ export class Service {
       mode: 'on',
       root: '/nowhere',
       sampleEveryBytes: 1,
-      collect: () => through('collect', () => void (this.usedBytes = Math.min(this.usedBytes, 98 * KIB))),
+      strategy: 'aggressive',
+      trim: false,
+      terminationLog: false,
+      collect: () => through('collect', () => void (this.usedBytes = Math.min(this.usedBytes, 80 * KIB))),
       ...options,
     });
   }
@@ -56,6 +62,8 @@ export class Service {
   async run(): Promise<this> {
     const { governor, clock } = this;
     governor.onLevel(() => this.#through('level listener', () => undefined));
+    governor.when({ level: 'high' }, () => this.#through('trigger', () => undefined));
+    governor.when({ from: 0.3, to: 0.9 }, () => this.#through('trigger', () => undefined));
     const whole = { kind: 'heap', maxBytes: Number.POSITIVE_INFINITY } as const;
     using cache = governor.consumer({ ...whole, name: 'cache', reclaimer: this.#cacheReclaimer() });
     using feed = governor.consumer({ ...whole, name: 'feed' });
@@ -65,11 +73,13 @@ export class Service {
     for (const percent of [20, 60, 75, 90, 97, 99, 99, 40]) {
       this.usedBytes = (SERVICE_LIMIT * percent) / 100;
       this.#try('sample', () => governor.sample());
-      const one = this.#try('tryReserve', () => feed.tryReserve(KIB));
+      this.#try('shouldShed', () => void governor.shouldShed('http.accept'));
+      const one = this.#try(percent === 40 ? AT_REST : 'tryReserve', () => feed.tryReserve(KIB));
       await clock.run(300);
       one?.[Symbol.dispose]();
     }
     await this.#crowd(feed);
+    await this.#inScopes(feed);
     this.#try('tune', () => governor.tune({ limitBytes: SERVICE_LIMIT - KIB }));
     this.#try('snapshot', () => JSON.stringify(governor.snapshot()));
     this.#try('history', () => governor.history());
@@ -107,10 +117,28 @@ export class Service {
     await settle();
   }
 
+  async #inScopes(feed: ReturnType<Governor['consumer']>): Promise<void> {
+    const work = this.governor.scope({ name: 'request', maxBytes: 20 * KIB, upFrontBytes: 10 * KIB }, async () => {
+      using one = this.#try('tryReserve', () => feed.tryReserve(5 * KIB));
+      await settle();
+      this.#try('tryReserve', () => feed.tryReserve(30 * KIB));
+      return one?.bytes;
+    });
+    const done = work.then(
+      () => 'granted',
+      (error) => codeOf(error),
+    );
+    await this.clock.run(1_000);
+    this.outcomes.push(`scope ${await done}`);
+    const train = this.governor.reclaim({ targetBytes: KIB });
+    await this.clock.run(5_000);
+    this.outcomes.push(`reclaim ${typeof (await train).seenBytes}`);
+  }
+
   #try<T>(verb: string, call: () => T): T | undefined {
     try {
       const result = call();
-      this.outcomes.push(`${verb} ${result === undefined && verb === 'tryReserve' ? 'refused' : 'granted'}`);
+      this.outcomes.push(`${verb} ${result === undefined && verb.startsWith('tryReserve') ? 'refused' : 'granted'}`);
       return result;
     } catch (error) {
       this.outcomes.push(`${verb} ${codeOf(error)}`);

@@ -77,6 +77,32 @@ describe('found by the simulation', () => {
     await expect(waiting).rejects.toThrow('enough');
   });
 
+  it.each(['itself', 'the one around it'])(
+    'a scope that is aborted (%s) while room is made for what it declares leaves nothing',
+    async (which) => {
+      const { governor } = setUp();
+      const abort = new AbortController();
+      const reclaimer: Reclaimer = {
+        reclaimableBytes: () => held.bytes,
+        reclaimNow({ targetBytes }) {
+          abort.abort(new Error('enough'));
+          held.shrink(targetBytes);
+          return targetBytes;
+        },
+      };
+      const held = governor.consumer({ ...whole, name: 'cache', reclaimer }).reserve(100 * MIB);
+      const inner = (options: { readonly signal?: AbortSignal }) =>
+        governor.scope({ name: 'inner', maxBytes: 80 * MIB, upFrontBytes: 60 * MIB, ...options }, () => {});
+      const { signal } = abort;
+      const work =
+        which === 'itself'
+          ? inner({ signal })
+          : governor.scope({ name: 'outer', maxBytes: 80 * MIB, signal }, () => inner({}));
+      await expect(work).rejects.toThrow('enough');
+      expect([governor.heldBytes, governor.snapshot().waiting]).toEqual([held.bytes, 0]);
+    },
+  );
+
   it('a meter that reads more than there can be is a fault, and the snapshot stays JSON', () => {
     const rss = new FakeMeter('rss');
     const governor = createGovernor({ limitBytes: MIB, runtimeBytes: 0, meters: [rss], mode: 'on', root: '/nowhere' });

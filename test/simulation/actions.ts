@@ -137,6 +137,9 @@ export const ACTIONS: readonly Action[] = [
       world.attempt('sample', [], () => world.governor.sample());
     },
   },
+  { name: 'train', weight: 1, inside: true, scoped: false, run: (world) => world.askForTrain() },
+  { name: 'trigger', weight: 0.5, inside: true, scoped: false, run: (world) => world.trigger() },
+  { name: 'shed', weight: 3, inside: true, run: (world) => world.shed() },
   {
     name: 'machine',
     weight: 4,

@@ -6,8 +6,14 @@ import { survivesJson, type World } from './world.ts';
 /** After an `emergency` nobody is let in until the next sample has been taken and looked at. */
 const CALM_MS = 2_500;
 
+/** Its own bound, and what runs when it is reached: somebody that is waited for, and synchronous work. */
+const LONGEST_TRAIN_MS = 10_000 + 2_000 + 3_000;
+/** A report has no more. */
+const MOST_PARTS = 64;
+
 export class Invariants {
   readonly #world: World;
+  #trains = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -23,6 +29,7 @@ export class Invariants {
     this.#world.demand(waitedForMs <= reclaimDeadlineMs, 'every reclaim is bounded in time', () => `${waitedForMs}ms`);
     if (thorough) {
       this.#levels();
+      this.#journal();
       this.#snapshot();
     }
   }
@@ -122,6 +129,31 @@ export class Invariants {
     for (const { level, ratio } of governor.history()) {
       demand(levelAfter(level, ratio) === level, 'the level follows the thresholds', () => `${level} at ${ratio}`);
     }
+  }
+
+  /** Each train was bounded in time, and its figures are those of its parts. */
+  #journal(): void {
+    const { demand, governor, mode } = this.#bound();
+    const reports = governor.journal();
+    for (const report of reports.filter(({ number }) => number > this.#trains)) {
+      const { number, elapsedMs, parts, observed } = report;
+      this.#trains = number;
+      this.#world.count(`train ${report.why}`);
+      demand(elapsedMs <= LONGEST_TRAIN_MS, 'every train is bounded in time', () => `train ${number}: ${elapsedMs}ms`);
+      demand(observed === (mode !== 'on'), 'a train is only observed unless the mode is `on`', () => `train ${number}`);
+      if (observed || parts.length >= MOST_PARTS) continue;
+      for (const figure of ['claimedBytes', 'releasedBytes', 'seenBytes'] as const) {
+        const sum = parts.reduce((bytes, part) => bytes + part[figure], 0);
+        const isSame = Math.abs(report[figure] - sum) <= 1e-9 * Math.abs(sum) + 1e-6;
+        demand(isSame, 'the journal adds up', () => `train ${number}: ${figure} ${report[figure]} and not ${sum}`);
+      }
+    }
+    const { trains } = governor.snapshot();
+    demand(
+      trains.count === this.#trains,
+      'the journal has every train',
+      () => `${trains.count} and not ${this.#trains}`,
+    );
   }
 
   /** The snapshot is plain data and says what the books say. */

@@ -94,6 +94,7 @@ async function drain(world: World, invariants: Invariants): Promise<void> {
   await world.settle();
   await world.clock.run(LONG_MS);
   await world.settle();
+  world.demand(world.trains === 0, 'every train ends', () => `${world.trains} do not`);
   const { pending } = world.clock;
   world.demand(pending === 0, 'no timer is left', () => `${pending} are`);
   const { heldBytes } = world.governor;

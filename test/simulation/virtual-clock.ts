@@ -1,6 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from 'plimsoll';
 
+/** Work that gives others a turn now and then, as a train does between two parts, goes on before time goes by. */
+const TURNS = 6;
+
+async function severalTurns(): Promise<void> {
+  for (let turn = 0; turn < TURNS; turn++) await settle();
+}
+
 interface VirtualTimer extends Disposable {
   readonly at: number;
   readonly order: number;
@@ -58,13 +65,21 @@ export class VirtualClock implements Clock {
   /** Time goes by while nothing runs but what falls due. */
   async run(ms: number): Promise<void> {
     const end = this.#now + ms;
+    await severalTurns();
+    let isQuiet = true;
     for (;;) {
       const until = Math.max(end, this.#now);
       const next = this.#next(until);
+      if (next === undefined && !isQuiet) {
+        await severalTurns();
+        isQuiet = true;
+        continue;
+      }
       if (next === undefined) {
         this.#now = this.#firedUntil = until;
         return;
       }
+      isQuiet = false;
       this.#timers.delete(next);
       this.#now = Math.max(this.#now, next.at);
       next.action();

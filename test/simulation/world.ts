@@ -5,7 +5,9 @@ import {
   type GovernorMode,
   type GovernorOptions,
   MEMORY_KINDS,
+  PRESSURE_LEVELS,
   type PressureLevel,
+  RECLAIM_STRATEGIES,
   type Reservation,
 } from 'plimsoll';
 import { Actor, type Holding } from './actor.ts';
@@ -44,6 +46,8 @@ export class World {
   verbose = false;
   violation: Violation | undefined;
   ended = false;
+  /** Trains that were asked for and are under way. */
+  trains = 0;
   /** When the level was last `emergency`, as far as is known. */
   emergencyAt = Number.NEGATIVE_INFINITY;
   /** The scope in which things happen at this moment. */
@@ -131,7 +135,8 @@ export class World {
     this.say(`tune limit to ${limitBytes}`);
     this.limitBytes = this.machine.limitBytes = limitBytes;
     this.#allowedBytes = Math.max(limitBytes, this.governor.heldBytes);
-    this.attempt('tune', [], () => this.governor.tune({ limitBytes }));
+    const strategy = this.random.pick(RECLAIM_STRATEGIES);
+    this.attempt('tune', [], () => this.governor.tune({ limitBytes, strategy }));
     // Whoever heard of the level may have tuned it once more.
     this.demand(this.governor.limitBytes === this.limitBytes, 'the limit is what it was tuned to', () => {
       return `${this.governor.limitBytes} and not ${this.limitBytes}`;
@@ -324,6 +329,47 @@ export class World {
     }
   }
 
+  /** Asks for a train, as somebody at a console would. */
+  askForTrain(): void {
+    const { random } = this;
+    const targetBytes = random.chance(0.5) ? {} : { targetBytes: random.whole(1, this.limitBytes) };
+    const strategy = random.chance(0.5) ? {} : { strategy: random.pick(RECLAIM_STRATEGIES) };
+    this.say('a train is asked for');
+    const running = this.attempt('reclaim', [], () => this.governor.reclaim({ ...targetBytes, ...strategy }));
+    this.trains++;
+    running?.then(
+      ({ seenBytes }) => {
+        this.trains--;
+        this.count('trains asked for');
+        this.say(`the train that was asked for has seen ${seenBytes}`);
+      },
+      (error) => void this.judge('reclaim', [], error),
+    );
+  }
+
+  /** A trigger that does something now and then, throws now and then, and goes away after a while. */
+  trigger(): void {
+    const { random } = this;
+    const condition = random.chance(0.5) ? { level: random.pick(PRESSURE_LEVELS.slice(1)) } : { from: 0.3, to: 0.8 };
+    const trigger = this.attempt('when', ['PLIMSOLL_INVALID_OPTION'], () =>
+      this.governor.when(condition, ({ scale }) => {
+        this.count('triggered');
+        this.demand(this.mode === 'on', 'no trigger acts unless the mode is `on`', () => '');
+        this.demand(scale >= 0 && scale <= 1, 'a scale is from 0 to 1', () => `${scale}`);
+        this.callback('trigger', () => random.chance(0.3) && this.meddle());
+        if (random.chance(0.1)) throw new Error('the trigger fails');
+      }),
+    );
+    if (trigger !== undefined) this.clock.later(random.whole(0, 5_000), () => trigger[Symbol.dispose]());
+  }
+
+  shed(): void {
+    const point = `point-${this.random.whole(0, 3)}`;
+    const away = this.attempt('shouldShed', [], () => this.governor.shouldShed(point));
+    if (away === true) this.count('shed');
+    this.demand(away !== true || this.mode === 'on', 'nothing is turned away unless the mode is `on`', () => point);
+  }
+
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => void this.clock.later(ms, resolve));
   }
@@ -412,10 +458,18 @@ export class World {
       maxWaiters: this.maxWaiters,
       maxBypass: this.maxBypass,
       maxConsumers: 32,
-      collect: () => {
+      collect: (type) => {
         this.clock.pass(this.random.whole(0, 30));
-        this.machine.collect('full');
+        this.machine.collect(type);
       },
+      trim: false,
+      terminationLog: false,
+      strategy: random.pick(RECLAIM_STRATEGIES),
+      journal: random.pick(['brief', 'detailed']),
+      coolDownMs: random.pick([10, 1_000]),
+      headroomShare: random.pick([0, 0.1, 0.5]),
+      shed: { 'point-0': { level: 'high' }, 'point-1': { from: 0.5, to: 0.9 } },
+      breaker: { afterMs: random.pick([100, 5_000]), openMs: 500 },
     };
   }
 }
