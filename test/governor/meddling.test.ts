@@ -102,6 +102,59 @@ describe('in the middle of growing', () => {
   });
 });
 
+describe('in the middle of resizing', () => {
+  /** A reservation of 100 whose reclaimer of another takes `takes` off it each time it is asked. */
+  function resized(takes: readonly number[]) {
+    const governor = createGovernor({
+      limitBytes: LIMIT,
+      runtimeBytes: 0,
+      clock: new ManualClock(),
+      meters: [],
+      mode: 'on',
+      root: '/nowhere',
+    });
+    const held = governor.consumer({ name: 'worker', kind: 'heap', maxBytes: LIMIT }).reserve(100);
+    const left = [...takes];
+    const reclaimer = {
+      reclaimableBytes: () => cached.bytes,
+      reclaimNow: ({ targetBytes }: { targetBytes: number }) => {
+        const bytes = left.shift() ?? 0;
+        if (bytes > 0) held.shrink(Math.min(bytes, held.bytes));
+        else held.grow(-bytes);
+        cached.shrink(Math.min(targetBytes, cached.bytes));
+        return targetBytes;
+      },
+    };
+    const cached: Reservation = governor
+      .consumer({ name: 'cache', kind: 'heap', maxBytes: LIMIT, reclaimer })
+      .reserve(900);
+    return { governor, held, cached };
+  }
+
+  it('what others take off meanwhile is added again: it has the size asked for', () => {
+    const { governor, held, cached } = resized([60, 30, 10]);
+    held.resize(400);
+    expect([held.bytes, cached.bytes + held.bytes <= LIMIT]).toEqual([400, true]);
+    expect(governor.heldBytes).toBe(held.bytes + cached.bytes);
+  });
+
+  it('what others add meanwhile is given back', () => {
+    const { held } = resized([0]);
+    held.resize(200);
+    expect(held.bytes).toBe(200);
+  });
+
+  it('when it cannot be had, none of it is kept', () => {
+    const { governor, held, cached } = resized([60]);
+    cached.shrink(100);
+    const other = governor.consumer({ name: 'other', kind: 'heap', maxBytes: LIMIT });
+    using _ = other.reserve(100);
+    expect(() => held.resize(901)).toThrow(BudgetExceededError);
+    expect(held.bytes).toBeLessThanOrEqual(100);
+    expect(governor.heldBytes).toBe(held.bytes + cached.bytes + 100);
+  });
+});
+
 describe('in the middle of reserving', () => {
   it.each(['close', 'end'] as const)('a listener may %s what it reserves from: nothing is booked', (act) => {
     const one = new Meddled();
@@ -141,12 +194,52 @@ describe('who waits', () => {
     expect([leaving.heldBytes, governor.heldBytes]).toEqual([0, 130]);
   });
 
+  it('and was granted, is turned away when its consumer is disposed before it hears of it', async () => {
+    const { governor } = new Meddled();
+    using leaving = governor.consumer({ name: 'leaving', kind: 'heap', maxBytes: LIMIT });
+    const waiting = [leaving.admit(10), leaving.admit(20)];
+    expect(governor.heldBytes).toBe(930);
+    leaving[Symbol.dispose]();
+    expect(await settle(waiting)).toEqual(['PLIMSOLL_DISPOSED', 'PLIMSOLL_DISPOSED']);
+    expect(governor.heldBytes).toBe(900);
+  });
+
   it('is turned away at once when a reclaimer disposes its consumer before it waits', async () => {
     const one = new Meddled();
     one.act = 'close';
     expect(await settle([one.consumer.admit(200)])).toEqual(['PLIMSOLL_DISPOSED']);
     one.check();
     one.release();
+  });
+});
+
+describe('a section that is not to be reclaimed', () => {
+  it('keeps its consumer from being asked, nests, and ends once', () => {
+    const { governor, other, cached } = new Meddled();
+    const cache = cached.consumer;
+    const sections = [cache.nonReclaimable(), cache.nonReclaimable()];
+    const asks = () => {
+      using room = other.tryReserve(200);
+      return room !== undefined;
+    };
+    expect(asks()).toBe(false);
+    sections[0]![Symbol.dispose]();
+    sections[0]![Symbol.dispose]();
+    expect([asks(), cached.bytes]).toEqual([false, 800]);
+    sections[1]![Symbol.dispose]();
+    expect([asks(), cached.bytes]).toEqual([true, 700]);
+    // In its own section it reserves as ever.
+    using _ = cache.nonReclaimable();
+    expect(cache.tryReserve(10)?.bytes).toBe(10);
+    expect(governor.heldBytes).toBe(cached.bytes + 110);
+  });
+
+  it('outlives its consumer without harm', () => {
+    const { cached } = new Meddled();
+    const section = cached.consumer.nonReclaimable();
+    cached.consumer[Symbol.dispose]();
+    section[Symbol.dispose]();
+    expect(cached.bytes).toBe(0);
   });
 });
 
