@@ -28,7 +28,7 @@ const sink: Sink<Batch, number> = {
 
 it('a governor is all that a pipeline needs: it grants, refuses and is asked for the figures', async () => {
   const clock = new ManualClock();
-  using governor = createGovernor({ limitBytes: 64 * MIB, runtimeBytes: 0, clock, mode: 'on' });
+  using governor = createGovernor({ limitBytes: 2_048 * MIB, runtimeBytes: 0, clock, mode: 'on' });
   const pipeline = new Pipeline({ governor, probe: governor, clock });
   expect(await pipeline.from(source(10 * MIB)).into(sink)).toBe(1);
   expect(governor.snapshot().reservedBytes).toBe(0);
@@ -37,7 +37,7 @@ it('a governor is all that a pipeline needs: it grants, refuses and is asked for
   expect(loading!.peakRssBytes).toBeGreaterThan(10 * MIB);
 
   const refused: unknown = await pipeline
-    .from(source(65 * MIB))
+    .from(source(2_049 * MIB))
     .into(sink)
     .catch((error: unknown) => error);
   expect(refused).toMatchObject({ code: 'PLIMSOLL_STAGE_FAILED', stage: 'Loading' });
