@@ -209,6 +209,15 @@ describe('a train', () => {
     expect(events[0]).not.toHaveProperty('parts');
   });
 
+  it('stands in the journal with the 63 before it', () => {
+    const { train, holder, journal } = setUpTrain({ meter: 'ledger' });
+    holder('cache', 100 * MIB);
+    for (let i = 0; i < 100; i++) train.runNow(call(MIB, { strategy: 'basic' }));
+    expect(journal.reports().map(({ number }) => number)).toEqual(Array.from({ length: 64 }, (_, i) => i + 37));
+    expect(journal).toMatchObject({ count: 100, length: 64, releasedBytes: 100 * MIB, seenBytes: 100 * MIB });
+    expect(journal.at(63)!.number).toBe(100);
+  });
+
   it('names what it passed over only in the detailed journal, and at most 64 parts', async () => {
     const { train, holder } = setUpTrain({ detailed: false, trim: false });
     for (let i = 0; i < 100; i++) holder(`holder ${i}`, MIB);
