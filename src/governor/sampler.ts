@@ -341,9 +341,7 @@ export class Sampler implements Disposable {
     try {
       const bytes = slot.meter.read();
       const limitBytes = slot.meter.limitBytes;
-      if (
-        !(typeof bytes === 'number' && bytes >= 0 && bytes <= MOST_BYTES && limitBytes > 0 && limitBytes <= MOST_BYTES)
-      ) {
+      if (!isBytes(bytes) || !isBytes(limitBytes) || limitBytes === 0) {
         this.#options.faults.watch(`meter ${slot.meter.name}`, bytes);
         throw new RangeError(`it read ${bytes} of ${limitBytes} bytes`);
       }
@@ -381,6 +379,10 @@ export class Sampler implements Disposable {
     this.history.begin(this.#at, levelRank(this.#level), deciding?.meter.name ?? 'ledger', deciding?.ratio ?? 0, dense);
     for (const slot of this.#slots) if (!slot.off) this.history.setBytes(slot.meter.name, slot.bytes);
   }
+}
+
+function isBytes(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= MOST_BYTES;
 }
 
 function isOff(slot: Slot): boolean {

@@ -109,6 +109,7 @@ export class Trend {
   /** Two steps without a rise that together are a fall worth the name, seen just now: giving back would come after the event. */
   isFalling(nowMs: number = this.#stepAt[0]!): boolean {
     if (this.#steps < 3 || !(nowMs - this.#stepAt[0]! <= FALL_IS_OLD_AFTER_MS)) return false;
+    if (this.#stepAt[0]! - this.#stepAt[1]! < STEP_MS) return false;
     const newest = this.#step[0]!;
     const middle = this.#step[1]!;
     const oldest = this.#step[2]!;

@@ -158,6 +158,17 @@ describe('heap', () => {
     expect(row('heap')).toMatchObject({ observedBytes: 10 * MIB });
   });
 
+  it('before the first collection the trend of garbage is nobody’s drift', () => {
+    const { drift, seen, row } = setUp();
+    for (let s = 0; s < 60; s++) {
+      seen.heap = NODE_HEAP + s * MIB;
+      drift.note(s * 1_000);
+    }
+    expect(row('heap')!.bytesPerSecond / MIB).toBeCloseTo(-1, 6);
+    drift.noteCollection(60_000);
+    expect(row('heap')!.bytesPerSecond).toBe(0);
+  });
+
   it('its trend is that of the collections, however far apart', () => {
     const { drift, reserved, seen, row } = setUp();
     reserved.heap = 5 * MIB;
@@ -195,9 +206,23 @@ describe('whole', () => {
     drift.note(500);
     expect(row('whole')).toMatchObject({ driftBytes: 25 * MIB, meter: 'cgroup', bytesPerSecond: 0 });
     seen.charged = seen.rss = undefined;
-    drift.note(750);
+    drift.note(60_000);
     expect(row('whole')).toBeUndefined();
   });
+});
+
+it('a trend does not go on from one meter to another, nor across a clock that was set back', () => {
+  const { drift, seen, row } = setUp();
+  const follow = (fromMs: number, mibPerSecond: number, of: 'rss' | 'charged') => {
+    for (let s = 0; s <= 30; s++) {
+      seen[of] = (100 + s * mibPerSecond) * MIB;
+      drift.note(fromMs + s * 1_000);
+    }
+    return row('whole')!.bytesPerSecond / MIB;
+  };
+  expect(follow(100_000, 3, 'rss')).toBeCloseTo(-3, 6);
+  expect(follow(131_000, 1, 'charged')).toBeCloseTo(-1, 6);
+  expect(follow(50_000, 2, 'charged')).toBeCloseTo(-2, 6);
 });
 
 describe('faults', () => {

@@ -297,6 +297,17 @@ describe('fails open', () => {
     expect([1, 1, 1, 29_999, 1].map(readAfter)).toEqual([1, 1, 1, 0, 1]);
   });
 
+  it.each([Number.POSITIVE_INFINITY, 2 ** 60, Number.NaN, -1, '7'])('a meter that reads %s is a fault', (reading) => {
+    const { sampler, rss, faults } = makeSampler();
+    rss.bytes = reading as number;
+    sampler.take();
+    rss.bytes = MIB;
+    rss.limitBytes = reading as number;
+    sampler.take();
+    expect(faults.rows()).toMatchObject([{ part: 'meter rss', count: 2, off: false }]);
+    expect(sampler.rows()).toMatchObject([{ bytes: 0, peakBytes: 0 }]);
+  });
+
   it('and at once when the clock was set back', () => {
     const { sampler, clock, rss } = makeSampler();
     rss.broken = new Error('the file vanished');

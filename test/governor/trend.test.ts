@@ -83,7 +83,34 @@ describe('a ramp', () => {
   });
 
   it('that goes down slowly is not called falling: waiting for it would last too long', () => {
-    expect(watch((s) => (250 - 2 * s) * MIB).fallingMs).toBe(0);
+    for (const everyMs of [20, 250, 1_000]) expect(watch((s) => (250 - 2 * s) * MIB, { everyMs }).fallingMs).toBe(0);
+  });
+
+  it('is no longer called falling as soon as it rises', () => {
+    for (const heights of [
+      [200, 100, 101],
+      [200, 201, 100],
+      [150, 200, 190],
+    ]) {
+      const trend = new Trend();
+      for (const [i, mib] of heights.entries()) trend.note(i * 50, mib * MIB, LIMIT);
+      expect(trend.isFalling()).toBe(false);
+    }
+    const trend = new Trend();
+    for (const [i, mib] of [200, 150, 150.1].entries()) trend.note(i * 50, mib * MIB, LIMIT);
+    expect(trend.isFalling()).toBe(true);
+  });
+
+  it('readings microseconds apart are one step: what they differ by is no rise and no fall', () => {
+    const trend = new Trend();
+    trend.note(0, 100 * MIB, LIMIT);
+    trend.note(50, 100 * MIB, LIMIT);
+    for (let i = 1; i <= 100; i++) trend.note(50 + i / 1_000, (100 - i / 10) * MIB, LIMIT);
+    expect(trend.isFalling()).toBe(false);
+    for (let i = 1; i <= 100; i++) trend.note(51 + i / 1_000, (100 + i / 10) * MIB, LIMIT);
+    expect(trend.lastRisePerMs).toBe(0);
+    trend.note(60, 111 * MIB, LIMIT);
+    expect(trend.lastRisePerMs / MIB).toBeCloseTo(1.1, 9);
   });
 });
 
@@ -116,6 +143,22 @@ describe('the sawtooth of garbage collection', () => {
     // The tops reach the line after 44 s; the last top was at 30.
     expect(soonestMs).toBeGreaterThan(8_000);
     expect(soonestMs).toBeLessThan(40_000);
+  });
+
+  it('on a slow leak shows the leak too when the teeth are longer than the window of what is steep', () => {
+    const teeth = saw(40, 60, 4);
+    const { soonestMs, last } = watch((s) => teeth(s) + 1.5 * MIB * s, { toMs: 80_000, lookMs: 60_000 });
+    expect(last / MIB).toBeGreaterThan(1);
+    expect(last / MIB).toBeLessThan(2);
+    // The tops reach the line after 104 s.
+    expect(soonestMs).toBeGreaterThan(15_000);
+    expect(soonestMs).toBeLessThan(60_000);
+  });
+
+  it('a leak that has ended is over when all is quiet, however large the teeth were', () => {
+    const teeth = saw(40, 60, 4);
+    const { trend } = watch((s) => (s < 60 ? teeth(s) + 1.5 * MIB * s : 160 * MIB), { toMs: 67_000 });
+    expect(trend.bytesPerSecond).toBe(0);
   });
 
   it('that breaks out past its old tops is growth again', () => {
