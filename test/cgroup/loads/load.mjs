@@ -54,7 +54,7 @@ export async function runLoad(work, governorOptions = {}) {
 async function openGovernor(options, folder) {
   const { createGovernor } = await import('plimsoll');
   const all = { runtimeBytes: RUNTIME_BYTES, ...(typeof options === 'function' ? options(folder) : options) };
-  return createGovernor(all).start();
+  return createGovernor(all);
 }
 
 /** Memory of each kind that is held to the end, reserved as what it is by design. */
@@ -81,7 +81,7 @@ function hold(roomBytes, governor) {
 /** Has the governor give back all it can, and says how far the books are from what is measured. */
 async function lastWords(governor) {
   if (governor === undefined) return {};
-  const report = await governor.reclaim?.({ strategy: 'aggressive' });
+  const report = await governor.reclaim({ strategy: 'aggressive' });
   governor.sample();
   const { drift, level, samples, collections, refusals, faults, warnings, trains, meters } = governor.snapshot();
   return { drift, level, samples, collections, refusals, faults, warnings, trains, meters, report };

@@ -15,7 +15,7 @@ await runLoad(async ({ limitBytes, governor }) => {
   const burst = Math.ceil((2 * limitBytes) / MEAN_BYTES);
   const room = governor?.consumer({ name: 'requests', kind: 'external', maxBytes: Number.POSITIVE_INFINITY });
   const server = createServer((request, response) => {
-    if (governor?.shouldShed?.('http.accept')) return refuse(response);
+    if (governor?.shouldShed('http.accept')) return refuse(response);
     answer(Number(request.url.slice(1)), room).then(
       (sum) => response.end(String(sum)),
       () => refuse(response),
