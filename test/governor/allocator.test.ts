@@ -124,7 +124,8 @@ describe.skipIf(probe.why !== undefined)('the real trim, seen from outside', () 
     const { rss, said } = await watch(16_384, 12_800);
     console.log(`200 MiB of 16 KiB buffers: RSS ${JSON.stringify(rss)}, ms ${JSON.stringify(said)}`);
     expect(rss.held).toBeGreaterThan(200 * MIB);
-    expect(rss.collected).toBeGreaterThan(200 * MIB);
+    // Of what was dropped; how much of it lies at the end of the heap differs.
+    expect(rss.collected! - rss.trimmed!).toBeGreaterThan(2 * (rss.held! - rss.collected!));
     expect(rss.trimmed).toBeLessThan(110 * MIB);
     expect(Number(said.trimmed)).toBeLessThan(500);
   });

@@ -67,9 +67,12 @@ dropped.length = 0;
 
 console.log('held');
 await wait(150);
+const cpu = process.cpuUsage();
 const report = await train.run({ why: 'asked', targetBytes: 60 * MIB, level: 'high', strategy });
+const { user, system } = process.cpuUsage(cpu);
+const cpuMs = (user + system) / 1_000;
 const { elapsedMs, seenBytes, releasedBytes, parts } = report;
 console.log(
-  `done ${JSON.stringify({ elapsedMs, seenBytes, releasedBytes, parts, cached: cache.own, faults: faults.rows() })}`,
+  `done ${JSON.stringify({ elapsedMs, cpuMs, seenBytes, releasedBytes, parts, cached: cache.own, faults: faults.rows() })}`,
 );
 await wait(150);
