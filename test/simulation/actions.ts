@@ -139,7 +139,7 @@ export const ACTIONS: readonly Action[] = [
   },
   { name: 'train', weight: 1, inside: true, scoped: false, run: (world) => world.askForTrain() },
   { name: 'trigger', weight: 0.5, inside: true, scoped: false, run: (world) => world.trigger() },
-  { name: 'shed', weight: 3, inside: true, run: (world) => world.shed() },
+  { name: 'shed', weight: 3, inside: true, scoped: false, run: (world) => world.shed() },
   {
     name: 'machine',
     weight: 4,

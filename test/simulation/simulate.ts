@@ -65,6 +65,7 @@ export async function simulate(seed: number, options: SimulationOptions = {}): P
 async function drain(world: World, invariants: Invariants): Promise<void> {
   world.say('-- the end: everything is released');
   world.meddle = () => {};
+  world.calm = true;
   world.machine.calm();
   for (let round = 0; round < 200; round++) {
     world.letGo();

@@ -117,7 +117,9 @@ export class WaitingRoom {
       return `${reservation.bytes} instead of ${expected}`;
     });
     actor.take(reservation, bytes, one.scope?.live);
-    one.scope?.live?.draw(bytes);
+    // Aborted since it was granted: whose pot has paid is not known.
+    if (one.scope?.failed) one.scope.live?.blur();
+    else one.scope?.live?.draw(bytes);
     this.#notePassed(one);
     this.#world.checkLine('admit');
   }

@@ -46,6 +46,8 @@ export class World {
   verbose = false;
   violation: Violation | undefined;
   ended = false;
+  /** Nobody begins anything any more. */
+  calm = false;
   /** Trains that were asked for and are under way. */
   trains = 0;
   /** When the level was last `emergency`, as far as is known. */
@@ -316,6 +318,7 @@ export class World {
 
   /** What the greedy do in the middle of giving back: their own reservations are refused then, those of others are not. */
   reserveInside(actor: Actor): void {
+    if (this.calm) return;
     const bytes = this.random.whole(1, this.limitBytes);
     if (this.random.chance(0.5)) {
       // After the deadline of an asynchronous reclaim it is over for the governor.
