@@ -23,7 +23,7 @@ export interface ReclaimEvent {
   readonly fault?: string;
 }
 
-/** A train of giving back ran, or in `observe` would have: `plimsoll:train`. The journal has its parts. */
+/** A train of giving back ran, or in `observe` would have: `plimsoll:train`. */
 export interface TrainEvent {
   /** 1 for the first. */
   readonly number: number;
@@ -39,6 +39,17 @@ export interface TrainEvent {
   readonly elapsedMs: number;
   /** True when nothing was done. */
   readonly observed: boolean;
+  /** Its steps, in order: who or what gave back how much, and how long that took. */
+  readonly parts: readonly {
+    readonly part: string;
+    readonly consumer?: string;
+    readonly claimedBytes: number;
+    readonly releasedBytes: number;
+    readonly seenBytes: number;
+    readonly elapsedMs: number;
+    readonly skipped?: string;
+    readonly fault?: string;
+  }[];
 }
 
 /** A reservation was refused, or in `observe` would have been: `plimsoll:refused`. */

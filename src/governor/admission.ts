@@ -52,10 +52,10 @@ export interface AdmissionOptions {
   /** A train for those who wait; resolves when it is over. One at a time. Default: the reclaimers that need waiting. */
   readonly train?: (call: AdmissionTrainCall) => Promise<unknown>;
   /**
-   * False while nobody who waits is to be let in, whatever room the books show. Asked right before each grant; who then may go is let in
+   * False while one who waits for so much is not to be let in, whatever room the books show. Asked right before each grant; who then may go is let in
    * by `wake`, or within 100 ms. What is declared up front and granted already is not asked about. Default: always true.
    */
-  readonly mayGrant?: () => boolean;
+  readonly mayGrant?: (bytes: number) => boolean;
   readonly faults?: Faults;
 }
 
@@ -249,7 +249,7 @@ export class Admission {
   #mayGrant(request: Request): boolean {
     const { mayGrant, budget } = this.#options;
     if (request.bytes === 0 || budget.mode !== 'on') return true;
-    return !budget.blocked && (mayGrant === undefined || needOf(request) === 0 || mayGrant());
+    return !budget.blocked && (mayGrant === undefined || needOf(request) === 0 || mayGrant(needOf(request)));
   }
 
   /** May it be granted before the first `count` in the queue? */

@@ -26,8 +26,13 @@ export interface BudgetOptions {
   readonly reclaimers: Reclaimers;
   readonly mode: GovernorMode;
   readonly sampleEveryBytes: number;
-  /** Takes a sample and does what the level calls for. */
-  readonly onSampleDue: () => void;
+  /**
+   * Takes a sample and does what it calls for; `comingBytes` have been asked for since the last one. False when the machine has no room for them,
+   * whatever the books say: the request is refused.
+   */
+  readonly onSampleDue: (comingBytes: number) => boolean;
+  /** Whether it is worth a sample to find out if a block still holds: something was given back since. */
+  readonly mayUnblock: () => boolean;
   readonly level: () => PressureLevel;
   readonly fixedBytes: () => number;
   /** Divides what there is between the consumers with `fairShare`. Asked for those alone. Default: no division. */
@@ -238,11 +243,16 @@ export class Budget {
   /** As `tryTake`, where there is more to look at than the room in the ledger: a sample is due, a scope, a queue, a share, or there is no room. */
   #takeWithCare(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
     this.#unsampledBytes += bytes;
-    if (this.#unsampledBytes >= this.#sampleEveryBytes) {
+    let fits = true;
+    if (this.#unsampledBytes >= this.#sampleEveryBytes || (this.#blocked && this.#options.mayUnblock())) {
+      const coming = this.#unsampledBytes;
       this.#unsampledBytes = 0;
-      this.#outside(this.#options.onSampleDue);
+      this.#outside(() => {
+        fits = this.#options.onSampleDue(coming);
+      });
       if (account.closed || this.#closed) return false;
     }
+    if (!fits && bytes > 0) return !this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole));
     if (bytes > 0 && this.mode !== 'off') {
       const refused =
         this.mode === 'observe'

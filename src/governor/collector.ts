@@ -25,7 +25,7 @@ export interface CollectorOptions {
   readonly collect?: CollectFunction | false | undefined;
   /** A collection that is expected to pause for longer is not made, ms. Default 200. */
   readonly pauseBudgetMs?: number;
-  /** The most that collections may take of the time, in any ten seconds. Above 0, up to 1. Default 0.05. */
+  /** The most that collections may take of the time, in any ten seconds; those that are urgent and help, half of it. Above 0, up to 1. Default 0.05. */
   readonly collectShare?: number;
   /** What V8's heap holds, bytes, as of lately: pauses are learned by it. Default: what `usedBytes` of the call gives. */
   readonly heapBytes?: () => number;
@@ -42,13 +42,15 @@ export interface CollectCall {
   readonly releasedBytes?: number;
   /** Pages that become empty go back to the system at once; for a full one, where a meter of the whole process decides. Default false. */
   readonly emptyPages?: boolean;
-  /** Times the pause budget: where the alternative is to be killed. Default 1. */
+  /** Times the pause budget, and up to half of the time: where the alternative is to be killed. Default 1. */
   readonly patience?: number;
 }
 
 /** The shortest time between two collections of a type. */
 const COOL_DOWN_MS = 250;
 const LONGEST_WAIT_MS = 5_000;
+/** Of the time, for those that are urgent. */
+const URGENT_SHARE = 0.5;
 /** One that frees less than this part of what was in use was in vain: the wait doubles. */
 const WORTH = 0.01;
 /** The cap on their share of the time looks so far back, at so many collections. */
@@ -166,15 +168,21 @@ export class Collector {
   }
 
   #whyNot({ type, usedBytes, releasedBytes = 0, patience = 1 }: CollectCall, now: number): string | undefined {
-    if (releasedBytes <= 0 && now < this.#kind(type).notBefore) return 'collected a moment ago, or in vain lately';
+    const { notBefore, waitMs } = this.#kind(type);
+    const inVain = waitMs > COOL_DOWN_MS;
+    const isFresh = releasedBytes > (inVain ? usedBytes() * WORTH : 0);
+    if (!isFresh && now < notBefore && (patience <= 1 || inVain)) {
+      return 'collected a moment ago, or in vain lately';
+    }
     const expectedMs = this.expectedMs(type, this.#heapBytes?.() ?? usedBytes());
     if (expectedMs > this.#pauseBudgetMs * patience) {
       return `expected to pause for ${Math.round(expectedMs)}ms, ${Math.round(this.#pauseBudgetMs * patience)}ms are allowed`;
     }
     const spentMs = this.#spentLately(now);
+    // Where the alternative is to be killed they may have more of it: what is in vain waits all the same.
+    const share = patience > 1 ? Math.max(this.#share, URGENT_SHARE) : this.#share;
     // The first in the window may always run: else a share that is smaller than one pause would be none.
-    if (spentMs > 0 && spentMs + expectedMs > this.#share * WINDOW_MS)
-      return 'collections have had their share of the time';
+    if (spentMs > 0 && spentMs + expectedMs > share * WINDOW_MS) return 'collections have had their share of the time';
     return undefined;
   }
 

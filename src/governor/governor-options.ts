@@ -81,7 +81,7 @@ export interface GovernorOptions extends GovernorTuning {
   readonly flightRecorder?: FlightRecorderOptions;
   /** A file for at most 4 KiB of last words. Default `/dev/termination-log` where it exists, else none. `false`: none. */
   readonly terminationLog?: string | false;
-  /** Reserved bytes between two samples inside reservations. Default 8 MiB. */
+  /** Reserved bytes between two samples inside reservations. Default: a sixty-fourth of the limit at the start, 256 KiB to 8 MiB. */
   readonly sampleEveryBytes?: number;
   /** The most the `reclaimNow` of others may take inside one reservation, ms. Default 5. */
   readonly reclaimNowBudgetMs?: number;
@@ -111,7 +111,6 @@ export const GOVERNOR_DEFAULTS = {
   coolDownMs: 1_000,
   journal: 'brief',
   headroomShare: 0.1,
-  sampleEveryBytes: 8_388_608,
   reclaimNowBudgetMs: 5,
   reclaimDeadlineMs: 2_000,
   maxWaiters: 1_024,
@@ -150,7 +149,8 @@ export function resolveOptions(options: GovernorOptions): ResolvedOptions {
   checkKnownOptions('createGovernor', options, KNOWN);
   const preset = PRESETS[checkOneOf('preset', options.preset ?? GOVERNOR_DEFAULTS.preset, PRESET_NAMES)];
   const given = { ...GOVERNOR_DEFAULTS, ...withoutUndefined(preset), ...withoutUndefined(options) };
-  for (const name of ['sampleEveryBytes', 'maxWaiters', 'maxBypass', 'maxConsumers', 'maxScopes'] as const) {
+  if (given.sampleEveryBytes !== undefined) checkWhole('sampleEveryBytes', given.sampleEveryBytes, 1);
+  for (const name of ['maxWaiters', 'maxBypass', 'maxConsumers', 'maxScopes'] as const) {
     checkWhole(name, given[name], name === 'maxBypass' ? 0 : 1);
   }
   for (const name of ['reclaimNowBudgetMs', 'reclaimDeadlineMs', 'pauseBudgetMs', 'coolDownMs'] as const) {

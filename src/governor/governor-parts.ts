@@ -14,6 +14,7 @@ import { FairShares } from './fair-shares.ts';
 import { Faults } from './faults.ts';
 import type { FlightParts } from './flight-dump.ts';
 import { FlightRecorder } from './flight-recorder.ts';
+import { Garbage } from './garbage.ts';
 import type { ResolvedOptions } from './governor-options.ts';
 import { Journal } from './journal.ts';
 import { LastResort } from './last-resort.ts';
@@ -38,11 +39,13 @@ export interface GovernorCalls {
   readonly onLevel: (to: PressureLevel, from: PressureLevel) => void;
   /** A sample with all that belongs to it, by the clock. */
   readonly sample: () => void;
-  /** The same inside a reservation. */
-  readonly sampleInline: () => void;
+  /** The same inside a reservation; false when the machine has no room for the bytes that are coming. */
+  readonly sampleInline: (comingBytes: number) => boolean;
 }
 
 const CRITICAL = levelRank('critical');
+const MOST_UNSAMPLED_BYTES = 8_388_608;
+const LEAST_UNSAMPLED_BYTES = 262_144;
 
 export type GovernorParts = ReturnType<typeof assemble>;
 
@@ -57,7 +60,7 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
     onLevel: calls.onLevel,
   });
   const drift = makeDrift(books, sampler, calls);
-  const givingBack = makeTrain(options, books, sampler, drift);
+  const givingBack = makeTrain(options, calls, books, sampler, drift);
   const granting = makeBudget(options, calls, books, sampler, givingBack);
   const triggers = new Triggers({ faults: books.faults });
   const breaker = new EmergencyBreaker({
@@ -109,14 +112,18 @@ function openBooks(options: ResolvedOptions) {
   return { faults, ledger, line, journal: new Journal() };
 }
 
-function makeDrift({ faults, ledger }: Books, sampler: Sampler, { runtime }: GovernorCalls): Drift {
+function reserved({ ledger }: Books, { runtime }: GovernorCalls): (kind: MemoryKind) => number {
+  return (kind) => {
+    const bytes = ledger.byKind[MEMORY_KINDS.indexOf(kind)]!;
+    return kind === 'heap' ? bytes - runtime().own : bytes;
+  };
+}
+
+function makeDrift(books: Books, sampler: Sampler, calls: GovernorCalls): Drift {
   return new Drift({
-    faults,
-    reservedBytes: (kind: MemoryKind) => {
-      const bytes = ledger.byKind[MEMORY_KINDS.indexOf(kind)]!;
-      return kind === 'heap' ? bytes - runtime().own : bytes;
-    },
-    runtimeBytes: () => runtime().own,
+    faults: books.faults,
+    reservedBytes: reserved(books, calls),
+    runtimeBytes: () => calls.runtime().own,
     usedHeapBytes: () => sampler.reading('heap'),
     externalBytes: () => sampler.reading('external'),
     chargedBytes: () => sampler.reading('cgroup'),
@@ -124,7 +131,7 @@ function makeDrift({ faults, ledger }: Books, sampler: Sampler, { runtime }: Gov
   });
 }
 
-function makeTrain(options: ResolvedOptions, books: Books, sampler: Sampler, drift: Drift) {
+function makeTrain(options: ResolvedOptions, calls: GovernorCalls, books: Books, sampler: Sampler, drift: Drift) {
   const { clock, collect, pauseBudgetMs, collectShare, reclaimNowBudgetMs, reclaimDeadlineMs } = options;
   const { faults, ledger, journal } = books;
   const prices = new Prices(clock);
@@ -146,6 +153,11 @@ function makeTrain(options: ResolvedOptions, books: Books, sampler: Sampler, dri
   // In RAM and known to nobody: what the allocator keeps. At the start it is Node itself.
   const unknownBytes = () => sampler.bytes('rss') - sampler.bytes('heap') - sampler.bytes('external');
   let nodeBytes: number | undefined;
+  const garbage = new Garbage({
+    reservedBytes: reserved(books, calls),
+    usedHeapBytes: heapBytes,
+    externalBytes: () => sampler.bytes('external'),
+  });
   const train = new Train({
     ledger,
     reclaimers,
@@ -166,16 +178,21 @@ function makeTrain(options: ResolvedOptions, books: Books, sampler: Sampler, dri
       return Math.max(0, unknownBytes() - nodeBytes);
     },
     trend: () => sampler.trend,
-    afterCollection: () => drift.noteCollection(clock.now()),
+    garbageBytes: (meter) => garbage.bytes(meter),
+    afterCollection: () => {
+      sampler.take(true);
+      drift.noteCollection(clock.now());
+      garbage.noteCollection();
+    },
     detailed: options.journal === 'detailed',
   });
-  return { prices, fairShares, reclaimers, collector, allocator, train };
+  return { prices, fairShares, reclaimers, collector, allocator, garbage, train };
 }
 
 function makeBudget(
   options: ResolvedOptions,
   calls: GovernorCalls,
-  { faults, ledger }: Books,
+  { faults, ledger, line }: Books,
   sampler: Sampler,
   { reclaimers, train, fairShares }: ReturnType<typeof makeTrain>,
 ) {
@@ -186,15 +203,17 @@ function makeBudget(
     ledger,
     reclaimers,
     mode,
-    sampleEveryBytes,
+    sampleEveryBytes: sampleEveryBytes ?? defaultSampleEvery(line.limit.bytes),
     level,
-    onSampleDue: () => {
+    onSampleDue: (comingBytes) => {
       try {
-        calls.sampleInline();
+        return calls.sampleInline(comingBytes);
       } catch (cause) {
         faults.note('sample', cause);
+        return true;
       }
     },
+    mayUnblock: () => block.responder?.mayUnblock === true,
     fixedBytes: () => calls.runtime().own,
     fairShares,
   });
@@ -208,7 +227,7 @@ function makeBudget(
     maxBypass,
     train: ({ requester, ...call }) =>
       train.run({ ...call, ...(requester && { requester }), why: 'admission', strategy: calls.strategy() }),
-    mayGrant: () => block.responder?.blocked !== true,
+    mayGrant: (bytes) => block.responder?.fits(bytes) !== false,
     faults,
   });
   budget.admission = admission;
@@ -219,7 +238,7 @@ function makeBudget(
 function makeResponder(
   options: ResolvedOptions,
   calls: GovernorCalls,
-  { faults, line }: Books,
+  { faults, ledger, line }: Books,
   sampler: Sampler,
   train: Train,
   { scopes, admission, budget }: ReturnType<typeof makeBudget>,
@@ -232,9 +251,12 @@ function makeResponder(
     thresholds: calls.thresholds,
     strategy: calls.strategy,
     coolDownMs,
-    reading: () => readingOf({ sampler, line }, clock.now()),
+    reading: (physical) => readingOf({ sampler, line }, clock.now(), physical),
+    hasRoom: (bytes, share) => sampler.hasRoom(bytes, share),
+    releasedBytes: () => ledger.releasedBytes,
     train,
     abortLargestScope: (why) => void scopes.abortLargest(why),
+    restartTrends: () => sampler.restartTrends(),
     onBlocked: (blocked) => {
       budget.blocked = blocked;
     },
@@ -242,10 +264,19 @@ function makeResponder(
   });
 }
 
-/** What the last sample says, for acting. */
-export function readingOf({ sampler, line }: Pick<GovernorParts, 'sampler' | 'line'>, nowMs: number): Reading {
+/** A small limit is filled sooner: 2 MiB of 128, 8 MiB from 512 up. */
+function defaultSampleEvery(limitBytes: number): number {
+  return Math.min(MOST_UNSAMPLED_BYTES, Math.max(LEAST_UNSAMPLED_BYTES, Math.floor(limitBytes / 64)));
+}
+
+/** What the last sample says, for acting. `physical`: whatever the ledger says. */
+export function readingOf(
+  { sampler, line }: Pick<GovernorParts, 'sampler' | 'line'>,
+  nowMs: number,
+  physical = false,
+): Reading {
   // Books that are full hide what the machine sees no longer than until that is a danger.
-  const byLedger = sampler.deciding.meter === 'ledger' && levelRank(sampler.physicalLevel) < CRITICAL;
+  const byLedger = !physical && sampler.deciding.meter === 'ledger' && levelRank(sampler.physicalLevel) < CRITICAL;
   const { meter, bytes, limitBytes } = byLedger ? sampler.deciding : sampler.physical;
   const trend = sampler.trendOf(meter);
   const timeToLineMs = trend?.timeToLineMs(nowMs);

@@ -32,6 +32,7 @@ import { type Snapshot, takeSnapshot } from './snapshot.ts';
 import type { TriggerAction, TriggerCondition } from './triggers.ts';
 
 const MAX_LISTENERS = 256;
+const RESIDENT = ['cgroup', 'rss'] as const;
 
 /** Hears of a change of level. */
 export type LevelListener = (to: PressureLevel, from: PressureLevel) => void;
@@ -77,8 +78,8 @@ export class Governor implements Disposable {
       strategy: () => this.#strategy,
       runtime: () => this.#runtime,
       onLevel: (to, from) => this.#tellLevel(to, from),
-      sample: () => this.#sampleAll(false),
-      sampleInline: () => this.#sampleAll(true),
+      sample: () => this.#sampleAll(),
+      sampleInline: (comingBytes) => this.#sampleInline(comingBytes),
     }));
     if (resolved.modeFault !== undefined) parts.faults.note('PLIMSOLL', resolved.modeFault);
     this.#runtime = parts.ledger.open({ name: 'runtime', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY });
@@ -86,7 +87,9 @@ export class Governor implements Disposable {
     parts.ledger.charge(this.#runtime, resolved.runtimeBytes ?? this.#measureRuntime());
     parts.sampler.take();
     parts.drift.note(resolved.clock.now());
-    if (this.mode !== 'off') parts.sampler.start(() => this.#sampleAll(false));
+    // What is there now is none.
+    parts.garbage.noteCollection();
+    if (this.mode !== 'off') parts.sampler.start(() => this.#sampleAll());
   }
 
   /** The effective limit, bytes. */
@@ -159,7 +162,7 @@ export class Governor implements Disposable {
 
   /** Reads all meters now, and acts on what they say: about 20 µs. */
   sample(): Sample {
-    this.#sampleAll(false);
+    this.#sampleAll();
     return this.#parts.sampler.last();
   }
 
@@ -192,7 +195,10 @@ export class Governor implements Disposable {
       throw invalidOption('strategy', `one of ${RECLAIM_STRATEGIES.join(', ')}`, strategy);
     }
     const { level } = this;
-    return this.#parts.train.run({ why: 'asked', targetBytes, strategy, level, observe: this.mode !== 'on' });
+    const { sampler } = this.#parts;
+    // What the process has in RAM is what there is to get back; books that are full know nothing of garbage.
+    const meter = RESIDENT.find((name) => sampler.reading(name) !== undefined) ?? sampler.deciding.meter;
+    return this.#parts.train.run({ why: 'asked', targetBytes, strategy, level, meter, observe: this.mode !== 'on' });
   }
 
   /**
@@ -279,17 +285,36 @@ export class Governor implements Disposable {
     admission.wake();
   }
 
-  /** A sample and all that follows from it. `inline`: inside a reservation, where nothing can wait. */
-  #sampleAll(inline: boolean): void {
-    if (this.#disposed || this.mode === 'off') return;
-    const { line, sampler, drift, responder, breaker, shed, triggers, lastResort, admission } = this.#parts;
+  /** A sample and all that follows from it. */
+  #sampleAll(): void {
+    if (!this.#take(false)) return;
+    this.#parts.responder.note();
+    this.#follow();
+  }
+
+  /** The same inside a reservation, where nothing can wait. False when the machine has no room for what is coming. */
+  #sampleInline(comingBytes: number): boolean {
+    if (!this.#take(true)) return true;
+    const fits = this.#parts.responder.noteInline(comingBytes);
+    this.#follow();
+    return fits;
+  }
+
+  #take(dense: boolean): boolean {
+    if (this.#disposed || this.mode === 'off') return false;
+    const { line, sampler, drift } = this.#parts;
     if (line.isDue) this.#refreshLimits();
-    sampler.take(inline);
-    if (this.#disposed) return;
+    sampler.take(dense);
+    if (this.#disposed) return false;
     this.#lowerRuntime();
+    drift.note(this.#options.clock.now());
+    return true;
+  }
+
+  /** Tells all who go by the level; the last resort comes last. */
+  #follow(): void {
+    const { sampler, breaker, shed, triggers, lastResort, admission } = this.#parts;
     const now = this.#options.clock.now();
-    drift.note(now);
-    responder.note(inline);
     const { level, ratio } = sampler.last();
     if (this.mode === 'on') triggers.note(level, ratio);
     // Books that are full are no reason to turn calls away, unless somebody waits for room in them.

@@ -103,6 +103,8 @@ export class Ledger {
   readonly accounts: Account[] = [];
   /** Bytes by kind, in the order of `MEMORY_KINDS`. */
   readonly byKind = new Float64Array(MEMORY_KINDS.length);
+  /** All that was ever given back. */
+  releasedBytes = 0;
   readonly #maxAccounts: number;
 
   constructor(limitBytes: number, maxAccounts: number) {
@@ -188,6 +190,7 @@ export class Ledger {
   /** Books bytes back. The caller has seen to it that the account holds them. */
   release(account: Account, bytes: number): void {
     account.own -= bytes;
+    this.releasedBytes += bytes;
     this.byKind[account.kindIndex]! -= bytes;
     let at: Account | undefined = account;
     do {

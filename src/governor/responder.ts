@@ -26,6 +26,9 @@ const EMERGENCY = levelRank('emergency');
 const HORIZON_MS = 10_000;
 /** When for more than that part of the last ten seconds nothing in the group could run for want of memory, bytes come second. */
 const STALLED_PERCENT = 10;
+/** A full collection copies what is young and marks what is old: it has to fit as well. */
+const ROOM_TO_WORK_BYTES = 12 * 1_048_576;
+const WORTH_RETRYING_BYTES = 524_288;
 /** A train that brought the deciding meter down by less than that part of its target was in vain: the next waits longer. */
 const WORTH = 0.05;
 
@@ -53,7 +56,12 @@ export interface ResponderOptions {
   readonly thresholds: () => PressureThresholds;
   readonly strategy: () => ReclaimStrategy;
   readonly coolDownMs: number;
-  readonly reading: () => Reading;
+  /** `physical`: whatever the ledger says. */
+  readonly reading: (physical?: boolean) => Reading;
+  /** Whether the machine has room for so much more below that share of its limits, as of the last sample. */
+  readonly hasRoom: (bytes: number, share: number) => boolean;
+  /** All that was ever given back to the ledger. */
+  readonly releasedBytes: () => number;
   readonly train: {
     readonly running: boolean;
     run(call: TrainCall): Promise<TrainReport>;
@@ -61,6 +69,8 @@ export interface ResponderOptions {
   };
   /** Aborts the scope that holds most; called when a train was not enough. */
   readonly abortLargestScope: (why: string) => void;
+  /** What was before a train says nothing of what comes. */
+  readonly restartTrends: () => void;
   /** Told when nothing is to be granted any more, and when it may again. */
   readonly onBlocked: (blocked: boolean) => void;
   /** Called when a train is over: there may be room for who waits. */
@@ -69,15 +79,20 @@ export interface ResponderOptions {
 
 export class Responder {
   readonly #options: ResponderOptions;
-  readonly #coolDown: CoolDown;
+  /** Apart: full books that nobody can empty must not keep the machine's memory waiting. */
+  readonly #coolDowns: { readonly ledger: CoolDown; readonly others: CoolDown };
   /** One of its own trains is under way; one of an admission does not count. */
   #waiting = false;
   #blocked = false;
+  /** What had been given back when the last train ended. */
+  #releasedAtTrain = 0;
+  /** The most that one who waits was kept from for want of room in the machine, since the last look. */
+  #wantedBytes = 0;
   #off = false;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
-    this.#coolDown = new CoolDown(options.coolDownMs);
+    this.#coolDowns = { ledger: new CoolDown(options.coolDownMs), others: new CoolDown(options.coolDownMs) };
   }
 
   /** False once a fault in here has switched action off. */
@@ -90,34 +105,98 @@ export class Responder {
     return this.#blocked;
   }
 
-  /** Acts on the last sample. `inline`: inside a reservation, where nothing can wait. Never throws. */
-  note(inline: boolean): void {
-    if (this.#off || this.#options.mode() === 'off') return;
+  /** Acts on the last sample. Never throws. */
+  note(): void {
+    this.#guarded(() => this.#respond());
+  }
+
+  /**
+   * The same inside a reservation, where nothing can wait and no timer fires: only what is urgent. `comingBytes` have been granted since the
+   * last sample or are asked for now. False when the machine has no room for them.
+   */
+  noteInline(comingBytes: number): boolean {
+    return this.#guarded(() => this.#respondInline(comingBytes)) ?? true;
+  }
+
+  /**
+   * Whether the machine has room for so much, as of the last sample: asked before one that waits is granted what the books have. When not, the next
+   * sample has it made.
+   */
+  fits(bytes: number): boolean {
+    if (this.#off || this.#options.mode() !== 'on') return true;
+    const fits = !this.#blocked && this.#hasRoom(bytes);
+    if (!fits) this.#wantedBytes = Math.max(this.#wantedBytes, bytes);
+    return fits;
+  }
+
+  /** While it is blocked: whether so much has been given back since that it is worth finding out if that still holds. */
+  get mayUnblock(): boolean {
+    return this.#blocked && this.#isWorthRetrying;
+  }
+
+  #guarded<T>(act: () => T): T | undefined {
+    if (this.#off || this.#options.mode() === 'off') return undefined;
     try {
-      this.#respond(inline);
+      return act();
     } catch (cause) {
       this.#fail(cause);
+      return undefined;
     }
   }
 
-  #respond(inline: boolean): void {
-    const { clock, mode, train } = this.#options;
-    const reading = this.#options.reading();
-    const rank = levelRank(reading.level);
-    if (this.#blocked && (rank < EMERGENCY || reading.meter === 'ledger')) {
+  #respond(): void {
+    const wantedBytes = this.#wantedBytes;
+    this.#wantedBytes = 0;
+    // Not before the machine has room for who waits.
+    const reading = this.#begin(wantedBytes > 0);
+    const why = this.#reason(reading, levelRank(reading.level)) ?? (wantedBytes > 0 ? 'admission' : undefined);
+    if (why === undefined || this.#waiting || this.#options.train.running || this.#isRestrained(reading)) return;
+    void this.#run(this.#call(why, reading, wantedBytes));
+  }
+
+  #respondInline(comingBytes: number): boolean {
+    const reading = this.#begin(true);
+    if (this.#isUrgent(reading, comingBytes) && !this.#isRestrained({ ...reading, level: 'emergency' })) {
+      const call = this.#call('reservation', reading, comingBytes);
+      // The one that waits cannot go on inside a synchronous loop: it does not keep this one back.
+      this.#settle(call, this.#options.train.runNow(call));
+    }
+    return this.#options.mode() !== 'on' || this.#hasRoom(comingBytes);
+  }
+
+  get #isWorthRetrying(): boolean {
+    return this.#options.releasedBytes() - this.#releasedAtTrain > WORTH_RETRYING_BYTES;
+  }
+
+  #begin(physical: boolean): Reading {
+    const reading = this.#options.reading(physical);
+    if (this.#blocked && (levelRank(reading.level) < EMERGENCY || reading.meter === 'ledger')) {
       this.#block(false);
       this.#options.wake();
     }
-    // In the middle of a loop only what cannot wait: collections and trims inside reservations belong to `emergency`.
-    if (inline && (rank < EMERGENCY || reading.meter === 'ledger')) return;
-    const why = inline ? 'reservation' : this.#reason(reading, rank);
-    if (why === undefined || this.#coolDown.restraint(clock.now(), reading.level, reading.falling) !== undefined)
-      return;
-    // Inside a synchronous loop the one that waits cannot go on: it does not keep this one back.
-    if (!inline && (this.#waiting || train.running)) return;
-    const call = this.#call(why, reading, mode() === 'observe');
-    if (inline) this.#settle(call, train.runNow(call));
-    else void this.#run(call);
+    if (this.#isWorthRetrying) {
+      // What was in vain then need not be so now.
+      this.#releasedAtTrain = this.#options.releasedBytes();
+      this.#coolDowns.others.acted(Number.NEGATIVE_INFINITY, 1);
+    }
+    return reading;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    return this.#options.hasRoom(bytes, this.#options.thresholds().emergency);
+  }
+
+  /** With what is coming: past `emergency`, or so near the end of what the process may charge that a collection would have no room to work in. */
+  #isUrgent({ meter, bytes, limitBytes }: Reading, comingBytes: number): boolean {
+    const { critical, emergency } = this.#options.thresholds();
+    const expected = bytes + comingBytes;
+    if (expected >= limitBytes * emergency) return true;
+    const isResident = meter === 'cgroup' || meter === 'rss';
+    return isResident && expected >= limitBytes * critical && limitBytes - expected < ROOM_TO_WORK_BYTES;
+  }
+
+  #isRestrained({ level, meter, falling }: Reading): boolean {
+    return this.#coolDownOf(meter).restraint(this.#options.clock.now(), level, falling) !== undefined;
   }
 
   async #run(call: TrainCall): Promise<void> {
@@ -139,27 +218,36 @@ export class Responder {
     return soon && rank >= HIGH && this.#options.strategy() === 'smart' ? 'prediction' : undefined;
   }
 
-  #call(why: TrainReason, { level, meter, bytes, limitBytes }: Reading, observe: boolean): TrainCall {
+  #call(why: TrainReason, { level, meter, bytes, limitBytes }: Reading, comingBytes: number): TrainCall {
+    const observe = this.#options.mode() === 'observe';
     const strategy = this.#options.strategy();
     const { high, critical, hysteresis } = this.#options.thresholds();
     const below = { basic: critical - hysteresis, smart: (high + critical) / 2, aggressive: high }[strategy];
     // Ahead of need, and where the kernel stalls below the thresholds, a tenth of what is used.
-    const excess = bytes - limitBytes * below;
+    const excess = bytes + comingBytes - limitBytes * below;
     const targetBytes = Math.max(1, Math.ceil(excess > 0 ? excess : bytes / 10));
     return { why, level, strategy, targetBytes, observe, meter };
   }
 
-  #settle({ targetBytes, observe }: TrainCall, report: TrainReport): void {
+  #settle({ targetBytes, observe, meter: asked }: TrainCall, report: TrainReport): void {
     const { clock, abortLargestScope, wake } = this.#options;
     const { level, meter } = this.#options.reading();
     const rank = levelRank(level);
-    this.#coolDown.acted(clock.now(), report.seenBytes >= targetBytes * WORTH ? report.seenBytes : 0);
+    // Inside a part of another it did nothing.
+    if (report.number === 0) return;
+    if (observe !== true && report.seenBytes > 0) this.#options.restartTrends();
+    this.#releasedAtTrain = this.#options.releasedBytes();
+    this.#coolDownOf(asked).acted(clock.now(), report.seenBytes >= targetBytes * WORTH ? report.seenBytes : 0);
     if (observe === true) return;
     if (meter !== 'ledger' && rank >= CRITICAL) {
       abortLargestScope(`${meter} is at ${level} and giving back was not enough`);
       this.#block(rank >= EMERGENCY);
     }
     if (!this.#blocked) wake();
+  }
+
+  #coolDownOf(meter: MeterName | undefined): CoolDown {
+    return meter === 'ledger' ? this.#coolDowns.ledger : this.#coolDowns.others;
   }
 
   #fail(cause: unknown): void {

@@ -202,6 +202,16 @@ export class Sampler implements Disposable {
     return this.#physicalLevel;
   }
 
+  /** Whether so many bytes more would leave each meter of what the process has in RAM, or outside V8's heap, within that share of its limit. */
+  hasRoom(bytes: number, share: number): boolean {
+    for (const { meter, bytes: used, limitBytes, off } of this.#slots) {
+      if (off || meter.name === 'ledger' || meter.name === 'heap' || (meter.name === 'rss' && !this.#rssCounts))
+        continue;
+      if (used + bytes > limitBytes * share) return false;
+    }
+    return true;
+  }
+
   /** Share of its own limit; 0 for a meter that is absent or off. */
   ratio(name: MeterName): number {
     for (const slot of this.#slots) if (slot.meter.name === name && !slot.off) return slot.ratio;

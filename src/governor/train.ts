@@ -34,6 +34,8 @@ export interface TrainOptions {
   readonly usedBytes?: () => number;
   /** As of the last sample: see `StepFigures`. Default: not known. */
   readonly slackBytes?: () => number;
+  /** What a full collection would make that meter see, as of the last sample. Default: what was learned alone. */
+  readonly garbageBytes?: (meter: MeterName) => number;
   readonly trend?: () => { readonly bytesPerSecond: number } | undefined;
   /** Called after each full collection: the moment to compare what is held with what is reserved. */
   readonly afterCollection?: () => void;
@@ -155,7 +157,7 @@ export class Train {
     const report = run.report(journal.count + 1);
     journal.record(report);
     if (trainEvents.heard) {
-      const { takenAt, parts, ...message } = report;
+      const { takenAt, ...message } = report;
       trainEvents.publish(message);
     }
     return report;
@@ -185,6 +187,11 @@ class TrainRun {
     this.#startedAt = options.clock.now();
     this.#branch = call.branch ?? options.ledger.whole;
     this.#targetBytes = call.targetBytes;
+  }
+
+  /** Inside a reservation near the line, or past it: the alternative is to be killed. */
+  get #isUrgent(): boolean {
+    return this.call.why === 'reservation' || this.call.level === 'emergency';
   }
 
   /** Finds out what is to go down, and how far. */
@@ -278,7 +285,12 @@ class TrainRun {
       measuredBytes: this.#measured,
       releasedBytes: this.#releasedBytes,
       slackBytes: this.#slackBytes,
+      garbageBytes: this.#garbageBytes(),
     };
+  }
+
+  #garbageBytes(): number {
+    return this.#options.garbageBytes?.(this.#meter) ?? 0;
   }
 
   #measure(): void {
@@ -334,9 +346,9 @@ class TrainRun {
         this.#measure();
         return usedBytes?.() ?? this.#measured;
       },
-      releasedBytes: this.#freshBytes,
+      releasedBytes: Math.max(this.#freshBytes, this.#garbageBytes()),
       emptyPages: seesTrim(this.#meter),
-      patience: this.call.level === 'emergency' ? PATIENCE : 1,
+      patience: this.#isUrgent ? PATIENCE : 1,
     });
     if (elapsedMs < 0) {
       this.skip(part, collector.why ?? 'it was not made');

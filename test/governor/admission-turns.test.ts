@@ -30,6 +30,39 @@ describe('ageing', () => {
   });
 });
 
+describe('those that wait behind it', () => {
+  it('count as passing it as well', async () => {
+    const books = new BareBooks({ maxBypass: 2 });
+    const job = books.consumer('job');
+    const held = job.reserve(100);
+    const big = new Watched(job.admit(60));
+    const small = Array.from({ length: 4 }, () => new Watched(job.admit(10)));
+    await settle();
+    held.shrink(50);
+    await settle();
+    expect([big.state, ...states(small)]).toEqual(['waiting', 'done', 'done', 'waiting', 'waiting']);
+    held.shrink(50);
+    await settle();
+    expect([big.state, ...states(small)]).toEqual(['done', 'done', 'done', 'done', 'done']);
+  });
+
+  it('do not follow one whose wish ended while others gave back for it', async () => {
+    const books = new BareBooks();
+    const abort = new AbortController();
+    const reclaimer: Reclaimer = {
+      reclaimableBytes: () => 100,
+      reclaimNow: () => {
+        abort.abort(new Error('enough'));
+        return 0;
+      },
+    };
+    books.consumer('cache', { reclaimer }).reserve(100);
+    const waiting = new Watched(books.consumer('job').admit(10, { signal: abort.signal }));
+    await settle();
+    expect([waiting.state, books.admission.waiting]).toEqual(['Error: enough', 0]);
+  });
+});
+
 describe('who does not wait', () => {
   it('slips by with at most so many times the bytes waited for, and is then kept out, with the reason', async () => {
     const books = new BareBooks({ maxBypass: 3 });

@@ -43,7 +43,11 @@ export class BareBooks {
       reclaimers,
       mode: options.mode ?? 'on',
       sampleEveryBytes: options.sampleEveryBytes ?? 2 ** 40,
-      onSampleDue: options.onSampleDue ?? (() => {}),
+      onSampleDue: () => {
+        options.onSampleDue?.();
+        return true;
+      },
+      mayUnblock: () => false,
       level,
       fixedBytes: () => options.fixedBytes ?? 0,
       ...(fairShares === undefined ? {} : { fairShares: fairShares(ledger) }),

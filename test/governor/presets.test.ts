@@ -21,9 +21,10 @@ describe('presets', () => {
     expect([edge.limitBytes, volume.limitBytes]).toEqual([64 * MIB, 2_048 * MIB]);
     expect(development).not.toHaveProperty('limitBytes');
     expect(development.journal).toBe('detailed');
-    const { sampleEveryBytes, maxWaiters, maxConsumers } = GOVERNOR_DEFAULTS;
-    expect(edge.sampleEveryBytes).toBeLessThan(sampleEveryBytes);
-    expect(volume.sampleEveryBytes).toBeGreaterThan(sampleEveryBytes);
+    const { maxWaiters, maxConsumers } = GOVERNOR_DEFAULTS;
+    // The default is a sixty-fourth of the limit, up to 8 MiB.
+    expect(edge.sampleEveryBytes).toBeLessThan(8 * MIB);
+    expect(volume.sampleEveryBytes).toBeGreaterThan(8 * MIB);
     expect([edge.maxWaiters < maxWaiters, volume.maxWaiters > maxWaiters]).toEqual([true, true]);
     expect([edge.maxConsumers < maxConsumers, volume.maxConsumers > maxConsumers]).toEqual([true, true]);
     // However small the room between critical and the line, the next look comes before it is used up.

@@ -10,13 +10,12 @@ const MAX = 120;
 
 /** A scope that a test keeps open and does things in. */
 interface Open {
-  readonly scope: Scope;
+  scope: Scope;
   readonly outer: Open | undefined;
   readonly end: () => void;
-  readonly over: Promise<void>;
-  readonly within: <R>(work: () => R) => Promise<R>;
+  over: Promise<void>;
+  within: <R>(work: () => R) => Promise<R>;
   ended: boolean;
-  pot: number;
 }
 
 interface Tagged {
@@ -49,13 +48,17 @@ class World {
   readonly consumers: Consumer[] = [this.books.consumer('a'), this.books.consumer('b', { maxBytes: 150 })];
   readonly scopes: Open[] = [];
   readonly rooms: Tagged[] = [];
+  opened = 0;
+  nested = 0;
+  passedOn = 0;
 
   async open(outer: Open | undefined, upFrontBytes: number): Promise<void> {
     const start = () =>
       new Promise<Open | undefined>((resolve) => {
         const { opened, open } = gate();
         const options = { name: `s${this.scopes.length}`, maxBytes: MAX, upFrontBytes, timeoutMs: 0 };
-        const over = this.books.scopes.run(options, async (scope) => {
+        const entry = { outer, end: open, ended: false } as Open;
+        entry.over = this.books.scopes.run(options, async (scope) => {
           const jobs: (() => void)[] = [];
           let wake = () => {};
           const within = <R>(work: () => R) =>
@@ -69,8 +72,7 @@ class World {
               });
               wake();
             });
-          const entry: Open = { scope, outer, end: open, over, within, ended: false, pot: upFrontBytes };
-          resolve(entry);
+          resolve(Object.assign(entry, { scope, within }));
           let ended = false;
           void opened.then(() => {
             ended = true;
@@ -84,12 +86,16 @@ class World {
             });
           }
         });
-        over.catch(() => resolve(undefined));
+        entry.over.catch(() => resolve(undefined));
       });
     const entry = outer === undefined ? start() : outer.within(start);
     this.books.clock.advance(1);
     const settled = await Promise.race([entry, settle().then(() => undefined)]);
-    if (settled !== undefined) this.scopes.push(settled);
+    if (settled !== undefined) {
+      this.scopes.push(settled);
+      this.opened++;
+      if (outer !== undefined) this.nested++;
+    }
     this.books.clock.advance(1);
     await settle();
   }
@@ -139,7 +145,10 @@ async function step(world: World, { verb, a, b, bytes }: typeof command extends 
     scope.ended = true;
     scope.end();
     await settle();
-    for (const each of rooms) each.tag = live(each.tag);
+    for (const each of rooms) {
+      if (each.tag === scope && each.room.bytes > 0 && live(scope) !== undefined) world.passedOn++;
+      each.tag = live(each.tag);
+    }
   } else if (verb === 'reserve') {
     const room =
       scope === undefined ? consumer.tryReserve(bytes) : await scope.within(() => consumer.tryReserve(bytes));
@@ -164,13 +173,17 @@ async function step(world: World, { verb, a, b, bytes }: typeof command extends 
 }
 
 it('the books of scopes agree with a simple model', async () => {
+  const seen = { opened: 0, nested: 0, passedOn: 0 };
   await fc.assert(
-    fc.asyncProperty(fc.array(command, { maxLength: 60 }), async (commands) => {
+    fc.asyncProperty(fc.array(command, { minLength: 20, maxLength: 80, size: 'max' }), async (commands) => {
       const world = new World();
       for (const one of commands) {
         await step(world, one);
         world.check();
       }
+      seen.opened += world.opened;
+      seen.nested += world.nested;
+      seen.passedOn += world.passedOn;
       for (const open of world.scopes) open.end();
       await settle();
       for (const open of world.scopes) await open.over.catch(() => {});
@@ -185,6 +198,10 @@ it('the books of scopes agree with a simple model', async () => {
       ]);
       expect(world.books.ledger.accounts.map((account) => account.tagged).filter((count) => count !== 0)).toEqual([]);
     }),
-    { numRuns: 150 },
+    { numRuns: 100 },
   );
+  // It did what it is about.
+  expect(seen.opened).toBeGreaterThan(500);
+  expect(seen.nested).toBeGreaterThan(200);
+  expect(seen.passedOn).toBeGreaterThan(50);
 });

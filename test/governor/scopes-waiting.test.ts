@@ -216,6 +216,20 @@ describe('hold and wait', () => {
   });
 });
 
+describe('hold and wait, again', () => {
+  it('what an inner scope left behind was not declared by the outer one', async () => {
+    const stage = new Stage();
+    const { books, job } = stage;
+    books.consumer('other').reserve(70);
+    const outer = stage.run({ name: 'outer' }, async () => {
+      await books.scopes.run({ ...free, name: 'inner' }, () => job.reserve(10));
+      await job.admit(50);
+    });
+    await settle();
+    expect(outer.error).toMatchObject({ code: 'PLIMSOLL_HOLD_AND_WAIT', scope: 'outer', undeclaredBytes: 10 });
+  });
+});
+
 describe('deadlock', () => {
   it('is broken: of those that hold something the one that came last is turned away, and the other goes on', async () => {
     const stage = new Stage({ fixedBytes: 10 });
@@ -440,6 +454,27 @@ describe('abort', () => {
     inside[0]!.open();
     await settle();
     expect([inside.map((one) => one.state), tenant.state]).toEqual([['done', 'PLIMSOLL_SCOPE_ABORTED'], 'done']);
+  });
+
+  it('by somebody who gives back in the middle of a request for room leaves that request without', async () => {
+    const stage = new Stage();
+    const { books, job } = stage;
+    const reclaimer = {
+      reclaimableBytes: () => 60,
+      reclaimNow: () => {
+        books.scopes.abortLargest('in between');
+        cached.shrink(60);
+        return 60;
+      },
+    };
+    const cached: Reservation = books.consumer('cache', { reclaimer }).reserve(60);
+    const request = stage.run({}, () => {
+      using held = job.reserve(20);
+      expect([held.tryGrow(30), held.bytes, books.heldBytes]).toEqual([false, 20, 20]);
+      expect(() => job.reserve(1)).toThrow(expect.objectContaining({ code: 'PLIMSOLL_SCOPE_ABORTED' }));
+    });
+    await settle();
+    expect([request.error, books.heldBytes]).toEqual([undefined, 0]);
   });
 
   it('of an outer scope ends those inside', async () => {

@@ -14,6 +14,7 @@ const MOST_PARTS = 64;
 export class Invariants {
   readonly #world: World;
   #trains = 0;
+  #trainEndedAt = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -141,6 +142,12 @@ export class Invariants {
       this.#world.count(`train ${report.why}`);
       demand(elapsedMs <= LONGEST_TRAIN_MS, 'every train is bounded in time', () => `train ${number}: ${elapsedMs}ms`);
       demand(observed === (mode !== 'on'), 'a train is only observed unless the mode is `on`', () => `train ${number}`);
+      // Inside a reservation one may run while another waits.
+      if (report.why !== 'reservation') {
+        const beganAt = report.takenAt - elapsedMs;
+        demand(beganAt >= this.#trainEndedAt, 'one train at a time', () => `train ${number}`);
+        this.#trainEndedAt = report.takenAt;
+      }
       if (observed || parts.length >= MOST_PARTS) continue;
       for (const figure of ['claimedBytes', 'releasedBytes', 'seenBytes'] as const) {
         const sum = parts.reduce((bytes, part) => bytes + part[figure], 0);
