@@ -1,5 +1,6 @@
 /** Everything that can happen in a simulated process, with how often it does. */
 import type { Actor, Holding } from './actor.ts';
+import { askForTrain, shed, trigger } from './asking.ts';
 import type { SimulatedScope } from './simulated-scope.ts';
 import { ABORTED, type World } from './world.ts';
 
@@ -137,9 +138,9 @@ export const ACTIONS: readonly Action[] = [
       world.attempt('sample', [], () => world.governor.sample());
     },
   },
-  { name: 'train', weight: 1, inside: true, scoped: false, run: (world) => world.askForTrain() },
-  { name: 'trigger', weight: 0.5, inside: true, scoped: false, run: (world) => world.trigger() },
-  { name: 'shed', weight: 3, inside: true, scoped: false, run: (world) => world.shed() },
+  { name: 'train', weight: 1, inside: true, scoped: false, run: askForTrain },
+  { name: 'trigger', weight: 0.5, inside: true, scoped: false, run: trigger },
+  { name: 'shed', weight: 3, inside: true, scoped: false, run: shed },
   {
     name: 'machine',
     weight: 4,

@@ -5,7 +5,6 @@ import {
   type GovernorMode,
   type GovernorOptions,
   MEMORY_KINDS,
-  PRESSURE_LEVELS,
   type PressureLevel,
   RECLAIM_STRATEGIES,
   type Reservation,
@@ -330,47 +329,6 @@ export class World {
       if (this.random.chance(0.7)) this.reserve(other, bytes, 'tryReserve');
       else this.room.admit(other, bytes, 1_000);
     }
-  }
-
-  /** Asks for a train, as somebody at a console would. */
-  askForTrain(): void {
-    const { random } = this;
-    const targetBytes = random.chance(0.5) ? {} : { targetBytes: random.whole(1, this.limitBytes) };
-    const strategy = random.chance(0.5) ? {} : { strategy: random.pick(RECLAIM_STRATEGIES) };
-    this.say('a train is asked for');
-    const running = this.attempt('reclaim', [], () => this.governor.reclaim({ ...targetBytes, ...strategy }));
-    this.trains++;
-    running?.then(
-      ({ seenBytes }) => {
-        this.trains--;
-        this.count('trains asked for');
-        this.say(`the train that was asked for has seen ${seenBytes}`);
-      },
-      (error) => void this.judge('reclaim', [], error),
-    );
-  }
-
-  /** A trigger that does something now and then, throws now and then, and goes away after a while. */
-  trigger(): void {
-    const { random } = this;
-    const condition = random.chance(0.5) ? { level: random.pick(PRESSURE_LEVELS.slice(1)) } : { from: 0.3, to: 0.8 };
-    const trigger = this.attempt('when', ['PLIMSOLL_INVALID_OPTION'], () =>
-      this.governor.when(condition, ({ scale }) => {
-        this.count('triggered');
-        this.demand(this.mode === 'on', 'no trigger acts unless the mode is `on`', () => '');
-        this.demand(scale >= 0 && scale <= 1, 'a scale is from 0 to 1', () => `${scale}`);
-        this.callback('trigger', () => random.chance(0.3) && this.meddle());
-        if (random.chance(0.1)) throw new Error('the trigger fails');
-      }),
-    );
-    if (trigger !== undefined) this.clock.later(random.whole(0, 5_000), () => trigger[Symbol.dispose]());
-  }
-
-  shed(): void {
-    const point = `point-${this.random.whole(0, 3)}`;
-    const away = this.attempt('shouldShed', [], () => this.governor.shouldShed(point));
-    if (away === true) this.count('shed');
-    this.demand(away !== true || this.mode === 'on', 'nothing is turned away unless the mode is `on`', () => point);
   }
 
   wait(ms: number): Promise<void> {
