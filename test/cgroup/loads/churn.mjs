@@ -9,7 +9,7 @@ const WHOLE = 700 * MIB;
 const LEAST_ROUNDS = 8;
 /** Live at a time, in limits, standing records included. */
 const LIVE = 0.2;
-const LIVE_LESS_BYTES = 4 * MIB;
+const LIVE_LESS_BYTES = 6 * MIB;
 const ROWS = 2_000;
 /** An object of four fields (56), a number that is not whole (16), an array (32) of one (16 + 8), and its slot in the result set (8). */
 const SET_BYTES = ROWS * 136;
