@@ -36,7 +36,7 @@ async function judge(load: Load, limitMib: number, say: (line: string) => void):
     } catch (error) {
       if (!(error instanceof GateFailure)) throw error;
       wrong.push(error.message);
-      return 'NOT HELD';
+      return `NOT HELD: ${error.message}`;
     }
   };
   const free = await runLoad({ load, limitMib, governed: false });
