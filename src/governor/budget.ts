@@ -252,13 +252,12 @@ export class Budget {
       });
       if (account.closed || this.#closed) return false;
     }
-    if (!fits && bytes > 0) return !this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole));
     if (bytes > 0 && this.mode !== 'off') {
-      const refused =
-        this.mode === 'observe'
-          ? this.#observe(account, bytes, holding, admitted)
-          : !this.#hasRoom(account, bytes, holding, admitted);
-      if (refused || account.closed || this.#closed) return false;
+      if (!fits) {
+        if (this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole))) return false;
+      } else if (this.mode === 'observe') this.#observe(account, bytes, holding, admitted);
+      else if (!this.#hasRoom(account, bytes, holding, admitted)) return false;
+      if (account.closed || this.#closed) return false;
     }
     const needBytes = this.#queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
     this.book(account, bytes, holding);
@@ -282,15 +281,14 @@ export class Budget {
     );
   }
 
-  /** Notes what would have been refused; always false. */
-  #observe(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): false {
+  /** Notes what would have been refused. */
+  #observe(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): void {
     const full = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
     const obstacle =
       this.#barrier(account, bytes, holding, admitted) ??
       (full && this.#obstacleOf(full)) ??
       (this.hasShare(account, bytes) ? undefined : this.obstacle('share', account.fair ?? account));
     if (obstacle !== undefined) this.#refuse(account, bytes, obstacle);
-    return false;
   }
 
   /** The scope, a block or the queue, when they are in the way. */

@@ -127,22 +127,24 @@ export type ResolvedOptions = Omit<GovernorOptions, keyof typeof GOVERNOR_DEFAUL
   };
 
 const TUNABLE = ['limitBytes', 'thresholds', 'strategy'] as const;
-const KNOWN: readonly string[] = [
-  ...Object.keys(GOVERNOR_DEFAULTS),
-  ...TUNABLE,
-  ...[
-    'clock',
-    'meters',
-    'mode',
-    'runtimeBytes',
-    'collect',
-    'shed',
-    'breaker',
-    'dieFast',
-    'flightRecorder',
-    'terminationLog',
-  ],
-];
+/** An option that is missing here does not compile. */
+const OTHERS: Record<
+  Exclude<keyof GovernorOptions, keyof typeof GOVERNOR_DEFAULTS | (typeof TUNABLE)[number]>,
+  true
+> = {
+  clock: true,
+  meters: true,
+  mode: true,
+  runtimeBytes: true,
+  collect: true,
+  shed: true,
+  breaker: true,
+  dieFast: true,
+  flightRecorder: true,
+  terminationLog: true,
+  sampleEveryBytes: true,
+};
+const KNOWN: readonly string[] = [...TUNABLE, ...Object.keys(OTHERS), ...Object.keys(GOVERNOR_DEFAULTS)];
 
 /** Fills in preset and defaults. Throws `RangeError` for what is unsound or unknown; what has a part of its own is looked at there. */
 export function resolveOptions(options: GovernorOptions): ResolvedOptions {

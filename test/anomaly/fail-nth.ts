@@ -32,7 +32,10 @@ export interface Injection {
   /** As the snapshot's faults name it. */
   readonly part: RegExp;
   readonly ways: readonly Way[];
-  /** True when what the service gets may be less than without the fault: what cannot be given back is not there to be had. */
+  /**
+   * True when what the service gets may be less than without the fault, for a while: what cannot be given back is not there to be had, and an
+   * emergency is over when a meter says so.
+   */
   readonly costsRoom: boolean;
   /** The first call at which a fault is named. Default 1. */
   readonly namedFrom?: number;
@@ -43,13 +46,13 @@ export const INJECTIONS: readonly Injection[] = [
     spot: 'meter read',
     part: /^meter (heap|rss)$/,
     ways: [...throwing, rejecting, ...returning(...NO_BYTES, Number.POSITIVE_INFINITY)],
-    costsRoom: false,
+    costsRoom: true,
   },
   {
     spot: 'meter limit',
     part: /^meter (heap|rss)$/,
     ways: [...throwing, ...returning(...NO_BYTES, 0)],
-    costsRoom: false,
+    costsRoom: true,
   },
   { spot: 'collect', part: /^(collect|sample|collector|collection)$/, ways: [...throwing, rejecting], costsRoom: true },
   { spot: 'trigger', part: /^trigger$/, ways: [...throwing, rejecting], costsRoom: false },

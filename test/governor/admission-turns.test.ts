@@ -292,6 +292,38 @@ describe('the block', () => {
     ]);
   });
 
+  it('is looked into when something was given back since: the sample may lift it', () => {
+    let worthIt = false;
+    const coming: number[] = [];
+    const books: BareBooks = new BareBooks({
+      mayUnblock: () => worthIt,
+      onSampleDue: (bytes) => {
+        coming.push(bytes);
+        books.budget.blocked = false;
+      },
+    });
+    const job = books.consumer('job');
+    job.reserve(10);
+    books.budget.blocked = true;
+    expect([job.tryReserve(5), coming]).toEqual([undefined, []]);
+    worthIt = true;
+    expect([job.tryReserve(5)?.bytes, coming]).toEqual([5, [20]]);
+  });
+
+  it.each([
+    ['on', undefined, 1],
+    ['observe', 30, 1],
+    ['off', 30, 0],
+  ] as const)('a sample that sees no room for what is coming: mode %s', (mode, bytes, refusals) => {
+    const books = new BareBooks({ mode, sampleEveryBytes: 20, onSampleDue: () => false });
+    const job = books.consumer('job', { maxBytes: 25 });
+    using room = job.tryReserve(30);
+    expect([room?.bytes, books.heldBytes, books.budget.refusals]).toEqual([bytes, bytes ?? 0, refusals]);
+    if (mode === 'on') expect(() => job.reserve(30)).toThrow(expect.objectContaining({ reason: 'emergency' }));
+    room?.[Symbol.dispose]();
+    expect(books.heldBytes).toBe(0);
+  });
+
   it('counts only, in the other modes', () => {
     for (const [mode, refusals] of [
       ['observe', 1],

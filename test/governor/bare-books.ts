@@ -16,7 +16,8 @@ export interface BareOptions
   readonly mode?: GovernorMode;
   readonly fixedBytes?: number;
   readonly sampleEveryBytes?: number;
-  readonly onSampleDue?: () => void;
+  readonly onSampleDue?: (comingBytes: number) => unknown;
+  readonly mayUnblock?: () => boolean;
   readonly fairShares?: (ledger: Ledger) => ShareKeeper;
   readonly maxScopes?: number;
   readonly makeStorage?: NonNullable<ScopesOptions['makeStorage']>;
@@ -43,11 +44,8 @@ export class BareBooks {
       reclaimers,
       mode: options.mode ?? 'on',
       sampleEveryBytes: options.sampleEveryBytes ?? 2 ** 40,
-      onSampleDue: () => {
-        options.onSampleDue?.();
-        return true;
-      },
-      mayUnblock: () => false,
+      onSampleDue: (comingBytes) => options.onSampleDue?.(comingBytes) !== false,
+      mayUnblock: options.mayUnblock ?? (() => false),
       level,
       fixedBytes: () => options.fixedBytes ?? 0,
       ...(fairShares === undefined ? {} : { fairShares: fairShares(ledger) }),

@@ -137,7 +137,8 @@ function live(open: Open | undefined): Open | undefined {
 async function step(world: World, { verb, a, b, bytes }: typeof command extends fc.Arbitrary<infer T> ? T : never) {
   const { rooms, consumers, books } = world;
   const open = world.scopes.filter((one) => !one.ended);
-  const scope = open[a % (open.length + 1)];
+  // The innermost more often than the others: what they hold passes from one to the next.
+  const scope = a % 2 === 0 ? open.at(-1) : open[a % (open.length + 1)];
   const one = rooms[a % Math.max(1, rooms.length)];
   const consumer = consumers[b % consumers.length]!;
   if (verb === 'open' && open.length < 8) await world.open(scope, b % 3 === 0 ? bytes : 0);
@@ -201,7 +202,7 @@ it('the books of scopes agree with a simple model', async () => {
     { numRuns: 100 },
   );
   // It did what it is about.
-  expect(seen.opened).toBeGreaterThan(500);
-  expect(seen.nested).toBeGreaterThan(200);
+  expect(seen.opened).toBeGreaterThan(300);
+  expect(seen.nested).toBeGreaterThan(150);
   expect(seen.passedOn).toBeGreaterThan(50);
 });

@@ -18,6 +18,8 @@ export interface Waiting {
   /** Grants to others that came later, while it waited. */
   passed: number;
   outcome: string | undefined;
+  /** Since when there has been room for it, standing first, as far as checks saw. */
+  fitsSince: number;
 }
 
 const POTS = {
@@ -29,7 +31,7 @@ const POTS = {
   factor: 1,
 } as const;
 const MOST_SCOPES = 6;
-const NOBODY = { called: 0, since: 0, passed: 0, outcome: undefined };
+const NOBODY = { called: 0, since: 0, passed: 0, outcome: undefined, fitsSince: Number.POSITIVE_INFINITY };
 
 /** Those that wait for room, and the scopes, which wait for what they declare. */
 export class WaitingRoom {
