@@ -211,8 +211,6 @@ function describeObstacle({ reason, boundBy, availableBytes, limitBytes }: Budge
       return `${boundBy} has had its fair share`;
     case 'emergency':
       return 'memory is past the line, whatever is reserved, and giving back has not helped';
-    case 'emergency':
-      return 'the process is at its line by what the machine sees, and giving back has not helped';
     case 'queue':
       return `others have waited longer for the room that ${boundBy} has`;
     default:

@@ -243,13 +243,11 @@ export class Budget {
   /** As `tryTake`, where there is more to look at than the room in the ledger: a sample is due, a scope, a queue, a share, or there is no room. */
   #takeWithCare(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
     this.#unsampledBytes += bytes;
+    // What the books have no room for is not coming yet: the machine is looked at once they have.
+    const isShort = bytes > 0 && this.ledger.obstacle(account, bytes) !== undefined;
     let fits = true;
     if (this.#unsampledBytes >= this.#sampleEveryBytes || (this.#blocked && this.#options.mayUnblock())) {
-      const coming = this.#unsampledBytes;
-      this.#unsampledBytes = 0;
-      this.#outside(() => {
-        fits = this.#options.onSampleDue(coming);
-      });
+      fits = this.#sample(this.#unsampledBytes - (isShort ? bytes : 0));
       if (account.closed || this.#closed) return false;
     }
     if (bytes > 0 && this.mode !== 'off') {
@@ -257,12 +255,32 @@ export class Budget {
         if (this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole))) return false;
       } else if (this.mode === 'observe') this.#observe(account, bytes, holding, admitted);
       else if (!this.#hasRoom(account, bytes, holding, admitted)) return false;
+      else if (isShort && !this.#isThere(account, bytes, holding)) return false;
       if (account.closed || this.#closed) return false;
     }
     const needBytes = this.#queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
     this.book(account, bytes, holding);
     if (needBytes > 0 && !admitted) this.admission?.noteSlip(account, needBytes);
     return true;
+  }
+
+  /** False when the machine has no room for what is coming. */
+  #sample(comingBytes: number): boolean {
+    let fits = true;
+    this.#unsampledBytes = 0;
+    this.#outside(() => {
+      fits = this.#options.onSampleDue(comingBytes);
+    });
+    return fits;
+  }
+
+  /** Room that the books have made a moment ago: whether the machine has it as well. */
+  #isThere(account: Account, bytes: number, holding: Holding | undefined): boolean {
+    if (bytes < this.#sampleEveryBytes) return true;
+    if (!this.#sample(bytes)) return !this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole));
+    // Who heard of the sample may have taken it.
+    const taken = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
+    return taken === undefined || !this.#refuse(account, bytes, this.#obstacleOf(taken));
   }
 
   #hasRoom(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {

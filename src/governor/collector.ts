@@ -48,7 +48,7 @@ export interface CollectCall {
 
 /** The shortest time between two collections of a type. */
 const COOL_DOWN_MS = 250;
-const LONGEST_WAIT_MS = 5_000;
+const LONGEST_WAIT_MS = 10_000;
 /** Of the time, for those that are urgent. */
 const URGENT_SHARE = 0.5;
 /** One that frees less than this part of what was in use was in vain: the wait doubles. */
@@ -180,7 +180,7 @@ export class Collector {
     }
     const spentMs = this.#spentLately(now);
     // Where the alternative is to be killed they may have more of it: what is in vain waits all the same.
-    const share = patience > 1 ? Math.max(this.#share, URGENT_SHARE) : this.#share;
+    const share = patience > 1 && !inVain ? Math.max(this.#share, URGENT_SHARE) : this.#share;
     // The first in the window may always run: else a share that is smaller than one pause would be none.
     if (spentMs > 0 && spentMs + expectedMs > share * WINDOW_MS) return 'collections have had their share of the time';
     return undefined;

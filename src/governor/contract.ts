@@ -77,9 +77,11 @@ export interface Consumer extends Disposable {
   tryReserve(bytes: number): Reservation | undefined;
   /**
    * Waits its turn for room. Rejects on timeout (`PLIMSOLL_ADMISSION_TIMEOUT`), on abort (with the signal's reason), when too many wait
-   * (`PLIMSOLL_ADMISSION_QUEUE_FULL`) and at once when it could never fit (`PLIMSOLL_BUDGET_EXCEEDED`). Who holds something and
-   * waits for more may wait for somebody who does the same: reserve what is needed at once. `reserve` does not queue and may take room before
-   * those who wait.
+   * (`PLIMSOLL_ADMISSION_QUEUE_FULL`) and at once when it could never fit (`PLIMSOLL_BUDGET_EXCEEDED`). Inside a scope also at once when it would
+   * have to wait while the scope holds what it did not declare up front (`PLIMSOLL_HOLD_AND_WAIT`), and when all that is in the way has been held
+   * for a second by scopes that wait themselves (`PLIMSOLL_DEADLOCK`). Outside scopes nobody sees who holds something and waits for more:
+   * reserve what is needed at once. Others may pass one that waits a bounded number of times, those that do not wait for a bounded number of bytes;
+   * both bounds halve with each second.
    */
   admit(bytes: number, options?: AdmitOptions): Promise<Reservation>;
   /**
@@ -116,7 +118,7 @@ export interface Scope {
   readonly peakBytes: number;
   /**
    * Aborted when the line is in danger and this scope is the largest (`PLIMSOLL_SCOPE_ABORTED`), or by the signal that it was given. From
-   * then on reservations inside fail with that reason.
+   * then on reservations inside fail: what throws or rejects does so with that reason, what tries says no. What it holds stays until its work lets go.
    */
   readonly signal: AbortSignal;
 }
@@ -131,8 +133,11 @@ export interface Reservation extends Disposable {
   tryGrow(bytes: number): boolean;
   /** Gives bytes back; never more than it holds (`RangeError`). */
   shrink(bytes: number): void;
-  /** Sets the size: `grow` or `shrink` by the difference. */
+  /** Sets the size: `grow` or `shrink` by the difference. When it throws, nothing that it added stays. */
   resize(bytes: number): void;
-  /** Moves the bytes to another consumer; afterwards that consumer owns them. `PLIMSOLL_DISPOSED` when either has been disposed. */
+  /**
+   * Moves the bytes to another consumer; afterwards that consumer owns them, and no scope counts them: moving them to the same consumer does
+   * that alone. `PLIMSOLL_DISPOSED` when either has been disposed.
+   */
   transfer(to: Consumer): void;
 }

@@ -78,7 +78,7 @@ export class Governor implements Disposable {
       strategy: () => this.#strategy,
       runtime: () => this.#runtime,
       onLevel: (to, from) => this.#tellLevel(to, from),
-      sample: () => this.#sampleAll(),
+      sample: () => this.#sampleOutside(),
       sampleInline: (comingBytes) => this.#sampleInline(comingBytes),
     }));
     if (resolved.modeFault !== undefined) parts.faults.note('PLIMSOLL', resolved.modeFault);
@@ -162,7 +162,7 @@ export class Governor implements Disposable {
 
   /** Reads all meters now, and acts on what they say: about 20 µs. */
   sample(): Sample {
-    this.#sampleAll();
+    this.#sampleOutside();
     return this.#parts.sampler.last();
   }
 
@@ -185,9 +185,9 @@ export class Governor implements Disposable {
 
   /**
    * Runs a train now, whatever the level: holders give back, then collection and trim as far as the strategy goes. Resolves to what came of it; never
-   * rejects. While one is under way, to the report of that one. In `observe` the report says what would have been done, in `off` nothing is.
+   * rejects. One that is under way is waited for first. In `observe` the report says what would have been done, in `off` nothing is.
    */
-  reclaim(options: ReclaimCallOptions = {}): Promise<TrainReport> {
+  async reclaim(options: ReclaimCallOptions = {}): Promise<TrainReport> {
     checkKnownOptions('reclaim', options, ['targetBytes', 'strategy']);
     const { targetBytes = Number.MAX_SAFE_INTEGER, strategy = this.#strategy } = options;
     checkWhole('targetBytes', targetBytes, 1);
@@ -195,10 +195,12 @@ export class Governor implements Disposable {
       throw invalidOption('strategy', `one of ${RECLAIM_STRATEGIES.join(', ')}`, strategy);
     }
     const { level } = this;
-    const { sampler } = this.#parts;
+    const { sampler, train } = this.#parts;
     // What the process has in RAM is what there is to get back; books that are full know nothing of garbage.
     const meter = RESIDENT.find((name) => sampler.reading(name) !== undefined) ?? sampler.deciding.meter;
-    return this.#parts.train.run({ why: 'asked', targetBytes, strategy, level, meter, observe: this.mode !== 'on' });
+    const call = { why: 'asked', targetBytes, strategy, level, meter, observe: this.mode !== 'on' } as const;
+    if (train.running) await train.run(call);
+    return train.run(call);
   }
 
   /**
@@ -234,8 +236,10 @@ export class Governor implements Disposable {
     this.#strategy = tuning.strategy ?? this.#strategy;
     if (tuning.limitBytes !== undefined) this.#parts.line.configure(tuning.limitBytes);
     this.#parts.sampler.setThresholds(this.#thresholds);
-    this.#refreshLimits();
-    this.#parts.sampler.take();
+    this.#parts.scopes.outside(() => {
+      this.#refreshLimits();
+      this.#parts.sampler.take();
+    });
   }
 
   /** The picture of memory as the last sample had it. Costs about 1 µs a consumer. */
@@ -290,6 +294,11 @@ export class Governor implements Disposable {
     if (!this.#take(false)) return;
     this.#parts.responder.note();
     this.#follow();
+  }
+
+  /** What hears of a sample belongs to no scope, whoever asked for it. */
+  #sampleOutside(): void {
+    this.#parts.scopes.outside(() => this.#sampleAll());
   }
 
   /** The same inside a reservation, where nothing can wait. False when the machine has no room for what is coming. */

@@ -89,9 +89,12 @@ export class Train {
    * While one runs, a second call gets the report of that one, whatever it asks for. Never rejects.
    */
   run(call: TrainCall): Promise<TrainReport> {
-    this.#running ??= this.#go(new TrainRun(this.#options, call)).finally(() => {
-      this.#running = undefined;
-    });
+    // A turn later: what runs in the first part may ask for a train as well, and has to find this one.
+    this.#running ??= Promise.resolve()
+      .then(() => this.#go(new TrainRun(this.#options, call)))
+      .finally(() => {
+        this.#running = undefined;
+      });
     return this.#running;
   }
 

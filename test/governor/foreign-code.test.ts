@@ -34,8 +34,8 @@ describe('a promise that rejects', () => {
     using _ = faultEvents.subscribe((fault) => faults.push(fault));
     const reclaimer = { reclaimableBytes: () => MIB, reclaimNow: () => 0, [verb]: failing } as unknown as Reclaimer;
     const options = { name: 'cache', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY } as const;
-    governor.consumer({ ...options, reclaimer }).reserve(100 * MIB);
-    expect(governor.consumer({ ...options, name: 'needy' }).tryReserve(1)).toBeUndefined();
+    governor.consumer({ ...options, reclaimer }).reserve(94 * MIB);
+    expect(governor.consumer({ ...options, name: 'needy' }).tryReserve(7 * MIB)).toBeUndefined();
     await settle();
     expect(faults).toContainEqual({ part: 'reclaimer of cache', message: 'later', off: false });
   });
@@ -64,9 +64,9 @@ describe('a reclaimer', () => {
       },
     } as unknown as Reclaimer;
     const options = { name: 'cache', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY } as const;
-    governor.consumer({ ...options, reclaimer }).reserve(100 * MIB);
+    governor.consumer({ ...options, reclaimer }).reserve(94 * MIB);
     const needy = governor.consumer({ ...options, name: 'needy' });
-    expect(needy.tryReserve(1)).toBeUndefined();
+    expect(needy.tryReserve(7 * MIB)).toBeUndefined();
     const admission = needy.admit(1, { timeoutMs: 500 });
     clock.advance(500);
     await expect(admission).rejects.toThrow('waited 500ms');
@@ -85,9 +85,9 @@ describe('a reclaimer', () => {
       },
     };
     const options = { name: 'cache', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY } as const;
-    governor.consumer({ ...options, reclaimer }).reserve(100 * MIB);
+    governor.consumer({ ...options, reclaimer }).reserve(94 * MIB);
     using _events = reclaimEvents.subscribe(() => {});
-    expect(governor.consumer({ ...options, name: 'needy' }).tryReserve(1)).toBeUndefined();
+    expect(governor.consumer({ ...options, name: 'needy' }).tryReserve(7 * MIB)).toBeUndefined();
     expect(governor.snapshot().faults).toMatchObject([{ part: 'reclaimer of cache', count: 1 }]);
   });
 });

@@ -322,7 +322,7 @@ describe('the snapshot', () => {
       availableBytes: 97 * MIB,
       byKind: { heap: 0, external: 3 * MIB, mapped: 0, wasm: 0 },
       waiting: 0,
-      samples: { count: 1 },
+      samples: { count: 2 },
       faults: [],
     });
     expect(snapshot.consumers.slice(1)).toMatchObject([

@@ -90,7 +90,7 @@ describe('found by the simulation', () => {
           return targetBytes;
         },
       };
-      const held = governor.consumer({ ...whole, name: 'cache', reclaimer }).reserve(100 * MIB);
+      const held = governor.consumer({ ...whole, name: 'cache', reclaimer }).reserve(94 * MIB);
       const inner = (options: { readonly signal?: AbortSignal }) =>
         governor.scope({ name: 'inner', maxBytes: 80 * MIB, upFrontBytes: 60 * MIB, ...options }, () => {});
       const { signal } = abort;

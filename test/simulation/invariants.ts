@@ -7,6 +7,8 @@ import { survivesJson, type World } from './world.ts';
 const CALM_MS = 2_500;
 
 /** Its own bound, and what runs when it is reached: somebody that is waited for, and synchronous work. */
+/** Of the difference of two times. */
+const ROUNDING_MS = 1e-6;
 const LONGEST_TRAIN_MS = 10_000 + 2_000 + 3_000;
 /** A report has no more. */
 const MOST_PARTS = 64;
@@ -163,7 +165,7 @@ export class Invariants {
       // Inside a reservation one may run while another waits.
       if (report.why !== 'reservation') {
         const beganAt = report.takenAt - elapsedMs;
-        demand(beganAt >= this.#trainEndedAt, 'one train at a time', () => `train ${number}`);
+        demand(beganAt >= this.#trainEndedAt - ROUNDING_MS, 'one train at a time', () => `train ${number}`);
         this.#trainEndedAt = report.takenAt;
       }
       if (observed || parts.length >= MOST_PARTS) continue;
