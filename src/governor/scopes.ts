@@ -90,7 +90,7 @@ export class Scopes {
   /**
    * Runs `fn` in a scope; resolves or rejects as it does. Before that, waits for `upFrontBytes`: rejects as `admit` does, with
    * `PLIMSOLL_TOO_MANY_SCOPES` beyond `maxScopes`, and with the reason when `signal`, or a scope around, was aborted. What is left of
-   * `upFrontBytes` goes back at the end. Costs 1 to 2 µs and about 300 bytes until it ends; with `upFrontBytes` about twice that.
+   * `upFrontBytes` goes back at the end. Costs 1 to 2 µs, with `upFrontBytes` 3, and about 1.4 KB until it ends.
    */
   async run<T>(options: ScopeOptions, fn: (scope: Scope) => T | Promise<T>): Promise<T> {
     const sound = checkScopeOptions(options);
@@ -110,7 +110,7 @@ export class Scopes {
     budget.scoping = this;
     try {
       if (sound.upFrontBytes > 0) await this.#fillPot(tag, sound.upFrontBytes, sound.timeoutMs);
-      return await this.#runIn(storage, tag, fn);
+      return await this.#begin(storage, tag, fn);
     } finally {
       sound.signal?.removeEventListener('abort', onAbort);
       this.#end(tag);
@@ -221,20 +221,26 @@ export class Scopes {
     return this.#pots;
   }
 
-  async #runIn<T>(storage: ScopeStorage, tag: ScopeTag, fn: (scope: Scope) => T | Promise<T>): Promise<T> {
+  /** Begins the work inside the scope. Not async: each frame that waits costs 400 bytes for as long as the scope is open. */
+  #begin<T>(storage: ScopeStorage, tag: ScopeTag, fn: (scope: Scope) => T | Promise<T>): T | Promise<T> {
     const scope = new TaggedScope(tag);
-    let running: Promise<T> | undefined;
-    const work = (): Promise<T> => {
-      running = (async () => await fn(scope))();
-      return running;
+    const begun: { result?: { readonly of: T | Promise<T> }; thrown?: { readonly cause: unknown } } = {};
+    const work = () => {
+      try {
+        begun.result = { of: fn(scope) };
+      } catch (cause) {
+        begun.thrown = { cause };
+      }
     };
     try {
-      return await storage.run(tag, work);
+      storage.run(tag, work);
     } catch (cause) {
-      // What the work rejects with comes through here as well; whatever else does is the storage's.
-      if (running === undefined) this.#switchOff(cause);
-      return await (running ?? work());
+      // The storage's: what the work throws does not come through here.
+      this.#switchOff(cause);
     }
+    if (begun.result === undefined && begun.thrown === undefined) work();
+    if (begun.thrown !== undefined) throw begun.thrown.cause;
+    return begun.result!.of;
   }
 
   /** Ends it and those inside it for the books first; then code of others hears of it. */
