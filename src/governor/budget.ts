@@ -278,9 +278,10 @@ export class Budget {
   #isThere(account: Account, bytes: number, holding: Holding | undefined): boolean {
     if (bytes < this.#sampleEveryBytes) return true;
     if (!this.#sample(bytes)) return !this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole));
-    // Who heard of the sample may have taken it.
+    // Who heard of the sample may have taken it, and what followed from it may have aborted the scope.
     const taken = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
-    return taken === undefined || !this.#refuse(account, bytes, this.#obstacleOf(taken));
+    const obstacle = this.#barrier(account, bytes, holding, true) ?? (taken && this.#obstacleOf(taken));
+    return obstacle === undefined || !this.#refuse(account, bytes, obstacle);
   }
 
   #hasRoom(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
