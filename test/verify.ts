@@ -9,9 +9,21 @@ import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
 import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
 import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
 import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
+import { governorFaultsGate } from './gates/governor-faults.ts';
+import { governorLimitsGate } from './gates/governor-limits.ts';
 import { packedPackageGate } from './gates/packed-package.ts';
+import { simulationGate } from './gates/simulation.ts';
 
-const GATES: readonly Gate[] = [packedPackageGate, realDataGate, survivalGate, flatPeakGate, fuzzGate];
+const GATES: readonly Gate[] = [
+  packedPackageGate,
+  simulationGate,
+  governorLimitsGate,
+  governorFaultsGate,
+  realDataGate,
+  survivalGate,
+  flatPeakGate,
+  fuzzGate,
+];
 
 async function main(names: readonly string[]): Promise<number> {
   const unknown = names.filter((name) => !GATES.some((gate) => gate.name === name));

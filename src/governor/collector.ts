@@ -42,6 +42,8 @@ export interface CollectCall {
   readonly releasedBytes?: number;
   /** Pages that become empty go back to the system at once; for a full one, where a meter of the whole process decides. Default false. */
   readonly emptyPages?: boolean;
+  /** Somebody asked for it in so many words: it is made whatever it costs. Default false. */
+  readonly asked?: boolean;
   /** Times the pause budget, and up to half of the time: where the alternative is to be killed. Default 1. */
   readonly patience?: number;
 }
@@ -138,7 +140,7 @@ export class Collector {
     const startedAt = this.#clock.now();
     if (startedAt < this.#lastAt) this.#forget(startedAt);
     this.#lastAt = startedAt;
-    this.#why = this.#off ?? this.#whyNot(call, startedAt);
+    this.#why = this.#off ?? (call.asked === true ? undefined : this.#whyNot(call, startedAt));
     if (this.#why !== undefined) return -1;
     const { type, usedBytes } = call;
     const kind = this.#kind(type);
@@ -180,7 +182,7 @@ export class Collector {
     }
     const spentMs = this.#spentLately(now);
     // Where the alternative is to be killed they may have more of it: what is in vain waits all the same.
-    const share = patience > 1 && !inVain ? Math.max(this.#share, URGENT_SHARE) : this.#share;
+    const share = patience > 1 && isFresh ? Math.max(this.#share, URGENT_SHARE) : this.#share;
     // The first in the window may always run: else a share that is smaller than one pause would be none.
     if (spentMs > 0 && spentMs + expectedMs > share * WINDOW_MS) return 'collections have had their share of the time';
     return undefined;

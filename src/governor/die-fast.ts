@@ -64,10 +64,11 @@ export class DieFast {
   }
 
   /**
-   * To be told of each sample: the level, whether the ledger is the meter that decided, how many trains there have been so far, and the time. Leaves
-   * no garbage. Does not return when the process is lost.
+   * To be told of each sample: the level, whether the ledger is the meter that decided, how many trains there have been so far, the time, and whether V8 is
+   * about to end the process by itself (its heap is full but for what a collection needs): then it is not waited for, once a train has not
+   * helped. Leaves no garbage. Does not return when the process is lost.
    */
-  note(level: PressureLevel, byLedger: boolean, trainCount: number, nowMs: number): void {
+  note(level: PressureLevel, byLedger: boolean, trainCount: number, nowMs: number, heapIsFull = false): void {
     if (this.#dead) return;
     if (level !== 'emergency' || byLedger) {
       this.#inside = false;
@@ -84,7 +85,9 @@ export class DieFast {
     this.#lastMs = nowMs;
     const { afterMs } = this.#settings;
     const dueMs = trainCount > this.#trainsBefore ? afterMs : afterMs * WITHOUT_HELP;
-    if (this.#countedMs >= dueMs) this.#die(trainCount - this.#trainsBefore);
+    const trains = trainCount - this.#trainsBefore;
+    if (this.#countedMs >= dueMs || (heapIsFull && trains > 0 && this.#countedMs > 0))
+      this.#die(trainCount - this.#trainsBefore);
   }
 
   #die(trains: number): void {

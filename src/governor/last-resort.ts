@@ -15,6 +15,8 @@ const LONGEST_STEP_MS = 500;
 /** How often the last words are written anew while it lasts. */
 const LOG_EVERY_MS = 5_000;
 const EMERGENCY = levelRank('emergency');
+/** V8 gives up soon after, whatever is done. */
+const FULL_HEAP = 0.98;
 
 export interface LastResortOptions {
   readonly recorder: FlightRecorder | undefined;
@@ -47,7 +49,7 @@ export class LastResort implements Disposable {
     if (levelRank(level) >= EMERGENCY && meter !== 'ledger') this.#noteEmergency(nowMs);
     else this.#calm();
     this.#lastMs = nowMs;
-    dieFast?.note(level, meter === 'ledger', trainCount(), nowMs);
+    dieFast?.note(level, meter === 'ledger', trainCount(), nowMs, meter === 'heap' && heapRatio() >= FULL_HEAP);
   }
 
   /** Writes everything there is a place for: for `dieFast`, right before the end. */

@@ -352,6 +352,7 @@ class TrainRun {
       releasedBytes: Math.max(this.#freshBytes, this.#garbageBytes()),
       emptyPages: seesTrim(this.#meter),
       patience: this.#isUrgent ? PATIENCE : 1,
+      asked: this.call.why === 'asked',
     });
     if (elapsedMs < 0) {
       this.skip(part, collector.why ?? 'it was not made');

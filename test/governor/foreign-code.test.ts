@@ -67,7 +67,7 @@ describe('a reclaimer', () => {
     governor.consumer({ ...options, reclaimer }).reserve(94 * MIB);
     const needy = governor.consumer({ ...options, name: 'needy' });
     expect(needy.tryReserve(7 * MIB)).toBeUndefined();
-    const admission = needy.admit(1, { timeoutMs: 500 });
+    const admission = needy.admit(7 * MIB, { timeoutMs: 500 });
     clock.advance(500);
     await expect(admission).rejects.toThrow('waited 500ms');
     expect(governor.snapshot().faults).toMatchObject([{ part: 'reclaimer of cache', message: 'do not look' }]);
