@@ -45,7 +45,7 @@ export class Line implements Disposable {
       this.meters = options.meters;
       return;
     }
-    this.v8 = new V8Meters(limitBytes, { mappedBytes: options.mappedBytes });
+    this.v8 = new V8Meters(limitBytes, { root: options.root, mappedBytes: options.mappedBytes });
     this.#open();
     const own = [ledgerMeter(options.heldBytes, limitBytes), this.v8.heap, this.v8.external, this.v8.rss];
     this.meters = this.#cgroup === undefined ? own : [...own, this.#cgroup];
@@ -87,6 +87,7 @@ export class Line implements Disposable {
 
   [Symbol.dispose](): void {
     this.#close();
+    this.v8?.[Symbol.dispose]();
   }
 
   #read(): EffectiveLimit {

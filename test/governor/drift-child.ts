@@ -2,7 +2,7 @@
 import { MEMORY_KINDS, type MemoryKind } from 'plimsoll';
 import { Drift, type DriftKind, type DriftRow } from '../../src/governor/drift.ts';
 import { Faults } from '../../src/governor/faults.ts';
-import { readRssBytes, V8Meters } from '../../src/governor/meters.ts';
+import { V8Meters } from '../../src/governor/meters.ts';
 
 const MIB = 1_048_576;
 const PAGES_A_MIB = 16;
@@ -22,7 +22,7 @@ const fresh = (read: () => number) => () => {
   meters.refresh();
   return read();
 };
-const runtimeBytes = readRssBytes();
+const runtimeBytes = new V8Meters(() => 1).rss.read();
 const drift = new Drift({
   faults: new Faults(),
   reservedBytes: (kind) => reserved[kind],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { CgroupMeter } from '../../src/governor/cgroup-meter.ts';
-import { countsWasm, ledgerMeter, rssMeter, V8Meters } from '../../src/governor/meters.ts';
+import { countsWasm, ledgerMeter, readRssBytes, V8Meters } from '../../src/governor/meters.ts';
 import { meterContract } from '../contract/meter.ts';
 import { FakeMachine } from './fake-machine.ts';
 
@@ -23,12 +23,26 @@ describe('the meters of a process', () => {
     bytes: 32 * MIB,
     hold: () => keep(Buffer.alloc(32 * MIB, 1)),
   });
-  meterContract('rss', () => rssMeter(limit), { bytes: 64 * MIB, hold: () => keep(Buffer.alloc(64 * MIB, 1)) });
+  it('pages of files are no use of its own: RSS less what it shares', () => {
+    using machine = new FakeMachine({ 'proc/self/statm': '300000 1000 750 20 0 5000 0\n' });
+    const figures = () => ({ heapUsed: 0, external: 0, arrayBuffers: 0, rss: 4_096_000 });
+    using meters = new V8Meters(limit, { root: machine.root, figures });
+    expect(meters.rss.read()).toBe(1_024_000);
+    machine.write({ 'proc/self/statm': 'nonsense' });
+    expect(meters.rss.read()).toBe(4_096_000);
+  });
+
+  it.runIf(process.platform === 'linux')('of a real process about 44 MiB of Node are pages of files', () => {
+    using meters = new V8Meters(limit);
+    expect(readRssBytes() - meters.rss.read()).toBeGreaterThan(20 * MIB);
+  });
+
+  meterContract('rss', () => new V8Meters(limit).rss, { bytes: 64 * MIB, hold: () => keep(Buffer.alloc(64 * MIB, 1)) });
 
   it('share one look at the process, and each is fresh when it is read again or asked to be', () => {
     let fetches = 0;
     const figures = () => ({ heapUsed: ++fetches, external: fetches * 10, arrayBuffers: 0, rss: fetches * 100 });
-    const meters = new V8Meters(limit, { figures });
+    const meters = new V8Meters(limit, { figures, root: '/nowhere' });
     const round = () => [meters.heap.read(), meters.external.read(), meters.rss.read()];
     expect(round()).toEqual([1, 10, 100]);
     expect(round()).toEqual([2, 20, 200]);
@@ -58,7 +72,7 @@ describe('the meters of a process', () => {
       if (broken !== undefined) throw broken;
       return process.memoryUsage();
     };
-    const { heap, external, rss } = new V8Meters(limit, { figures });
+    const { heap, external, rss } = new V8Meters(limit, { figures, root: '/nowhere' });
     expect(heap.read()).toBeGreaterThan(MIB);
     expect(external.read()).toBeGreaterThan(0);
     expect(() => rss.read()).toThrow('EMFILE');
@@ -101,7 +115,7 @@ describe('external memory', () => {
   it('counts a memory of WebAssembly exactly where it is said to', () => {
     // What an earlier test held in SharedArrayBuffers would hide it.
     const figures = () => ({ ...process.memoryUsage(), arrayBuffers: 0 });
-    const { external } = new V8Meters(limit, { figures });
+    const { external } = new V8Meters(limit, { figures, root: '/nowhere' });
     const { Memory } = (globalThis as unknown as WasmGlobal).WebAssembly;
     globalThis.gc?.();
     const before = external.read();
