@@ -52,6 +52,16 @@ export interface TrainEvent {
   }[];
 }
 
+/** A scope was aborted so that the rest may live, or in `observe` would have been: `plimsoll:scope-aborted`. */
+export interface ScopeAbortedEvent {
+  readonly scope: string;
+  readonly heldBytes: number;
+  readonly level: string;
+  readonly reason: string;
+  /** True when nothing was done. */
+  readonly observed: boolean;
+}
+
 /** A reservation was refused, or in `observe` would have been: `plimsoll:refused`. */
 export interface RefusedEvent {
   readonly consumer: string;
@@ -76,6 +86,7 @@ export interface EventMap {
   readonly 'plimsoll:reclaim': ReclaimEvent;
   readonly 'plimsoll:train': TrainEvent;
   readonly 'plimsoll:refused': RefusedEvent;
+  readonly 'plimsoll:scope-aborted': ScopeAbortedEvent;
   readonly 'plimsoll:fault': FaultEvent;
 }
 
@@ -109,5 +120,6 @@ export class EventChannel<Name extends keyof EventMap> {
 export const levelEvents = new EventChannel('plimsoll:level');
 export const reclaimEvents = new EventChannel('plimsoll:reclaim');
 export const trainEvents = new EventChannel('plimsoll:train');
+export const scopeAbortedEvents = new EventChannel('plimsoll:scope-aborted');
 export const refusedEvents = new EventChannel('plimsoll:refused');
 export const faultEvents = new EventChannel('plimsoll:fault');

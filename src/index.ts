@@ -22,6 +22,8 @@ export {
   type RefusedEvent,
   reclaimEvents,
   refusedEvents,
+  type ScopeAbortedEvent,
+  scopeAbortedEvents,
   type TrainEvent,
   trainEvents,
 } from './events.ts';

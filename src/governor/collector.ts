@@ -119,6 +119,11 @@ export class Collector {
     return this.#kind(type).count;
   }
 
+  /** True when there are none: they were not wanted, or one failed. */
+  get isOff(): boolean {
+    return this.#off !== undefined;
+  }
+
   /** Why the last one that was asked for was not made; undefined when it was. */
   get why(): string | undefined {
     return this.#why;

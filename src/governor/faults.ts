@@ -6,7 +6,7 @@ export interface FaultRow {
   readonly part: string;
   readonly message: string;
   readonly count: number;
-  /** True when the part has been switched off. */
+  /** True while the part is switched off. */
   readonly off: boolean;
 }
 
@@ -29,6 +29,12 @@ export class Faults {
     row.count++;
     row.off ||= off;
     if (faultEvents.heard) faultEvents.publish({ part, message, off });
+  }
+
+  /** The part works again. */
+  recovered(part: string): void {
+    const row = this.#rows.get(part);
+    if (row !== undefined) row.off = false;
   }
 
   /** Looks after what a callback of that part returned: when it is a promise that rejects, that is a fault of the part. */

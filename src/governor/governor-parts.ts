@@ -70,7 +70,7 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
     sample: calls.sample,
   });
   const shed = new LoadShed({ rules: options.shed, breaker, mode: options.mode });
-  const responder = makeResponder(options, calls, books, sampler, givingBack.train, granting);
+  const responder = makeResponder(options, calls, books, sampler, givingBack, granting);
   granting.block.responder = responder;
   const lastResort = makeLastResort(options, books, sampler, granting.scopes);
   const { fairShares, budget, admission, scopes } = granting;
@@ -240,7 +240,7 @@ function makeResponder(
   calls: GovernorCalls,
   { faults, ledger, line }: Books,
   sampler: Sampler,
-  train: Train,
+  { train, allocator }: ReturnType<typeof makeTrain>,
   { scopes, admission, budget }: ReturnType<typeof makeBudget>,
 ): Responder {
   const { clock, mode, coolDownMs } = options;
@@ -256,6 +256,7 @@ function makeResponder(
     releasedBytes: () => ledger.releasedBytes,
     train,
     abortLargestScope: (why) => void scopes.abortLargest(why),
+    prepare: () => void allocator.prepare(),
     restartTrends: () => sampler.restartTrends(),
     onBlocked: (blocked) => {
       budget.blocked = blocked;

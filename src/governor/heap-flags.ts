@@ -58,8 +58,9 @@ function semiSpaceFor(limitBytes: number): number {
   return limitBytes < 1024 * MIB ? 8 : 16;
 }
 
-/** Pages that are not quite full: with an old space of 18 MiB V8 gives up at 17 MiB of objects, of 32 at 31.7, of 63 at 62 and more. */
+/** Pages that are not quite full: with an old space of 18 MiB V8 gives up at 16.6 to 17.4 MiB of objects, of 32 at 31.7, of 63 at 62 and more. */
 const UNUSABLE_SHARE = 0.02;
+const UNUSABLE_BYTES = 1.75 * MIB;
 /** Where no flag says it, by major version of Node: measured. Versions between and beyond are taken for the smallest. */
 const DEFAULT_SEMI_SPACE_MIB: Readonly<Record<string, number>> = { 24: 64, 25: 64, 26: 32 };
 const SMALLEST_DEFAULT_SEMI_SPACE_MIB = 16;
@@ -84,7 +85,7 @@ export function oldSpaceLimitBytes(
   const rest = heapLimitBytes - YOUNG_SEMI_SPACES * (semi ?? defaultMiB * MIB);
   // Small machines have smaller semi-spaces than the default.
   const bytes = semi === undefined && old !== undefined ? old : Math.max(rest, heapLimitBytes / 4);
-  return Math.max(MIB, Math.min(bytes, heapLimitBytes) - Math.max(MIB, bytes * UNUSABLE_SHARE));
+  return Math.max(MIB, Math.min(bytes, heapLimitBytes) - Math.max(UNUSABLE_BYTES, bytes * UNUSABLE_SHARE));
 }
 
 /** Whether V8's heap at its fullest and Node itself go under `limitBytes`; when not, `why` says what to do. About 1 µs. */

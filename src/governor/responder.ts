@@ -69,6 +69,8 @@ export interface ResponderOptions {
   };
   /** Aborts the scope that holds most; called when a train was not enough. */
   readonly abortLargestScope: (why: string) => void;
+  /** Called from `high` on: what trains need is got hold of while there is room for it. */
+  readonly prepare: () => void;
   /** What was before a train says nothing of what comes. */
   readonly restartTrends: () => void;
   /** Told when nothing is to be granted any more, and when it may again. */
@@ -149,7 +151,9 @@ export class Responder {
     this.#wantedBytes = 0;
     // Not before the machine has room for who waits.
     const reading = this.#begin(wantedBytes > 0);
-    const why = this.#reason(reading, levelRank(reading.level)) ?? (wantedBytes > 0 ? 'admission' : undefined);
+    const rank = levelRank(reading.level);
+    if (rank >= HIGH && reading.meter !== 'ledger' && this.#options.mode() === 'on') this.#options.prepare();
+    const why = this.#reason(reading, rank) ?? (wantedBytes > 0 ? 'admission' : undefined);
     if (why === undefined || this.#waiting || this.#options.train.running || this.#isRestrained(reading)) return;
     void this.#run(this.#call(why, reading, wantedBytes));
   }
@@ -238,11 +242,11 @@ export class Responder {
     if (observe !== true && report.seenBytes > 0) this.#options.restartTrends();
     this.#releasedAtTrain = this.#options.releasedBytes();
     this.#coolDownOf(asked).acted(clock.now(), report.seenBytes >= targetBytes * WORTH ? report.seenBytes : 0);
+    const isTight = meter !== 'ledger' && rank >= CRITICAL;
+    // In `observe` that only says which it would have been.
+    if (isTight) abortLargestScope(`${meter} is at ${level} and giving back was not enough`);
     if (observe === true) return;
-    if (meter !== 'ledger' && rank >= CRITICAL) {
-      abortLargestScope(`${meter} is at ${level} and giving back was not enough`);
-      this.#block(rank >= EMERGENCY);
-    }
+    if (isTight) this.#block(rank >= EMERGENCY);
     if (!this.#blocked) wake();
   }
 

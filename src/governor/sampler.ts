@@ -381,6 +381,7 @@ export class Sampler implements Disposable {
 
   #recover(slot: Slot): void {
     slot.off = false;
+    this.#options.faults.recovered(`meter ${slot.meter.name}`);
     slot.retryMs = FIRST_RETRY_MS;
   }
 

@@ -8,6 +8,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
+import { scopeAbortedEvents } from '../events.ts';
 import { checkWhole, invalidOption } from '../invalid-option.ts';
 import { checkSignal, checkTimeout } from './admission.ts';
 import type { Budget } from './budget.ts';
@@ -158,7 +159,12 @@ export class Scopes {
     }
     if (largest === undefined) return undefined;
     const row = rowOf(largest, now);
-    if (budget.mode !== 'on') return row;
+    const observed = budget.mode !== 'on';
+    if (scopeAbortedEvents.heard) {
+      const { name: scope, heldBytes } = row;
+      scopeAbortedEvents.publish({ scope, heldBytes, level: level(), reason, observed });
+    }
+    if (observed) return row;
     this.#aborts++;
     this.#aborting = largest;
     this.#abortedAt = now;

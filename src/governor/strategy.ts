@@ -32,6 +32,8 @@ export interface StrategyView extends StepFigures {
   /** What the ledger has gone down by in this train. */
   readonly releasedBytes: number;
   readonly prices: Prices;
+  /** Parts that cannot be had in this train, whatever they would bring: nothing is counted on them. */
+  readonly unavailable?: ReadonlySet<TrainPartName>;
   /** What a full collection would make the meter see by the books: V8 counts it and nobody holds it any more. */
   readonly garbageBytes?: number;
 }
@@ -129,6 +131,7 @@ function missing({ targetBytes, seenBytes }: StrategyView): number {
 
 /** Bytes that the meter is expected to see by that part. */
 export function expected(view: StrategyView, part: TrainPartName): number {
+  if (view.unavailable?.has(part) === true) return 0;
   const learned = view.prices.expectedBytes(view.meter, STEP_OF[part], view);
   return part === 'full-collection' ? Math.max(learned, view.garbageBytes ?? 0) : learned;
 }

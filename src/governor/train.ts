@@ -178,6 +178,8 @@ class TrainRun {
   #targetBytes: number;
   #measured = 0;
   #slackBytes: number | undefined;
+  /** Parts that were tried and not to be had, or are switched off. */
+  readonly #unavailable = new Set<TrainPartName>();
   #claimedBytes = 0;
   #releasedBytes = 0;
   #seenBytes = 0;
@@ -202,6 +204,9 @@ class TrainRun {
     const { ledger, decidingMeter, trend } = this.#options;
     const { why, meter, strategy, targetBytes } = this.call;
     if (this.#branch === ledger.whole) this.#meter = meter ?? (why === 'admission' ? 'ledger' : decidingMeter());
+    const { collector, allocator } = this.#options;
+    if (collector.isOff) this.#unavailable.add('full-collection').add('minor-collection');
+    if (allocator.why !== undefined) this.#unavailable.add('trim');
     this.#targetBytes = aim(strategy, targetBytes, trend?.()?.bytesPerSecond);
     this.#measure();
   }
@@ -289,6 +294,7 @@ class TrainRun {
       releasedBytes: this.#releasedBytes,
       slackBytes: this.#slackBytes,
       garbageBytes: this.#garbageBytes(),
+      unavailable: this.#unavailable,
     };
   }
 
@@ -355,6 +361,7 @@ class TrainRun {
       asked: this.call.why === 'asked',
     });
     if (elapsedMs < 0) {
+      this.#unavailable.add(part);
       this.skip(part, collector.why ?? 'it was not made');
       return;
     }
@@ -370,8 +377,10 @@ class TrainRun {
     const before = this.#figures();
     const heldBefore = this.#branch.total;
     const elapsedMs = allocator.trim();
-    if (elapsedMs < 0) this.skip('trim', allocator.why ?? 'it was not made');
-    else allocator.learn(elapsedMs, this.#addStep('trim', before, heldBefore, elapsedMs));
+    if (elapsedMs < 0) {
+      this.#unavailable.add('trim');
+      this.skip('trim', allocator.why ?? 'it was not made');
+    } else allocator.learn(elapsedMs, this.#addStep('trim', before, heldBefore, elapsedMs));
   }
 
   #addStep(part: TrainPartName, before: StepFigures, heldBefore: number, elapsedMs: number): number {

@@ -10,7 +10,7 @@ export interface StageReport {
   /** The highest the meter was seen while this stage was at work. */
   readonly peakRssBytes: number;
   readonly peakLedgerBytes: number;
-  /** By how much RSS changed while this stage was at work, signed. */
+  /** By how much RSS, as the governor has it (without pages of files), changed while this stage was at work, signed. */
   readonly rssDeltaBytes: number;
   /** The most the stage had reserved at once. */
   readonly peakReservedBytes: number;
