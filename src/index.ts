@@ -87,6 +87,8 @@ export {
   type PresetName,
   type PressureLevel,
   type PressureThresholds,
+  type PriceRow,
+  type PriceView,
   type PsiCapability,
   type PsiReading,
   processGovernor,

@@ -241,7 +241,7 @@ function makeResponder(
   { faults, ledger, line }: Books,
   sampler: Sampler,
   { train, allocator }: ReturnType<typeof makeTrain>,
-  { scopes, admission, budget }: ReturnType<typeof makeBudget>,
+  { scopes, admission, budget, fairShares }: ReturnType<typeof makeBudget>,
 ): Responder {
   const { clock, mode, coolDownMs } = options;
   return new Responder({
@@ -255,6 +255,7 @@ function makeResponder(
     hasRoom: (bytes, share) => sampler.hasRoom(bytes, share),
     releasedBytes: () => ledger.releasedBytes,
     train,
+    headroomDebtBytes: () => fairShares.headroomDebtBytes(),
     abortLargestScope: (why) => void scopes.abortLargest(why),
     prepare: () => void allocator.prepare(),
     restartTrends: () => sampler.restartTrends(),

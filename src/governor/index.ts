@@ -68,6 +68,7 @@ export type { ShedRow, ShedRule } from './load-shed.ts';
 export { METER_NAMES, type Meter, type MeterName } from './meters.ts';
 export { PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
 export { DEFAULT_THRESHOLDS, levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
+export type { PriceRow, PriceView } from './prices.ts';
 export { ensureProcessGovernor, processGovernor, setProcessGovernor } from './process-governor.ts';
 export type { PsiReading } from './psi.ts';
 export type { DecidingTrendRow, MeterRow } from './sampler.ts';

@@ -149,14 +149,6 @@ export class Prices {
     return Math.max(0, released) + this.#garbage[view * STEPS + at]! * this.#gathered(at) * baseOf(step, figures);
   }
 
-  /** What was released since the last trim and `meter` has not seen. */
-  unseenBytes(meter: MeterName): number {
-    const view = viewOf(meter);
-    if (view < 0) return 0;
-    this.#fade();
-    return Math.max(0, this.#sinceTrim.of(view) - this.#sinceTrim.seen[view]!);
-  }
-
   /** Notes that a holder of that kind released bytes in the ledger, and how long it took. What it claims is of no interest. */
   noteReclaim(kind: MemoryKind, releasedBytes: number, elapsedMs: number): void {
     if (!(releasedBytes > 0)) return;

@@ -67,6 +67,8 @@ export interface ResponderOptions {
     run(call: TrainCall): Promise<TrainReport>;
     runNow(call: TrainCall): TrainReport;
   };
+  /** How far those that divide the line have used up the headroom and hold more than their shares, bytes. */
+  readonly headroomDebtBytes: () => number;
   /** Aborts the scope that holds most; called when a train was not enough. */
   readonly abortLargestScope: (why: string) => void;
   /** Called from `high` on: what trains need is got hold of while there is room for it. */
@@ -154,8 +156,24 @@ export class Responder {
     const rank = levelRank(reading.level);
     if (rank >= HIGH && reading.meter !== 'ledger' && this.#options.mode() === 'on') this.#options.prepare();
     const why = this.#reason(reading, rank) ?? (wantedBytes > 0 ? 'admission' : undefined);
-    if (why === undefined || this.#waiting || this.#options.train.running || this.#isRestrained(reading)) return;
-    void this.#run(this.#call(why, reading, wantedBytes));
+    if (this.#waiting || this.#options.train.running) return;
+    if (why === undefined) this.#restoreHeadroom(reading);
+    else if (!this.#isRestrained(reading)) void this.#run(this.#call(why, reading, wantedBytes));
+  }
+
+  /** One below its share may have taken of it when there was nothing else: those above theirs give that back. */
+  #restoreHeadroom({ level }: Reading): void {
+    const debtBytes = this.#options.headroomDebtBytes();
+    const { clock, mode } = this.#options;
+    if (debtBytes <= 0 || this.#coolDowns.ledger.restraint(clock.now(), level, false) !== undefined) return;
+    const call = {
+      why: 'pressure',
+      level,
+      strategy: 'basic',
+      targetBytes: Math.ceil(debtBytes),
+      meter: 'ledger',
+    } as const;
+    void this.#run({ ...call, observe: mode() === 'observe' });
   }
 
   #respondInline(comingBytes: number): boolean {

@@ -8,6 +8,7 @@ import type { Ledger } from './ledger.ts';
 import type { LimitSource } from './limits.ts';
 import type { ShedRow } from './load-shed.ts';
 import type { MeterName } from './meters.ts';
+import type { PriceRow } from './prices.ts';
 import type { PsiReading } from './psi.ts';
 import type { Reclaimers } from './reclaimers.ts';
 import type { DecidingTrendRow, MeterRow } from './sampler.ts';
@@ -82,6 +83,8 @@ export interface Snapshot {
     readonly seenBytes: number;
     readonly running: boolean;
   };
+  /** What giving back costs, and how much of it the meters see, as learned by kind of memory. */
+  readonly prices: readonly PriceRow[];
   readonly collections: { readonly count: number; readonly spentMs: number };
   readonly trims: { readonly count: number; readonly spentMs: number };
   /** Parts of the governor that failed; empty when all is well. */
@@ -125,6 +128,7 @@ export function takeSnapshot(
     shed: parts.shed.rows(),
     samples: { count: sampler.count, spentMs: sampler.spentMs, share: sampler.share },
     trains: trainRow(parts),
+    prices: parts.prices.rows(),
     collections: { count: collector.count, spentMs: collector.spentMs },
     trims: { count: allocator.count, spentMs: allocator.spentMs },
     faults: parts.faults.rows(),

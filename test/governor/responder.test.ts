@@ -105,6 +105,38 @@ describe('trains by the clock', () => {
     expect(await trainsIn(60)).toBeLessThanOrEqual(4);
   });
 
+  it('the headroom that one below its share has taken is given back by those above theirs', async () => {
+    const { governor, rss, clock } = setUp({ collect: false, trim: false, headroomShare: 0.1 });
+    const shared = (name: string) => {
+      const held: Reservation = governor
+        .consumer({
+          name,
+          kind: 'external',
+          maxBytes: 100 * MIB,
+          fairShare: true,
+          reclaimer: {
+            reclaimableBytes: () => (name === 'first' ? held.bytes : 0),
+            reclaimNow({ targetBytes }) {
+              const back = Math.min(targetBytes, held.bytes);
+              held.shrink(back);
+              return back;
+            },
+          },
+        })
+        .reserve(0);
+      return held;
+    };
+    const first = shared('first');
+    const second = shared('second');
+    expect([first.tryGrow(90 * MIB), first.tryGrow(MIB)]).toEqual([true, false]);
+    // Below its share, and nobody had to give back for it.
+    expect(second.tryGrow(5 * MIB)).toBe(true);
+    rss.bytes = 10 * MIB;
+    clock.advance(1_100);
+    await settle();
+    expect([first.bytes, governor.availableBytes]).toEqual([85 * MIB, 10 * MIB]);
+  });
+
   it('full books ask holders, and nobody is aborted or turned away for them', async () => {
     const ledger = new FakeMeter('ledger');
     const rss = new FakeMeter('rss');
@@ -207,6 +239,7 @@ describe('modes and faults', () => {
       hasRoom: () => true,
       releasedBytes: () => 0,
       train: { running: false, run: () => Promise.reject(new Error('never')), runNow: () => unreachable() },
+      headroomDebtBytes: unreachable,
       abortLargestScope: unreachable,
       prepare: unreachable,
       restartTrends: unreachable,
