@@ -1,5 +1,5 @@
-import { lstatSync, opendirSync, unlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { lstatSync, mkdirSync, opendirSync, unlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 const DUMP = /^plimsoll-flight-(\d+)-(\d+)\.json$/;
 const LEFTOVER = /^plimsoll-flight-\d+\.tmp$/;
@@ -10,6 +10,27 @@ const LOOKED_AT = 10_000;
 interface Found {
   readonly path: string;
   readonly modifiedMs: number;
+}
+
+/**
+ * Makes a folder and those above it that are missing, one by one: Node's recursive `mkdir` tries for ever where a folder can be neither made nor
+ * found to be missing (in `/proc`).
+ */
+export function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const above = dirname(folder);
+    if (code !== 'ENOENT' || above === folder || isThere(above)) throw cause;
+    makeFolder(above);
+    mkdirSync(folder);
+  }
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** The number of the last dump that a process of this id has written: a container's main process has the same id after each start. */

@@ -8,13 +8,13 @@
  * A heap that V8 fills to its limit inside a synchronous loop ends the process without a line of JavaScript being run: nothing can be hooked there.
  * Therefore a dump is written when the limit comes near and another when it comes nearer.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import { checkNumber, checkWhole, invalidOption } from '../invalid-option.ts';
 import type { Faults } from './faults.ts';
 import { FlightDumpWriter, type FlightParts } from './flight-dump.ts';
-import { highestDumpNumber, removeOldDumps } from './flight-folder.ts';
+import { highestDumpNumber, makeFolder, removeOldDumps } from './flight-folder.ts';
 import { rehearsalParts } from './flight-rehearsal.ts';
 import { JsonWriter } from './json-writer.ts';
 import { NodeReport } from './node-report.ts';
@@ -185,7 +185,7 @@ export class FlightRecorder implements Disposable {
   /** Goes through all of it once, with made-up figures and a file that is removed again. */
   #rehearse(): void {
     try {
-      mkdirSync(this.#folder, { recursive: true });
+      makeFolder(this.#folder);
       this.#number = highestDumpNumber(this.#folder, process.pid);
       this.#saveTemporary(this.#dump.write(rehearsalParts(this.#clock), 'rehearsal', new Error('none')), false);
       unlinkSync(this.#temporary);
@@ -231,7 +231,7 @@ export class FlightRecorder implements Disposable {
       const code = (cause as NodeJS.ErrnoException).code;
       if (code === 'EEXIST') removeFile(this.#temporary);
       else if (code === 'EMFILE' || code === 'ENFILE') this.#giveSpare();
-      else if (code === 'ENOENT') mkdirSync(this.#folder, { recursive: true });
+      else if (code === 'ENOENT') makeFolder(this.#folder);
       else throw cause;
       return openSync(this.#temporary, 'wx');
     }

@@ -208,7 +208,8 @@ export class Governor implements Disposable {
     const meter = RESIDENT.find((name) => sampler.reading(name) !== undefined) ?? sampler.deciding.meter;
     const call = { why: 'asked', targetBytes, strategy, level, meter, observe: this.mode !== 'on' } as const;
     if (train.running) await train.run(call);
-    return train.run(call);
+    // Who is asked belongs to no scope.
+    return this.#parts.scopes.outside(() => train.run(call));
   }
 
   /**
@@ -246,14 +247,15 @@ export class Governor implements Disposable {
     this.#parts.sampler.setThresholds(this.#thresholds);
     this.#parts.scopes.outside(() => {
       this.#refreshLimits();
-      this.#parts.sampler.take();
+      // What was blocked or turned away under the old limit need not be now.
+      this.#sampleAll();
     });
   }
 
   /** The picture of memory as the last sample had it. Costs about 1 µs a consumer. */
   snapshot(): Snapshot {
     const own = { takenAt: this.#options.clock.wall(), mode: this.mode, strategy: this.#strategy };
-    return takeSnapshot(this.#parts, own, this.#warnings());
+    return this.#parts.scopes.outside(() => takeSnapshot(this.#parts, own, this.#warnings()));
   }
 
   /** Stops sampling, turns away who waits (`PLIMSOLL_DISPOSED`) and grants nothing any more. Reservations can still be released. */
@@ -265,7 +267,7 @@ export class Governor implements Disposable {
     sampler[Symbol.dispose]();
     admission.shut();
     triggers.clear();
-    shed.note('optimal', 0);
+    shed.close();
     this.#listeners.clear();
     lastResort[Symbol.dispose]();
     line[Symbol.dispose]();
@@ -350,10 +352,13 @@ export class Governor implements Disposable {
 
   /** Tells all who go by the level; the last resort comes last. */
   #follow(): void {
+    // Who heard of the sample may have ended it all.
+    if (this.#disposed) return;
     const { sampler, breaker, shed, triggers, lastResort, admission } = this.#parts;
     const now = this.#options.clock.now();
     const { level, ratio } = sampler.last();
     if (this.mode === 'on') triggers.note(level, ratio);
+    if (this.#disposed) return;
     // Books that are full are no reason to turn calls away, unless somebody waits for room in them.
     const isScarce = admission.waiting > 0;
     breaker.note(isScarce ? level : sampler.physicalLevel, now);

@@ -74,7 +74,7 @@ export class LoadShed {
   readonly #points = new Map<string, Point>();
   readonly #all: Point[] = [];
   readonly #breaker: LoadShedOptions['breaker'];
-  readonly #off: boolean;
+  #off: boolean;
   readonly #enforced: boolean;
   #unknown = 0;
   #others: Point | undefined;
@@ -121,6 +121,11 @@ export class LoadShed {
     this.#rank = rank;
     this.#ratio = ratio;
     for (let i = 0; i < this.#all.length; i++) this.#all[i]!.follow(rank, ratio);
+  }
+
+  /** From now on nothing is turned away. */
+  close(): void {
+    this.#off = true;
   }
 
   /** In the order in which they were configured or first asked. */

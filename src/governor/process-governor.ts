@@ -42,7 +42,7 @@ export function setProcessGovernor(governor: Governor): Disposable {
   };
 }
 
-/** The governor of this process; made from `options` and set when there is none, otherwise `options` are not looked at. Start it: `.start()`. */
+/** The governor of this process; made from `options` and set when there is none, otherwise `options` are not looked at. */
 export function ensureProcessGovernor(options: GovernorOptions = {}): Governor {
   const current = processGovernor();
   if (current !== undefined) return current;

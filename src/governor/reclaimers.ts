@@ -137,10 +137,13 @@ export class Reclaimers {
     const { branch, targetBytes, everything = false, maxMs = reclaimNowBudgetMs } = call;
     const heldBefore = branch.total;
     try {
+      const candidates = this.#candidates(call, ['reclaimNow']);
       const startedAt = clock.now();
-      for (const candidate of this.#candidates(call, ['reclaimNow'])) {
+      for (const [index, candidate] of candidates.entries()) {
         const missing = targetBytes - (heldBefore - branch.total);
-        if ((missing <= 0 && !everything) || clock.now() - startedAt >= maxMs) break;
+        if (missing <= 0 && !everything) break;
+        // One is always asked: a pause of the process must not be taken for their time.
+        if (index > 0 && clock.now() - startedAt >= maxMs) break;
         // The one before may have ended it, or begun a section in it.
         if (!mayBeAsked(candidate.account)) continue;
         const asked = this.#askNow(candidate, branch, requestFor(missing, candidate, call));
@@ -192,13 +195,15 @@ export class Reclaimers {
     for (const account of this.#options.ledger.accounts) {
       const { reclaimer, reclaims: record } = account;
       if (reclaimer === undefined || record === undefined || account === requester) continue;
-      if (!mayBeAsked(account) || record.hung || !account.isWithin(branch)) continue;
+      if (!mayBeAsked(account) || !account.isWithin(branch)) continue;
       // Further ahead than any back-off: the clock went back.
       const waitMs = record.retryAt - now;
       if (waitMs > 0 && waitMs <= LONGEST_BACK_OFF_MS) continue;
       if (call.spares?.(account.kind) === true) continue;
       if (this.#options.mayAskFor?.(requester, account) === false) continue;
-      if (!verbs.some((verb) => this.#has(account, reclaimer, record, verb))) continue;
+      // One whose last `reclaim` has not ended can still give back at once.
+      const may = (verb: Verb) => !(record.hung && verb === 'reclaim') && this.#has(account, reclaimer, record, verb);
+      if (!verbs.some(may)) continue;
       const bytes = this.reclaimableBytes(account);
       saidBytes += bytes;
       if (bytes <= 0) continue;

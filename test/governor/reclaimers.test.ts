@@ -296,3 +296,44 @@ describe('a reclaimer that', () => {
     ]);
   });
 });
+
+describe('one whose waiting never ends', () => {
+  it('is still asked for what it can give back at once, and not to wait again', async () => {
+    const governor = governorOf(100);
+    let waits = 0;
+    class Stuck extends Honest {
+      armed = false;
+
+      reclaim(): Promise<number> {
+        waits++;
+        this.armed = true;
+        return new Promise(() => {});
+      }
+
+      override reclaimNow(request: ReclaimRequest): number {
+        return this.armed ? super.reclaimNow(request) : 0;
+      }
+    }
+    const stuck = new Stuck();
+    stuck.held = holder(governor, 'stuck', 90, stuck).held;
+    const needy = plain(governor);
+    const first = needy.admit(50, { timeoutMs: 20_000 });
+    for (let i = 0; i < 300; i++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      clock.advance(50);
+    }
+    expect((await first).bytes).toBe(50);
+    expect([waits, stuck.requests.length]).toEqual([1, 1]);
+  });
+
+  it('a pause before anybody was asked is not their time: one is always asked', () => {
+    const governor = governorOf(100);
+    const cache = honest(governor, 'cache', 90);
+    const { reclaimableBytes } = cache;
+    cache.reclaimableBytes = () => {
+      clock.advance(1_000);
+      return reclaimableBytes.call(cache);
+    };
+    expect(plain(governor).tryReserve(50)?.bytes).toBe(50);
+  });
+});

@@ -256,3 +256,29 @@ describe('modes and faults', () => {
     ]);
   });
 });
+
+describe('at the end', () => {
+  it('nothing is turned away any more, whoever ended it and when', () => {
+    for (const by of ['itself', 'a trigger'] as const) {
+      const { governor, rss, clock } = setUp({ collect: false, trim: false });
+      if (by === 'a trigger') governor.when({ level: 'emergency' }, () => governor[Symbol.dispose]());
+      rss.bytes = 99 * MIB;
+      for (let i = 0; i < 200; i++) clock.advance(50);
+      governor[Symbol.dispose]();
+      clock.advance(1_000_000);
+      expect(Array.from({ length: 100 }, () => governor.shouldShed('http.accept'))).not.toContain(true);
+    }
+  });
+
+  it('a larger limit is felt at once: nothing stays blocked or turned away until the next sample', async () => {
+    const { governor, rss, clock } = setUp({ collect: false, trim: false });
+    const feed = governor.consumer({ name: 'feed', kind: 'external', maxBytes: MIB });
+    rss.bytes = 99 * MIB;
+    clock.advance(1_100);
+    await settle();
+    expect(feed.tryReserve(MIB)).toBeUndefined();
+    rss.limitBytes = 400 * MIB;
+    governor.tune({ limitBytes: 400 * MIB });
+    expect([governor.shouldShed('http.accept'), feed.tryReserve(MIB)?.bytes]).toEqual([false, MIB]);
+  });
+});
