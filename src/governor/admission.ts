@@ -166,6 +166,16 @@ export class Admission {
     return undefined;
   }
 
+  /**
+   * Who has been passed so often that one who would wait for room does not go before it. Asked again before the booking: who was let in by code of
+   * others meanwhile has passed it as well. O(waiters).
+   */
+  holdsBack(account: Account, needBytes: number, scope: ScopeTag | undefined): Obstacle | undefined {
+    const { ledger, budget } = this.#options;
+    const waiter = this.#passedEnough(this.#queue.length, account, needBytes, scope);
+    return waiter && budget.obstacle('queue', this.#obstacle(waiter) ?? ledger.whole);
+  }
+
   /** Somebody who does not wait has taken room. */
   noteSlip(account: Account, needBytes: number): void {
     for (let i = 0; i < this.#queue.length && i < GUARDED; i++) {
@@ -255,15 +265,18 @@ export class Admission {
   /** May it be granted before the first `count` in the queue? */
   #mayGo(count: number, request: Request): boolean {
     if (count === 0 || request.bytes === 0) return true;
+    return this.#passedEnough(count, request.account, needOf(request), request.holding?.liveScope) === undefined;
+  }
+
+  /** Of the first `count` in the queue, one that wants the same room and may not be passed any more. */
+  #passedEnough(count: number, account: Account, needBytes: number, scope: ScopeTag | undefined): Waiter | undefined {
     const now = this.#options.clock.now();
-    const needBytes = needOf(request);
-    const scope = request.holding?.liveScope;
     for (let i = 0; i < count; i++) {
       const waiter = this.#queue[i]!;
       if (waiter.passed < this.#allowance(waiter, now)) continue;
-      if (this.#competes(waiter, this.#obstacle(waiter), request.account, needBytes, scope)) return false;
+      if (this.#competes(waiter, this.#obstacle(waiter), account, needBytes, scope)) return waiter;
     }
-    return true;
+    return undefined;
   }
 
   /** It is about to be granted before the first `count` in the queue, or was a moment ago. */

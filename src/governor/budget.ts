@@ -116,7 +116,7 @@ export class Budget {
   /**
    * Books `bytes` on `account`, and on the scope of `holding`, when there is room or others give it back at once. False also when the account,
    * or the governor, came to its end meanwhile: code of others runs in here (listeners, reclaimers, whoever hears of events), and between it
-   * and the booking nothing may. `admitted`: it would wait otherwise, and the queue has been asked.
+   * and the booking nothing may. `admitted`: it would wait otherwise.
    */
   tryTake(account: Account, bytes: number, holding?: Holding, admitted?: boolean): boolean {
     if (account.closed || this.#closed) throw this.ended(account);
@@ -255,7 +255,7 @@ export class Budget {
         if (this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole))) return false;
       } else if (this.mode === 'observe') this.#observe(account, bytes, holding, admitted);
       else if (!this.#hasRoom(account, bytes, holding, admitted)) return false;
-      else if (isShort && !this.#isThere(account, bytes, holding)) return false;
+      else if (isShort && !this.#isThere(account, bytes, holding, admitted)) return false;
       if (account.closed || this.#closed) return false;
     }
     const needBytes = this.#queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
@@ -275,12 +275,12 @@ export class Budget {
   }
 
   /** Room that the books have made a moment ago: whether the machine has it as well. */
-  #isThere(account: Account, bytes: number, holding: Holding | undefined): boolean {
+  #isThere(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
     if (bytes < this.#sampleEveryBytes) return true;
     if (!this.#sample(bytes)) return !this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole));
     // Who heard of the sample may have taken it, and what followed from it may have aborted the scope.
     const taken = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
-    const obstacle = this.#barrier(account, bytes, holding, true) ?? (taken && this.#obstacleOf(taken));
+    const obstacle = this.#barrier(account, bytes, holding, admitted) ?? (taken && this.#obstacleOf(taken));
     return obstacle === undefined || !this.#refuse(account, bytes, obstacle);
   }
 
@@ -321,8 +321,10 @@ export class Budget {
       }
     }
     if (this.#blocked) return this.obstacle('emergency', this.ledger.whole);
-    if (admitted || !this.#queued) return undefined;
-    return this.admission?.keepsOut(account, bytes - prepaidBytes(scope, bytes), scope);
+    if (!this.#queued) return undefined;
+    const needBytes = bytes - prepaidBytes(scope, bytes);
+    if (admitted) return this.admission?.holdsBack(account, needBytes, scope);
+    return this.admission?.keepsOut(account, needBytes, scope);
   }
 
   #moveBetween(from: Account, to: Account, bytes: number): void {
