@@ -70,18 +70,10 @@ export class LedgerReservation implements Reservation {
 
   resize(bytes: number): void {
     checkByteCount(bytes);
-    const before = this.bytes;
-    for (let tries = 0; tries < RESIZE_TRIES && this.bytes < bytes; tries++) {
-      if (!this.tryGrow(bytes - this.bytes)) break;
-    }
-    const after = this.bytes;
-    if (after >= bytes) {
-      this.shrink(after - bytes);
-      return;
-    }
-    const refusal = this.#refusal(bytes - after);
-    if (after > before) this.shrink(after - before);
-    throw refusal;
+    const held = this.bytes;
+    if (bytes <= held) this.shrink(held - bytes);
+    else if (this.#open) this.#growTo(bytes);
+    else throw this.#ended();
   }
 
   transfer(to: Consumer): void {
@@ -99,6 +91,33 @@ export class LedgerReservation implements Reservation {
     this.#bytes = 0;
     this.#holding?.untag();
     if (bytes > 0) this.#budget.give(this.#account, bytes);
+  }
+
+  /**
+   * What has been added belongs to the reservation once all of it is there. Whoever shrinks, resizes or moves it in between does so with what it
+   * was before, and that stays when the rest is refused.
+   */
+  #growTo(bytes: number): void {
+    const budget = this.#budget;
+    const account = this.#account;
+    const holding = this.#holding;
+    let added = 0;
+    let missing = bytes - this.bytes;
+    for (let tries = 0; tries < RESIZE_TRIES && budget.tryTake(account, missing, holding); tries++) {
+      added += missing;
+      if (!this.#open || this.#account !== account) break;
+      missing = bytes - this.bytes - added;
+      if (missing > 0) continue;
+      this.#bytes += added;
+      this.shrink(-missing);
+      return;
+    }
+    const refusal = this.#refusal(Math.max(0, bytes - this.bytes - added));
+    if (added > 0 && !account.closed) {
+      holding?.give(added);
+      budget.give(account, added);
+    }
+    throw refusal;
   }
 
   #refusal(bytes: number): unknown {

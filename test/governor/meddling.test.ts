@@ -118,6 +118,10 @@ describe('in the middle of resizing', () => {
     const reclaimer = {
       reclaimableBytes: () => cached.bytes,
       reclaimNow: ({ targetBytes }: { targetBytes: number }) => {
+        if (one.onAsked !== undefined) {
+          one.onAsked(targetBytes);
+          return 0;
+        }
         const bytes = left.shift() ?? 0;
         if (bytes > 0) held.shrink(Math.min(bytes, held.bytes));
         else held.grow(-bytes);
@@ -128,7 +132,8 @@ describe('in the middle of resizing', () => {
     const cached: Reservation = governor
       .consumer({ name: 'cache', kind: 'heap', maxBytes: LIMIT, reclaimer })
       .reserve(900);
-    return { governor, held, cached };
+    const one = { governor, held, cached, onAsked: undefined as ((targetBytes: number) => void) | undefined };
+    return one;
   }
 
   it('what others take off meanwhile is added again: it has the size asked for', () => {
@@ -144,26 +149,38 @@ describe('in the middle of resizing', () => {
     expect(held.bytes).toBe(200);
   });
 
-  it('when it cannot be had after all, nothing of it is kept', () => {
-    const { governor, held, cached } = resized([60]);
+  /** Asked first, the cache takes 60 off and gives the rest of what is missing; asked for those as well, it gives nothing and does `act`. */
+  function refused(act: (held: Reservation, other: Consumer, cached: Reservation) => unknown) {
+    const one = resized([]);
+    const { governor, held, cached } = one;
     const other = governor.consumer({ name: 'other', kind: 'heap', maxBytes: LIMIT });
-    cached.shrink(900);
-    // There is room. Meanwhile 60 are taken off, and somebody else takes all that is left.
-    let taken: Reservation | undefined;
-    expect(() => {
-      const grow = held.tryGrow.bind(held);
-      held.tryGrow = (bytes) => {
-        const done = grow(bytes);
-        if (taken === undefined) {
-          held.shrink(60);
-          taken = other.reserve(governor.availableBytes);
-        }
-        return done;
-      };
-      held.resize(500);
-    }).toThrow(BudgetExceededError);
-    expect([held.bytes, governor.heldBytes]).toEqual([100, 100 + taken!.bytes]);
-  });
+    const seen: number[] = [];
+    one.onAsked = (targetBytes) => {
+      seen.push(held.bytes);
+      if (seen.length > 1) return void act(held, other, cached);
+      held.shrink(60);
+      cached.shrink(targetBytes - 60);
+    };
+    return { governor, held, cached, other, seen };
+  }
+
+  it.each([
+    ['nothing', () => {}, [40, 0], 'PLIMSOLL_BUDGET_EXCEEDED'],
+    ['shrinks it', (held) => held.shrink(5), [35, 0], 'PLIMSOLL_BUDGET_EXCEEDED'],
+    ['sets its size', (held) => held.resize(20), [20, 0], 'PLIMSOLL_BUDGET_EXCEEDED'],
+    ['grows it', (held, _, cached) => [cached.shrink(7), held.grow(7)], [47, 0], 'PLIMSOLL_BUDGET_EXCEEDED'],
+    ['moves it', (held, other) => held.transfer(other), [40, 40], 'PLIMSOLL_BUDGET_EXCEEDED'],
+    ['disposes it', (held) => held[Symbol.dispose](), [0, 0], 'PLIMSOLL_DISPOSED'],
+    ['disposes its consumer', (held) => held.consumer[Symbol.dispose](), [0, 0], 'PLIMSOLL_DISPOSED'],
+  ] satisfies [string, Parameters<typeof refused>[0], [number, number], string][])(
+    'when the rest cannot be had, nothing that was added is kept or moved, and what others did stays: %s',
+    (_, act, expected, code) => {
+      const { governor, held, cached, other, seen } = refused(act);
+      expect(() => held.resize(500)).toThrow(expect.objectContaining({ code }));
+      expect([seen, held.bytes, other.heldBytes]).toEqual([[100, 40], ...expected]);
+      expect([held.consumer.heldBytes, governor.heldBytes]).toEqual([held.bytes, held.bytes + cached.bytes]);
+    },
+  );
 });
 
 describe('in the middle of reserving', () => {

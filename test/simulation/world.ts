@@ -209,7 +209,7 @@ export class World {
   }
 
   grow(holding: Holding, bytes: number, verb: 'grow' | 'tryGrow' | 'resize'): void {
-    const { owner } = holding;
+    const { owner, scope } = holding;
     this.say(`${owner.name} ${verb} a reservation of ${holding.bytes} by ${bytes}`);
     const codes = verb === 'tryGrow' ? ENDED : REFUSED;
     const before = holding.bytes;
@@ -219,12 +219,18 @@ export class World {
       return true;
     });
     this.say(`  ${done ? 'granted' : 'refused'}`);
-    if (holding.owner !== owner || !owner.open) return;
-    // Whoever gave back meanwhile may have shrunk this very one: what was added comes on top of what it is now.
+    this.demand(!done || holding.owner === owner, 'what has been moved does not grow', () => owner.name);
+    if (!holding.owner.open) return;
+    // Others may have changed this very one meanwhile: what was added comes on top of what it is now, and what is refused changes nothing.
     const held = holding.bytes;
     if (done) holding.owner.resize(holding, verb === 'resize' ? before + bytes : held + bytes);
-    else if (verb === 'resize') this.#resizeRefused(holding, before);
-    if (holding.bytes > held) holding.scope?.live?.draw(holding.bytes - held);
+    const { reservation } = holding;
+    this.demand(reservation.bytes === holding.bytes, 'it grows by what was asked for, or by nothing', () => {
+      return `${owner.name}: ${reservation.bytes} and not ${holding.bytes}`;
+    });
+    // Added in several parts, which pots may have paid.
+    if (verb === 'resize' && held !== before) scope?.live?.blur();
+    else if (holding.bytes > held) holding.scope?.live?.draw(holding.bytes - held);
     this.checkLine(verb);
   }
 
@@ -385,13 +391,6 @@ export class World {
     );
     if (to === 'emergency' || from === 'emergency') this.emergencyAt = this.clock.now();
     this.callback('level listener', () => this.random.chance(0.3) && this.meddle());
-  }
-
-  /** It may have been granted in part while others shrank it: it ends no larger than it was. */
-  #resizeRefused(holding: Holding, before: number): void {
-    const { bytes } = holding.reservation;
-    this.demand(bytes <= before, 'what is refused leaves nothing behind', () => `${bytes} bytes after ${before}`);
-    holding.owner.resize(holding, bytes);
   }
 
   /** The code with which something ended; any other end is a violation. */
