@@ -109,10 +109,15 @@ function findMeters(cgroup: CgroupCapability, withWasm: boolean | undefined): Re
     heap: { available: true, how: 'V8, of this thread' },
     external: { available: true, how: `V8 and Node, of this thread${withWasm === undefined ? '' : wasm}` },
     rss: rssCapability(),
-    cgroup: cgroup.available
-      ? { available: true, how: `the kernel’s charge to ${cgroup.groupCount} control group(s), page cache left out` }
-      : cgroup,
+    cgroup: cgroup.available ? { available: true, how: howCharged(cgroup) } : cgroup,
   };
+}
+
+function howCharged({ version, groupCount }: { readonly version: 1 | 2; readonly groupCount: number }): string {
+  const charge = `the kernel’s charge to ${groupCount} control group(s), page cache left out`;
+  return version === 2
+    ? `${charge}, names and inodes it can drop as well`
+    : `${charge}; version 1 does not say what of the kernel’s own memory can be dropped: that counts up to a quarter of the limit`;
 }
 
 function rssCapability(): Capability {

@@ -160,6 +160,17 @@ describe('the capability report', () => {
     expect(report.warnings[1]).toContain('RSS stands in for it');
   });
 
+  it('says of version 1 that what of the kernel’s own memory can be dropped is not known', () => {
+    const { report } = look({
+      'proc/self/cgroup': '4:memory:/\n',
+      'proc/self/mountinfo': mountV1('/sys/fs/cgroup/memory'),
+      'sys/fs/cgroup/memory/memory.limit_in_bytes': `${ROOMY}\n`,
+      'sys/fs/cgroup/memory/memory.usage_in_bytes': '1048576\n',
+      'sys/fs/cgroup/memory/memory.stat': 'total_rss 1\n',
+    });
+    expect(report.meters.cgroup).toMatchObject({ how: expect.stringContaining('up to a quarter of the limit') });
+  });
+
   it('warns of a machine that has less to give than the part of its RAM that was taken for the limit', () => {
     const full = { 'proc/meminfo': `MemTotal: 1099511627776 kB\nMemAvailable: ${2 * 1024 * 1024} kB\n` };
     expect(look(full).report.warnings).toEqual([

@@ -166,6 +166,28 @@ describe('the cgroup meter', () => {
     expect(meter.read()).toBe(32 * MIB);
   });
 
+  it('slabs that the kernel drops by itself are no use: names of files that were looked at', () => {
+    machine.write(
+      v2(60 * MIB, `anon 1\ninactive_file 0\nslab_reclaimable ${40 * MIB}\nslab_unreclaimable ${5 * MIB}\n`),
+    );
+    using meter = new CgroupMeter([group(2)]);
+    expect(meter.read()).toBe(20 * MIB);
+  });
+
+  it('version 1 does not say what of kernel memory can be dropped: it counts up to a quarter of the limit', () => {
+    const write = (usedMib: number, kernelMib: number) =>
+      machine.write({
+        'old/memory.usage_in_bytes': `${usedMib * MIB}\n`,
+        'old/memory.kmem.usage_in_bytes': `${kernelMib * MIB}\n`,
+        'old/memory.stat': `total_inactive_file ${2 * MIB}\n`,
+      });
+    write(60, 50);
+    using meter = new CgroupMeter([{ version: 1, folder: `${machine.root}/old`, bytes: 64 * MIB }]);
+    expect(meter.read()).toBe((60 - 2 - (50 - 16)) * MIB);
+    write(60, 16);
+    expect(meter.read()).toBe(58 * MIB);
+  });
+
   it('sees the files change through the descriptors it keeps, and never reads below 0', () => {
     machine.write(v2(10, 'inactive_file 0\n'));
     using meter = new CgroupMeter([group(2)]);
