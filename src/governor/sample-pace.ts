@@ -13,8 +13,11 @@ const SHORTEST_MS = 20;
 const LOOKS_AHEAD = 4;
 /** Calm has to last: the wait at most doubles from sample to sample. */
 const FIRST_MS = 100;
-/** Where meters are so slow that their share cannot be kept with waits like that. */
-const LONGEST_MS = 60_000;
+/**
+ * Of the longest wait: so much longer it may become where samples are dear, and no more. Their cost is time of the wall: of a process that gets
+ * little of its core they look dear when they are not, and it needs looking at like any other.
+ */
+const STRETCH = 5;
 const FORGET = 1 / 8;
 
 /** When to look again: rare when all is calm, often near a threshold, and never so often that looking itself becomes a load. */
@@ -47,7 +50,7 @@ export class SamplePace {
   delayMs(level: PressureLevel, toThresholdMs: number): number {
     const { longestMs, share } = PACE[level];
     const wanted = Math.min(longestMs, toThresholdMs / LOOKS_AHEAD, this.#delayMs * 2);
-    return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, wanted || 0, this.#averageMs / share));
+    return Math.min(longestMs * STRETCH, Math.max(SHORTEST_MS, wanted || 0, this.#averageMs / share));
   }
 
   /** The wait that was set. */

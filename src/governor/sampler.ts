@@ -254,7 +254,7 @@ export class Sampler implements Disposable {
   /**
    * Milliseconds from the last sample to the next one by the clock: up to 1,000 at `optimal`, 500, 250, 100 and 50 from `moderate` to
    * `emergency`; less, down to 20, when a meter nears its next threshold fast; after that at most twice as long from one to the next. More
-   * when samples are so dear that they would take over 0.1% of a core at `optimal`, 0.5% up to `high` or 5% above; at most a minute.
+   * when samples are so dear that they would take over 0.1% of a core at `optimal`, 0.5% up to `high` or 5% above; at most five times as long.
    */
   nextDelayMs(): number {
     let toThresholdMs = Number.POSITIVE_INFINITY;

@@ -164,10 +164,27 @@ describe('how often', () => {
     expect(sampler.nextDelayMs()).toBe(1_000);
     expect(take(3_600_000, 1)).toBe(1_000);
     expect(take(0.01, 1)).toBe(1_000);
-    expect(take(10, 2)).toBe(10_000);
-    expect(take(3_600_000, 3)).toBe(60_000);
+    expect(take(4, 2)).toBe(4_000);
+    expect(take(3_600_000, 3)).toBe(5_000);
     expect(take(0.01, 200)).toBe(1_000);
   });
+
+  it.each([
+    [10, 5_000],
+    [55, 2_500],
+    [75, 1_250],
+    [90, 500],
+    [97, 250],
+  ])(
+    'a process that hardly gets its core is looked at all the same: at %i percent every %i ms',
+    (percent, longestMs) => {
+      const meter = slowMeter(() => clock, 1_000);
+      const { sampler, clock } = makeSampler({ meters: [meter] });
+      meter.bytes = percent * MIB;
+      waits(sampler, clock, 60_000);
+      expect(sampler.nextDelayMs()).toBe(longestMs);
+    },
+  );
 
   it('what it costs is counted, samples inside reservations too', () => {
     const meter = slowMeter(() => clock, 2);
