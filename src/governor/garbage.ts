@@ -12,6 +12,8 @@ export interface GarbageOptions {
   /** As of the last sample. */
   readonly usedHeapBytes: () => number;
   readonly externalBytes: () => number;
+  /** Whether WebAssembly memories are among the external bytes. Asked only where some are reserved: finding out makes one. */
+  readonly countsWasm: () => boolean;
 }
 
 export class Garbage {
@@ -19,6 +21,9 @@ export class Garbage {
   /** What nobody has reserved and was there all the same: at first all that Node itself has. */
   #keptHeap: number | undefined;
   #keptExternal: number | undefined;
+  #baseHeap: number | undefined;
+  #baseExternal: number | undefined;
+  #countsWasm: boolean | undefined;
 
   constructor(options: GarbageOptions) {
     this.#options = options;
@@ -35,6 +40,27 @@ export class Garbage {
     return meter === 'external' ? external : heap + external;
   }
 
+  /**
+   * What is reserved and V8 has not seen yet: who was granted it is about to allocate. Of all kinds together, so that what was reserved as one and is held
+   * as the other counts once. Garbage hides some of it.
+   */
+  outstandingBytes(): number {
+    const { reservedBytes, usedHeapBytes, externalBytes } = this.#options;
+    const used = usedHeapBytes();
+    // No meter of these: nothing is known of it.
+    if (used === 0) return 0;
+    const reserved = reservedBytes('heap') + this.#reservedExternal();
+    const seen = used - (this.#baseHeap ?? used) + externalBytes() - (this.#baseExternal ?? 0);
+    return Math.max(0, reserved - Math.max(0, seen));
+  }
+
+  /** At the start: what is there now is Node's. */
+  noteStart(): void {
+    this.#baseHeap = this.#excessHeap();
+    this.#baseExternal = this.#excessExternal();
+    this.noteCollection();
+  }
+
   /** Right after a full collection, when the meters have been read anew: what is left is none. */
   noteCollection(): void {
     this.#keptHeap = this.#excessHeap();
@@ -46,8 +72,13 @@ export class Garbage {
   }
 
   #excessExternal(): number {
-    const { reservedBytes, externalBytes } = this.#options;
-    // Where V8 does not count WebAssembly memories, they are reserved and not seen: less garbage is found than there is.
-    return Math.max(0, externalBytes() - reservedBytes('external') - reservedBytes('wasm'));
+    return Math.max(0, this.#options.externalBytes() - this.#reservedExternal());
+  }
+
+  #reservedExternal(): number {
+    const { reservedBytes, countsWasm } = this.#options;
+    const wasm = reservedBytes('wasm');
+    if (wasm > 0) this.#countsWasm ??= countsWasm();
+    return reservedBytes('external') + (this.#countsWasm === true ? wasm : 0);
   }
 }

@@ -21,6 +21,7 @@ import { LastResort } from './last-resort.ts';
 import { type Account, Ledger } from './ledger.ts';
 import { Line } from './line.ts';
 import { LoadShed } from './load-shed.ts';
+import { countsWasm } from './meters.ts';
 import { levelRank, type PressureThresholds } from './pressure.ts';
 import { Prices } from './prices.ts';
 import { Reclaimers } from './reclaimers.ts';
@@ -153,10 +154,15 @@ function makeTrain(options: ResolvedOptions, calls: GovernorCalls, books: Books,
   // In RAM and known to nobody: what the allocator keeps. At the start it is Node itself.
   const unknownBytes = () => sampler.bytes('rss') - sampler.bytes('heap') - sampler.bytes('external');
   let nodeBytes: number | undefined;
+  const slackBytes = () => {
+    nodeBytes = Math.min(nodeBytes ?? Number.POSITIVE_INFINITY, Math.max(0, unknownBytes()));
+    return Math.max(0, unknownBytes() - nodeBytes);
+  };
   const garbage = new Garbage({
     reservedBytes: reserved(books, calls),
     usedHeapBytes: heapBytes,
     externalBytes: () => sampler.bytes('external'),
+    countsWasm: () => countsWasm() === true,
   });
   const train = new Train({
     ledger,
@@ -173,10 +179,7 @@ function makeTrain(options: ResolvedOptions, calls: GovernorCalls, books: Books,
     },
     decidingMeter: () => sampler.last().decidingMeter,
     usedBytes: () => sampler.bytes('heap') + sampler.bytes('external'),
-    slackBytes: () => {
-      nodeBytes = Math.min(nodeBytes ?? Number.POSITIVE_INFINITY, Math.max(0, unknownBytes()));
-      return Math.max(0, unknownBytes() - nodeBytes);
-    },
+    slackBytes,
     trend: () => sampler.trend,
     garbageBytes: (meter) => garbage.bytes(meter),
     afterCollection: () => {
@@ -186,7 +189,7 @@ function makeTrain(options: ResolvedOptions, calls: GovernorCalls, books: Books,
     },
     detailed: options.journal === 'detailed',
   });
-  return { prices, fairShares, reclaimers, collector, allocator, garbage, train };
+  return { prices, fairShares, reclaimers, collector, allocator, garbage, slackBytes, train };
 }
 
 function makeBudget(
@@ -240,7 +243,7 @@ function makeResponder(
   calls: GovernorCalls,
   { faults, ledger, line }: Books,
   sampler: Sampler,
-  { train, allocator }: ReturnType<typeof makeTrain>,
+  { train, allocator, garbage, slackBytes }: ReturnType<typeof makeTrain>,
   { scopes, admission, budget, fairShares }: ReturnType<typeof makeBudget>,
 ): Responder {
   const { clock, mode, coolDownMs } = options;
@@ -252,7 +255,9 @@ function makeResponder(
     strategy: calls.strategy,
     coolDownMs,
     reading: (physical) => readingOf({ sampler, line }, clock.now(), physical),
-    hasRoom: (bytes, share) => sampler.hasRoom(bytes, share),
+    outstandingBytes: () => garbage.outstandingBytes(),
+    // Where nothing can be trimmed, what the allocator has kept serves the next who asks.
+    hasRoom: (bytes, share) => sampler.hasRoom(bytes - (allocator.why === undefined ? 0 : slackBytes()), share),
     releasedBytes: () => ledger.releasedBytes,
     train,
     headroomDebtBytes: () => fairShares.headroomDebtBytes(),

@@ -91,8 +91,7 @@ export class Governor implements Disposable {
     parts.ledger.charge(this.#runtime, resolved.runtimeBytes ?? this.#measureRuntime());
     parts.sampler.take();
     parts.drift.note(resolved.clock.now());
-    // What is there now is none.
-    parts.garbage.noteCollection();
+    parts.garbage.noteStart();
     if (this.mode !== 'off') parts.sampler.start(() => this.#sampleAll());
   }
 
@@ -286,7 +285,7 @@ export class Governor implements Disposable {
     if (usedBytes() > MOST_SETTLED_BYTES || collector.run({ type: 'full', usedBytes, asked: true }) < 0) return;
     sampler.take(true);
     drift.note(this.#options.clock.now());
-    garbage.noteCollection();
+    garbage.noteStart();
   }
 
   /** Those of the last capability report; before the first, the one that costs next to nothing to find out. */
@@ -342,7 +341,7 @@ export class Governor implements Disposable {
   #take(dense: boolean): boolean {
     if (this.#disposed || this.mode === 'off') return false;
     const { line, sampler, drift } = this.#parts;
-    if (line.isDue) this.#refreshLimits();
+    if (line.isDue(sampler.level !== 'optimal')) this.#refreshLimits();
     sampler.take(dense);
     if (this.#disposed) return false;
     this.#lowerRuntime();

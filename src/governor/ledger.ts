@@ -9,6 +9,14 @@ import { checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
 import type { Holder } from './budget-errors.ts';
 import { type Consumer, type ConsumerOptions, MEMORY_KINDS, type MemoryKind, type Reclaimer } from './contract.ts';
 
+/** When one may be asked again. */
+export class BackOff {
+  /** Runs in a row that released nothing: the wait doubles with each. */
+  futile = 0;
+  /** Not asked again before this time of the clock. */
+  retryAt = Number.NEGATIVE_INFINITY;
+}
+
 /** What has come of asking one reclaimer. */
 export class ReclaimRecord {
   calls = 0;
@@ -16,10 +24,8 @@ export class ReclaimRecord {
   releasedBytes = 0;
   faults = 0;
   overruns = 0;
-  /** Runs in a row that released nothing: the back-off doubles with each. */
-  futile = 0;
-  /** Not asked again before this time of the clock. */
-  retryAt = Number.NEGATIVE_INFINITY;
+  /** By verb: one that has nothing at once may have a lot when it is waited for. */
+  readonly backOffs = { reclaimNow: new BackOff(), reclaim: new BackOff() };
   /** An asynchronous run passed its deadline and has not settled yet. */
   hung = false;
 }

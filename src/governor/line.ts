@@ -9,8 +9,9 @@ import { type CgroupLimit, type EffectiveLimit, readLimits } from './limits.ts';
 import { ledgerMeter, type Meter, V8Meters } from './meters.ts';
 import { Psi } from './psi.ts';
 
-/** Limits are looked at again in this rhythm: about 0.3 ms each time. */
+/** Limits are looked at again in this rhythm, about 0.3 ms each time; more often where less than half is left: a container may be made smaller. */
 const LIMITS_EVERY_MS = 5_000;
+const LIMITS_EVERY_MS_UNDER_PRESSURE = 500;
 
 export interface LineOptions {
   readonly limitBytes: number | undefined;
@@ -69,9 +70,9 @@ export class Line implements Disposable {
   }
 
   /** True when it is time to look at the limits again, or when the clock has gone back. */
-  get isDue(): boolean {
+  isDue(underPressure: boolean): boolean {
     const elapsedMs = this.#options.clock.now() - this.#readAt;
-    return elapsedMs >= LIMITS_EVERY_MS || elapsedMs < 0;
+    return elapsedMs >= (underPressure ? LIMITS_EVERY_MS_UNDER_PRESSURE : LIMITS_EVERY_MS) || elapsedMs < 0;
   }
 
   /** Reads the limits anew. True when the meter of the control groups is another one now. */

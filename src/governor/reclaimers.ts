@@ -9,7 +9,7 @@ import type { Clock } from '../clock.ts';
 import { reclaimEvents } from '../events.ts';
 import type { MemoryKind, PressureLevel, Reclaimer, ReclaimRequest, ReclaimStrategy } from './contract.ts';
 import { describeCause, type Faults } from './faults.ts';
-import type { Account, Ledger, ReclaimRecord } from './ledger.ts';
+import type { Account, BackOff, Ledger, ReclaimRecord } from './ledger.ts';
 import type { MeterName } from './meters.ts';
 import type { Prices } from './prices.ts';
 
@@ -68,7 +68,8 @@ export interface Asked {
   readonly fault?: string;
 }
 
-type Verb = 'reclaimNow' | 'reclaim';
+const VERBS = ['reclaimNow', 'reclaim'] as const;
+type Verb = (typeof VERBS)[number];
 
 interface Candidate {
   readonly account: Account;
@@ -184,7 +185,7 @@ export class Reclaimers {
 
   /** Who would be asked now, and for how much, in order. Nobody is. */
   offers(call: ReclaimCall): Offer[] {
-    return this.#candidates(call, ['reclaimNow', 'reclaim']);
+    return this.#candidates(call, VERBS);
   }
 
   #candidates(call: ReclaimCall, verbs: readonly Verb[]): Candidate[] {
@@ -196,13 +197,13 @@ export class Reclaimers {
       const { reclaimer, reclaims: record } = account;
       if (reclaimer === undefined || record === undefined || account === requester) continue;
       if (!mayBeAsked(account) || !account.isWithin(branch)) continue;
-      // Further ahead than any back-off: the clock went back.
-      const waitMs = record.retryAt - now;
-      if (waitMs > 0 && waitMs <= LONGEST_BACK_OFF_MS) continue;
       if (call.spares?.(account.kind) === true) continue;
       if (this.#options.mayAskFor?.(requester, account) === false) continue;
       // One whose last `reclaim` has not ended can still give back at once.
-      const may = (verb: Verb) => !(record.hung && verb === 'reclaim') && this.#has(account, reclaimer, record, verb);
+      const may = (verb: Verb) =>
+        !(record.hung && verb === 'reclaim') &&
+        isDue(record.backOffs[verb], now) &&
+        this.#has(account, reclaimer, record, verb);
       if (!verbs.some(may)) continue;
       const bytes = this.reclaimableBytes(account);
       saidBytes += bytes;
@@ -322,13 +323,15 @@ export class Reclaimers {
     record.calls++;
     record.claimedBytes += claimedBytes;
     record.releasedBytes += releasedBytes;
+    const verb: Verb = how === 'now' ? 'reclaimNow' : 'reclaim';
+    const backOff = record.backOffs[verb];
     if (releasedBytes > 0) {
-      record.futile = 0;
-      record.retryAt = Number.NEGATIVE_INFINITY;
+      backOff.futile = 0;
+      backOff.retryAt = Number.NEGATIVE_INFINITY;
     } else if (fault === undefined) {
-      this.#backOff(record, 1);
+      this.#backOff(backOff, 1);
     }
-    if (fault !== undefined) this.#fault(account, record, fault);
+    if (fault !== undefined) this.#fault(account, record, fault, verb);
     this.#options.prices?.noteReclaim(account.kind, releasedBytes, elapsedMs);
     const why = fault === undefined ? {} : { fault: describeCause(fault) };
     const asked: Asked = { consumer: account.name, claimedBytes, releasedBytes, elapsedMs, ...why };
@@ -347,17 +350,24 @@ export class Reclaimers {
     return asked;
   }
 
-  #fault(account: Account, record: ReclaimRecord, cause: unknown): void {
+  /** Without a verb of both: it could not even say what it has. */
+  #fault(account: Account, record: ReclaimRecord, cause: unknown, verb?: Verb): void {
     record.faults++;
-    this.#backOff(record, FAULT_WEIGHT);
+    for (const one of verb === undefined ? VERBS : [verb]) this.#backOff(record.backOffs[one], FAULT_WEIGHT);
     this.#options.faults.note(partOf(account), cause);
   }
 
-  #backOff(record: ReclaimRecord, weight: number): void {
-    record.futile = Math.min(record.futile + weight, 32);
-    const ms = Math.min(FIRST_BACK_OFF_MS * 2 ** (record.futile - 1), LONGEST_BACK_OFF_MS);
-    record.retryAt = this.#options.clock.now() + ms;
+  #backOff(backOff: BackOff, weight: number): void {
+    backOff.futile = Math.min(backOff.futile + weight, 32);
+    const ms = Math.min(FIRST_BACK_OFF_MS * 2 ** (backOff.futile - 1), LONGEST_BACK_OFF_MS);
+    backOff.retryAt = this.#options.clock.now() + ms;
   }
+}
+
+/** Also when the wait is longer than any: the clock went back. */
+function isDue({ retryAt }: BackOff, now: number): boolean {
+  const waitMs = retryAt - now;
+  return waitMs <= 0 || waitMs > LONGEST_BACK_OFF_MS;
 }
 
 interface Outcome {

@@ -60,6 +60,8 @@ export interface ResponderOptions {
   readonly reading: (physical?: boolean) => Reading;
   /** Whether the machine has room for so much more below that share of its limits, as of the last sample. */
   readonly hasRoom: (bytes: number, share: number) => boolean;
+  /** What has been granted and the machine has not seen yet. */
+  readonly outstandingBytes: () => number;
   /** All that was ever given back to the ledger. */
   readonly releasedBytes: () => number;
   readonly train: {
@@ -205,13 +207,14 @@ export class Responder {
   }
 
   #hasRoom(bytes: number): boolean {
-    return this.#options.hasRoom(bytes, this.#options.thresholds().emergency);
+    const { hasRoom, outstandingBytes, thresholds } = this.#options;
+    return hasRoom(bytes + outstandingBytes(), thresholds().emergency);
   }
 
   /** With what is coming: past `emergency`, or so near the end of what the process may charge that a collection would have no room to work in. */
   #isUrgent({ meter, bytes, limitBytes }: Reading, comingBytes: number): boolean {
     const { critical, emergency } = this.#options.thresholds();
-    const expected = bytes + comingBytes;
+    const expected = bytes + comingBytes + this.#options.outstandingBytes();
     if (expected >= limitBytes * emergency) return true;
     const isResident = meter === 'cgroup' || meter === 'rss';
     return isResident && expected >= limitBytes * critical && limitBytes - expected < ROOM_TO_WORK_BYTES;
@@ -264,7 +267,7 @@ export class Responder {
     // In `observe` that only says which it would have been.
     if (isTight) abortLargestScope(`${meter} is at ${level} and giving back was not enough`);
     if (observe === true) return;
-    if (isTight) this.#block(rank >= EMERGENCY);
+    if (isTight) this.#block(rank >= EMERGENCY && (meter === 'heap' || !this.#hasRoom(0)));
     if (!this.#blocked) wake();
   }
 

@@ -211,7 +211,7 @@ describe('known faults of other engines', () => {
       meter: 'ledger',
     } as const;
     let seen = 0;
-    greedy.account.reclaims!.retryAt = Number.NEGATIVE_INFINITY;
+    greedy.account.reclaims!.backOffs.reclaimNow.retryAt = Number.NEGATIVE_INFINITY;
     Object.assign(greedy, { reclaim: async () => (seen = (await train.run(order)).releasedBytes) });
     const running = train.run(order);
     for (let i = 0; i < 100 && greedy.account.reclaiming === 0; i++) await new Promise((done) => setImmediate(done));

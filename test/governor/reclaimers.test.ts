@@ -326,6 +326,31 @@ describe('one whose waiting never ends', () => {
     expect([waits, stuck.requests.length]).toEqual([1, 1]);
   });
 
+  it('who has nothing at once is waited for all the same, however often it had nothing', async () => {
+    const governor = governorOf(100);
+    let waits = 0;
+    class Patient extends Honest {
+      override reclaimNow(): number {
+        return 0;
+      }
+
+      async reclaim(request: ReclaimRequest): Promise<number> {
+        waits++;
+        return super.reclaimNow(request);
+      }
+    }
+    const patient = new Patient();
+    patient.held = holder(governor, 'patient', 90, patient).held;
+    const needy = plain(governor);
+    for (let i = 0; i < 100; i++) {
+      clock.advance(1);
+      needy.tryReserve(50);
+    }
+    const room = needy.admit(50, { timeoutMs: 100 });
+    for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+    expect([(await room).bytes, waits]).toEqual([50, 1]);
+  });
+
   it('a pause before anybody was asked is not their time: one is always asked', () => {
     const governor = governorOf(100);
     const cache = honest(governor, 'cache', 90);

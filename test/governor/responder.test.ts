@@ -238,6 +238,7 @@ describe('modes and faults', () => {
       },
       hasRoom: () => true,
       releasedBytes: () => 0,
+      outstandingBytes: () => 0,
       train: { running: false, run: () => Promise.reject(new Error('never')), runNow: () => unreachable() },
       headroomDebtBytes: unreachable,
       abortLargestScope: unreachable,
