@@ -59,6 +59,7 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
     meters: books.line.meters,
     thresholds: calls.thresholds(),
     onLevel: calls.onLevel,
+    acts: options.mode !== 'off',
   });
   const drift = makeDrift(books, sampler, calls);
   const givingBack = makeTrain(options, calls, books, sampler, drift);
@@ -95,9 +96,11 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
 type Books = ReturnType<typeof openBooks>;
 
 function openBooks(options: ResolvedOptions) {
-  const { clock, share, root, meters } = options;
+  const { clock, share, root, meters, mode, maxConsumers } = options;
   const faults = new Faults();
-  const ledger = new Ledger(1, options.maxConsumers);
+  // Who switches the governor off, or lets it only watch, is not stopped by its bounds: going over them is noted.
+  const onTooMany = () => faults.note('maxConsumers', `more than ${maxConsumers} are open, which \`on\` would refuse`);
+  const ledger = new Ledger(1, maxConsumers, mode === 'on' ? undefined : onTooMany);
   const mapped = MEMORY_KINDS.indexOf('mapped');
   const line = new Line({
     limitBytes: options.limitBytes,
@@ -315,7 +318,9 @@ function makeLastResort(options: ResolvedOptions, books: Books, sampler: Sampler
     scopes: () => scopes.rows(),
   };
   const recorder =
-    flightRecorder === undefined ? undefined : new FlightRecorder({ ...flightRecorder, clock, faults, parts });
+    flightRecorder === undefined || mode === 'off'
+      ? undefined
+      : new FlightRecorder({ ...flightRecorder, clock, faults, parts });
   const log =
     terminationLog === false || mode === 'off'
       ? undefined

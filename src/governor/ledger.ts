@@ -112,20 +112,21 @@ export class Ledger {
   /** All that was ever given back. */
   releasedBytes = 0;
   readonly #maxAccounts: number;
+  readonly #onTooMany: (() => void) | undefined;
 
-  constructor(limitBytes: number, maxAccounts: number) {
+  /** `onTooMany` is told of each account beyond `maxAccounts`, which is opened all the same; without it that throws. */
+  constructor(limitBytes: number, maxAccounts: number, onTooMany?: () => void) {
+    this.#onTooMany = onTooMany;
     this.whole = new Account({ name: 'the whole', kind: 'heap', maxBytes: limitBytes }, undefined);
     this.#maxAccounts = maxAccounts;
   }
 
-  /** Opens an account below `parent`. Names need not be unique. Throws `RangeError` when there are too many. */
+  /** Opens an account below `parent`. Names need not be unique. Throws `RangeError` when there are too many, unless that is only noted. */
   open(options: ConsumerOptions, parent: Account = this.whole): Account {
     if (this.accounts.length >= this.#maxAccounts) {
-      throw invalidOption(
-        'maxConsumers',
-        'enough for one more consumer (dispose some, or raise it)',
-        this.#maxAccounts,
-      );
+      const expected = 'enough for one more consumer (dispose some, or raise it)';
+      if (this.#onTooMany === undefined) throw invalidOption('maxConsumers', expected, this.#maxAccounts);
+      this.#onTooMany();
     }
     const account = new Account(options, parent);
     this.accounts.push(account);

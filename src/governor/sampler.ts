@@ -46,6 +46,8 @@ export interface SamplerOptions {
   readonly thresholds: PressureThresholds;
   /** Called when the level changes, after the readings stand. */
   readonly onLevel: (to: PressureLevel, from: PressureLevel) => void;
+  /** `false`: the level stays `optimal`, whatever the meters say. Default true. */
+  readonly acts?: boolean;
 }
 
 class Slot {
@@ -146,10 +148,7 @@ export class Sampler implements Disposable {
       const worst = this.#readAll();
       this.#deciding = worst;
       const from = this.#level;
-      if (worst !== undefined) this.#level = nextLevel(from, worst.ratio, this.#thresholds);
-      else if (this.#slots.every(isOff)) this.#level = 'optimal';
-      const physicalRatio = this.#physical?.ratio ?? 0;
-      this.#physicalLevel = nextLevel(this.#physicalLevel, physicalRatio, this.#thresholds);
+      if (this.#options.acts !== false) this.#decide(worst);
       this.#count++;
       this.#record(dense);
       const tookMs = clock.now() - startedAt;
@@ -344,6 +343,12 @@ export class Sampler implements Disposable {
     if (rss !== undefined && this.#rssCounts && (worst === undefined || rss.ratio > worst.ratio)) worst = rss;
     this.#physical = worst;
     return ledger !== undefined && (worst === undefined || ledger.ratio > worst.ratio) ? ledger : worst;
+  }
+
+  #decide(worst: Slot | undefined): void {
+    if (worst !== undefined) this.#level = nextLevel(this.#level, worst.ratio, this.#thresholds);
+    else if (this.#slots.every(isOff)) this.#level = 'optimal';
+    this.#physicalLevel = nextLevel(this.#physicalLevel, this.#physical?.ratio ?? 0, this.#thresholds);
   }
 
   /** False when the meter failed. */

@@ -103,7 +103,7 @@ export class Scopes {
     if (storage === undefined) return await fn(new OpenScope(options));
     const outer = this.current();
     if (outer?.failure !== undefined) throw outer.failure.reason;
-    if (this.#live.size >= this.#maxScopes) throw new TooManyScopesError(options.name, this.#maxScopes);
+    if (this.#live.size >= this.#maxScopes) this.#refuseMore(options.name);
     const tag = new ScopeTag(options.name, options.maxBytes, outer, clock.now());
     const onAbort = () => this.#fail(tag, sound.signal?.reason);
     sound.signal?.addEventListener('abort', onAbort, { once: true });
@@ -205,6 +205,13 @@ export class Scopes {
       this.#switchOff(cause);
     }
     return this.#storage;
+  }
+
+  /** Switched off, or only watching, nobody is turned away: it is noted. */
+  #refuseMore(name: string): void {
+    const error = new TooManyScopesError(name, this.#maxScopes);
+    if (this.#options.budget.mode === 'on') throw error;
+    this.#options.faults.note('maxScopes', error);
   }
 
   async #fillPot(tag: ScopeTag, bytes: number, timeoutMs: number | undefined): Promise<void> {
