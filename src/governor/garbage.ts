@@ -6,6 +6,9 @@
 import type { MemoryKind } from './contract.ts';
 import type { MeterName } from './meters.ts';
 
+/** Who has not allocated what was granted for so long may never do so. */
+const PENDING_HALVES_MS = 5_000;
+
 export interface GarbageOptions {
   /** `heap` without the runtime. */
   readonly reservedBytes: (kind: MemoryKind) => number;
@@ -24,6 +27,10 @@ export class Garbage {
   #baseHeap: number | undefined;
   #baseExternal: number | undefined;
   #countsWasm: boolean | undefined;
+  #pendingBytes = 0;
+  #reservedBefore = 0;
+  #seenBefore = Number.POSITIVE_INFINITY;
+  #notedAt = 0;
 
   constructor(options: GarbageOptions) {
     this.#options = options;
@@ -42,16 +49,32 @@ export class Garbage {
 
   /**
    * What is reserved and V8 has not seen yet: who was granted it is about to allocate. Of all kinds together, so that what was reserved as one and is held
-   * as the other counts once. Garbage hides some of it.
+   * as the other counts once. Two estimates, of which the greater counts: what is reserved beyond all that is seen; and, because memory that nobody
+   * reserved hides that, how much more has been reserved lately than was seen to grow, half of it forgotten every five seconds.
    */
   outstandingBytes(): number {
-    const { reservedBytes, usedHeapBytes, externalBytes } = this.#options;
+    const { usedHeapBytes, externalBytes } = this.#options;
     const used = usedHeapBytes();
     // No meter of these: nothing is known of it.
     if (used === 0) return 0;
-    const reserved = reservedBytes('heap') + this.#reservedExternal();
+    const reserved = this.#reserved();
     const seen = used - (this.#baseHeap ?? used) + externalBytes() - (this.#baseExternal ?? 0);
-    return Math.max(0, reserved - Math.max(0, seen));
+    return Math.max(0, reserved - Math.max(0, seen), this.#pendingBytes + reserved - this.#reservedBefore);
+  }
+
+  /** After each sample. */
+  noteSample(nowMs: number): void {
+    const { usedHeapBytes, externalBytes } = this.#options;
+    const reserved = this.#reserved();
+    const seen = usedHeapBytes() + externalBytes();
+    const grown = Math.max(0, seen - this.#seenBefore);
+    const elapsedMs = nowMs - this.#notedAt;
+    const kept = elapsedMs > 0 ? 0.5 ** (elapsedMs / PENDING_HALVES_MS) : 1;
+    const pending = this.#pendingBytes * kept + (reserved - this.#reservedBefore) - grown;
+    this.#pendingBytes = Math.max(0, Math.min(pending, reserved));
+    this.#reservedBefore = reserved;
+    this.#seenBefore = seen;
+    this.#notedAt = nowMs;
   }
 
   /** At the start: what is there now is Node's. */
@@ -73,6 +96,10 @@ export class Garbage {
 
   #excessExternal(): number {
     return Math.max(0, this.#options.externalBytes() - this.#reservedExternal());
+  }
+
+  #reserved(): number {
+    return this.#options.reservedBytes('heap') + this.#reservedExternal();
   }
 
   #reservedExternal(): number {

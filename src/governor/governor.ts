@@ -340,12 +340,14 @@ export class Governor implements Disposable {
 
   #take(dense: boolean): boolean {
     if (this.#disposed || this.mode === 'off') return false;
-    const { line, sampler, drift } = this.#parts;
+    const { line, sampler, drift, garbage } = this.#parts;
     if (line.isDue(sampler.level !== 'optimal')) this.#refreshLimits();
     sampler.take(dense);
     if (this.#disposed) return false;
     this.#lowerRuntime();
-    drift.note(this.#options.clock.now());
+    const now = this.#options.clock.now();
+    drift.note(now);
+    garbage.noteSample(now);
     return true;
   }
 
