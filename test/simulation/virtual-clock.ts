@@ -1,8 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from 'plimsoll';
 
-/** Work that gives others a turn now and then, as a train does between two parts, goes on before time goes by. */
-const TURNS = 6;
+/**
+ * Work that gives others a turn now and then, as a train does between two parts, goes on before time goes by: enough for a train under way and the
+ * one that was asked for meanwhile.
+ */
+const TURNS = 16;
 
 async function severalTurns(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn++) await settle();
