@@ -243,6 +243,8 @@ export class Admission {
       const reason = isWhole ? 'limit' : 'max';
       throw budget.exceeded(account, bytes, budget.obstacle(reason, at));
     }
+    const { ofKind } = account;
+    if (bytes > ofKind.maxBytes) throw budget.exceeded(account, bytes, budget.obstacle('max', ofKind));
     for (let at = holding?.liveScope; at !== undefined; at = at.outer) {
       if (at.ended || bytes <= at.maxBytes) continue;
       throw budget.exceeded(account, bytes, budget.obstacle('scope', at));

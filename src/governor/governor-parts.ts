@@ -52,7 +52,7 @@ export type GovernorParts = ReturnType<typeof assemble>;
 
 /** Throws `RangeError` for unsound options of the parts. */
 export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
-  const books = openBooks(options);
+  const books = openBooks(options, calls.thresholds().emergency);
   const sampler = new Sampler({
     clock: options.clock,
     faults: books.faults,
@@ -95,7 +95,7 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
 
 type Books = ReturnType<typeof openBooks>;
 
-function openBooks(options: ResolvedOptions) {
+function openBooks(options: ResolvedOptions, emergency: number) {
   const { clock, share, root, meters, mode, maxConsumers } = options;
   const faults = new Faults();
   // Who switches the governor off, or lets it only watch, is not stopped by its bounds: going over them is noted.
@@ -110,15 +110,17 @@ function openBooks(options: ResolvedOptions) {
     faults,
     meters,
     heldBytes: () => ledger.whole.total,
-    mappedBytes: () => ledger.byKind[mapped]!,
+    mappedBytes: () => ledger.kindBytes(mapped),
   });
   ledger.whole.maxBytes = line.limit.bytes;
+  // Past that V8 ends the process, however much the line would leave.
+  if (line.v8 !== undefined) ledger.boundKind('heap', 'V8’s heap', Math.floor(line.v8.heap.limitBytes * emergency));
   return { faults, ledger, line, journal: new Journal() };
 }
 
 function reserved({ ledger }: Books, { runtime }: GovernorCalls): (kind: MemoryKind) => number {
   return (kind) => {
-    const bytes = ledger.byKind[MEMORY_KINDS.indexOf(kind)]!;
+    const bytes = ledger.kindBytes(MEMORY_KINDS.indexOf(kind));
     return kind === 'heap' ? bytes - runtime().own : bytes;
   };
 }

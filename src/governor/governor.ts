@@ -86,7 +86,7 @@ export class Governor implements Disposable {
       sampleInline: (comingBytes) => this.#sampleInline(comingBytes),
     }));
     if (resolved.modeFault !== undefined) parts.faults.note('PLIMSOLL', resolved.modeFault);
-    this.#runtime = parts.ledger.open({ name: 'runtime', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY });
+    this.#runtime = parts.ledger.openOwn('runtime');
     new LedgerConsumer(parts.budget, this.#runtime);
     parts.ledger.charge(this.#runtime, resolved.runtimeBytes ?? this.#measureRuntime());
     parts.sampler.take();

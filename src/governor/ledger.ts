@@ -3,7 +3,8 @@
  *
  * Invariants: an account's `own` is the sum of its open reservations; its `total` is `own` and the totals of its children; the
  * total of `whole` is everything, the runtime included, and the sum over the kinds. Every operation walks from an account up to `whole`:
- * its cost is the depth of the tree, usually two steps, and it leaves no garbage.
+ * its cost is the depth of the tree, usually two steps, and it leaves no garbage. The bound of a kind stands beside the tree, because one branch
+ * may hold several kinds: its `total` is that of all consumers of the kind, what the governor holds itself left out.
  */
 import { checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
 import type { Holder } from './budget-errors.ts';
@@ -53,12 +54,14 @@ export class Account {
   readonly fairShare: boolean;
   /** Of itself and those above it, the outermost that divides with others what there is. */
   readonly fair: Account | undefined;
+  /** What there is of its kind, with a bound of its own beside those of the tree. Of the whole, itself. */
+  readonly ofKind: Account;
   /** How many of its reservations a scope counts as its own. */
   tagged = 0;
   /** Set by whoever opened the account, before it is handed out. */
   consumer: Consumer | undefined;
 
-  constructor(options: ConsumerOptions, parent: Account | undefined) {
+  constructor(options: ConsumerOptions, parent: Account | undefined, ofKind?: Account) {
     this.name = options.name;
     this.kind = options.kind;
     this.kindIndex = MEMORY_KINDS.indexOf(options.kind);
@@ -69,6 +72,7 @@ export class Account {
     this.maxBytes = options.maxBytes;
     this.fairShare = options.fairShare ?? false;
     this.fair = parent?.fair ?? (this.fairShare ? this : undefined);
+    this.ofKind = ofKind ?? this;
   }
 
   /** Bytes it and its children may still take under its own bound. */
@@ -76,9 +80,16 @@ export class Account {
     return Math.max(0, this.maxBytes - this.total);
   }
 
+  /** Within a branch of the tree, or of the kind that `branch` stands for. */
   isWithin(branch: Account): boolean {
     for (let at: Account | undefined = this; at !== undefined; at = at.parent) if (at === branch) return true;
-    return false;
+    return this.ofKind === branch;
+  }
+
+  /** Its kind, when there is no room of that for `bytes` more. */
+  fullKind(bytes: number): Account | undefined {
+    const { ofKind } = this;
+    return bytes > ofKind.maxBytes - ofKind.total ? ofKind : undefined;
   }
 }
 
@@ -107,8 +118,12 @@ export class Ledger {
   readonly whole: Account;
   /** Every open account but `whole`, oldest first. */
   readonly accounts: Account[] = [];
-  /** Bytes by kind, in the order of `MEMORY_KINDS`. */
-  readonly byKind = new Float64Array(MEMORY_KINDS.length);
+  /** What consumers hold of each kind, in the order of `MEMORY_KINDS`; these stand beside the tree. */
+  readonly #kinds = MEMORY_KINDS.map(
+    (kind) => new Account({ name: kind, kind, maxBytes: Number.POSITIVE_INFINITY }, undefined),
+  );
+  /** What the governor holds itself: of kind `heap`, under no bound of it. */
+  readonly #own = new Account({ name: 'the governor', kind: 'heap', maxBytes: Number.POSITIVE_INFINITY }, undefined);
   /** All that was ever given back. */
   releasedBytes = 0;
   readonly #maxAccounts: number;
@@ -123,12 +138,31 @@ export class Ledger {
 
   /** Opens an account below `parent`. Names need not be unique. Throws `RangeError` when there are too many, unless that is only noted. */
   open(options: ConsumerOptions, parent: Account = this.whole): Account {
+    return this.#add(new Account(options, parent, this.#kinds[MEMORY_KINDS.indexOf(options.kind)]));
+  }
+
+  /** As `open`, for what the governor holds itself: it is counted as `heap`, and the bound of that kind does not hold for it. */
+  openOwn(name: string): Account {
+    const options = { name, kind: 'heap', maxBytes: Number.POSITIVE_INFINITY } as const;
+    return this.#add(new Account(options, this.whole, this.#own));
+  }
+
+  /** The most that consumers may hold of one kind, whatever the line says; refusals call it `name`. Before any is opened. */
+  boundKind(kind: MemoryKind, name: string, maxBytes: number): void {
+    this.#kinds[MEMORY_KINDS.indexOf(kind)] = new Account({ name, kind, maxBytes }, undefined);
+  }
+
+  /** What is held of a kind, by its place in `MEMORY_KINDS`; of `heap`, what the governor holds itself as well. */
+  kindBytes(index: number): number {
+    return this.#kinds[index]!.total + (index === this.#own.kindIndex ? this.#own.total : 0);
+  }
+
+  #add(account: Account): Account {
     if (this.accounts.length >= this.#maxAccounts) {
       const expected = 'enough for one more consumer (dispose some, or raise it)';
       if (this.#onTooMany === undefined) throw invalidOption('maxConsumers', expected, this.#maxAccounts);
       this.#onTooMany();
     }
-    const account = new Account(options, parent);
     this.accounts.push(account);
     return account;
   }
@@ -156,10 +190,11 @@ export class Ledger {
     if (bytes === 0) return undefined;
     let at: Account | undefined = account;
     do {
-      if (bytes > at.maxBytes - at.total || at.reclaiming > 0) return at;
+      if (bytes > at.maxBytes - at.total || at.reclaiming > 0) break;
       at = at.parent;
     } while (at !== undefined);
-    return undefined;
+    // Only the whole stands further out than the kind.
+    return at === undefined || at === this.whole ? (account.fullKind(bytes) ?? at) : at;
   }
 
   /**
@@ -178,14 +213,17 @@ export class Ledger {
       }
       at = at.parent;
     } while (at !== undefined);
-    return found;
+    // What pots have paid is of no kind yet. Of both, the whole stands further out.
+    const kind = account.fullKind(bytes);
+    if (kind === undefined || found === undefined) return kind ?? found;
+    return (found === this.whole) === outermost ? found : kind;
   }
 
   /** Books bytes without asking whether there is room. */
   charge(account: Account, bytes: number): void {
     const own = (account.own += bytes);
     if (own > account.ownPeak) account.ownPeak = own;
-    this.byKind[account.kindIndex]! += bytes;
+    account.ofKind.total += bytes;
     let at: Account | undefined = account;
     do {
       const total = (at.total += bytes);
@@ -198,7 +236,7 @@ export class Ledger {
   release(account: Account, bytes: number): void {
     account.own -= bytes;
     this.releasedBytes += bytes;
-    this.byKind[account.kindIndex]! -= bytes;
+    account.ofKind.total -= bytes;
     let at: Account | undefined = account;
     do {
       at.total -= bytes;

@@ -228,7 +228,7 @@ export class Scopes {
   #potAccount(): Account {
     const { ledger, budget } = this.#options;
     if (this.#pots === undefined) {
-      this.#pots = ledger.open({ name: POT_CONSUMER, kind: 'heap', maxBytes: Number.POSITIVE_INFINITY });
+      this.#pots = ledger.openOwn(POT_CONSUMER);
       new LedgerConsumer(budget, this.#pots);
     }
     return this.#pots;

@@ -144,7 +144,7 @@ function trainRow({ journal, train }: GovernorParts): Snapshot['trains'] {
 /** Bytes by kind. */
 export function kindRow(ledger: Ledger): Record<MemoryKind, number> {
   const row: Record<MemoryKind, number> = { heap: 0, external: 0, mapped: 0, wasm: 0 };
-  for (const [index, kind] of MEMORY_KINDS.entries()) row[kind] = ledger.byKind[index]!;
+  for (const [index, kind] of MEMORY_KINDS.entries()) row[kind] = ledger.kindBytes(index);
   return row;
 }
 
