@@ -1,9 +1,11 @@
-import { lstatSync, mkdirSync, opendirSync, unlinkSync } from 'node:fs';
+import { linkSync, lstatSync, mkdirSync, opendirSync, renameSync, unlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const DUMP = /^plimsoll-flight-(\d+)-(\d+)\.json$/;
-const LEFTOVER = /^plimsoll-flight-\d+\.tmp$/;
+const LEFTOVER = /^plimsoll-flight-\d+(?:-[\da-z-]+)?\.tmp$/;
 const REPORT = /^plimsoll-report-\d+\.json$/;
+/** Numbers that others have taken meanwhile are passed over, so many of them. */
+const MOST_TAKEN = 1_000;
 /** Looked at in one go: a folder with more is cleaned a part at a time. */
 const LOOKED_AT = 10_000;
 
@@ -41,6 +43,38 @@ export function highestDumpNumber(folder: string, pid: number): number {
     if (found !== null && Number(found[1]) === pid) highest = Math.max(highest, Number(found[2]));
   }
   return highest;
+}
+
+export function dumpPath(folder: string, pid: number, number: number): string {
+  return join(folder, `plimsoll-flight-${pid}-${number}.json`);
+}
+
+/**
+ * Gives a finished file the first name from `number` on that is free, and returns its number: another governor of the same process (a worker's, a library's)
+ * may write to the same folder. Where a file cannot have two names it is renamed after a look: then two at the same moment may still meet.
+ */
+export function nameDump(temporary: string, folder: string, pid: number, number: number): number {
+  for (let last = number + MOST_TAKEN; number < last; number++) {
+    const path = dumpPath(folder, pid, number);
+    try {
+      linkSync(temporary, path);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'EEXIST' || isThere(path)) continue;
+      renameSync(temporary, path);
+      return number;
+    }
+    removeFile(temporary);
+    return number;
+  }
+  throw new Error(`no name is free for a dump: ${MOST_TAKEN} are taken`);
+}
+
+export function removeFile(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // There is none, or what stops it stops the next attempt too and is told there.
+  }
 }
 
 /** Removes all but the newest `keep` dumps, as many reports of Node, and as many leftovers of processes that were killed while writing. */

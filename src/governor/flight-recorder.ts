@@ -8,13 +8,14 @@
  * A heap that V8 fills to its limit inside a synchronous loop ends the process without a line of JavaScript being run: nothing can be hooked there.
  * Therefore a dump is written when the limit comes near and another when it comes nearer.
  */
-import { closeSync, fsyncSync, openSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
 import { checkNumber, checkWhole, invalidOption } from '../invalid-option.ts';
 import type { Faults } from './faults.ts';
 import { FlightDumpWriter, type FlightParts } from './flight-dump.ts';
-import { highestDumpNumber, makeFolder, removeOldDumps } from './flight-folder.ts';
+import { dumpPath, highestDumpNumber, makeFolder, nameDump, removeFile, removeOldDumps } from './flight-folder.ts';
 import { rehearsalParts } from './flight-rehearsal.ts';
 import { JsonWriter } from './json-writer.ts';
 import { NodeReport } from './node-report.ts';
@@ -31,6 +32,9 @@ export const FLIGHT_DEFAULTS = {
   heapRatio: 0.95,
 } as const;
 
+/** Right after a full collection a heap is written down at so much of `heapRatio`. */
+export const COLLECTED_SHARE = 0.9;
+
 export interface FlightRecorderSettings {
   /** Where `plimsoll-flight-<pid>-<n>.json` is written; made when it is not there. */
   readonly folder: string;
@@ -40,13 +44,16 @@ export interface FlightRecorderSettings {
   /** Of the buffer that is made at the start, and so of a dump: 16 KiB to 16 MiB. Default 256 KiB, which holds about 700 consumers beside the rest. */
   readonly maxBytes?: number;
   /**
-   * Dumps kept, 1 to 1,000. Default 4. At the start all but the newest of the folder are removed, whoever wrote them; afterwards a process removes its
-   * own. Several processes want more, or a folder each.
+   * Dumps kept, 1 to 1,000. Default 4. At the start all but the newest of the folder are removed, whoever wrote them; afterwards a recorder removes its
+   * own, and when the disk is full all of them but the newest. Several processes or governors want more, or a folder each.
    */
   readonly keep?: number;
   /** The shortest time between two dumps. Default 10,000. `fatal` and `die-fast` do not wait for it. */
   readonly minIntervalMs?: number;
-  /** The share of the heap limit from which on `noteHeap` writes; again half way from there to the limit. Above 0, up to 1. Default 0.95. */
+  /**
+   * The share of the heap limit from which on `noteHeap` writes; again half way from there to the limit, and at nine tenths of it after a full collection.
+   * Above 0, up to 1. Default 0.95.
+   */
   readonly heapRatio?: number;
   /** See `NodeReport`. Default false. */
   readonly nodeReport?: boolean;
@@ -64,18 +71,21 @@ export class FlightRecorder implements Disposable {
   readonly #parts: FlightParts;
   readonly #keep: number;
   readonly #minIntervalMs: number;
-  readonly #heapRatios: readonly [number, number];
+  readonly #heapRatios: readonly [number, number, number];
   readonly #buffer: Uint8Array;
   readonly #dump: FlightDumpWriter;
   readonly #report: NodeReport | undefined;
   readonly #hooks = new Set<Disposable>();
   #spare: number | undefined;
   #number = 0;
+  /** Of the dumps written that are still there, oldest first; at most `keep`. */
+  readonly #numbers: number[] = [];
   #count = 0;
   #lastPath: string | undefined;
   #triedAt = Number.NEGATIVE_INFINITY;
   #heapStep = 0;
-  #heapAt = Number.NEGATIVE_INFINITY;
+  /** When a step last had its dump out of turn. */
+  readonly #heapAt = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
   #busy = false;
   #disposed = false;
 
@@ -88,9 +98,11 @@ export class FlightRecorder implements Disposable {
     this.#keep = checkWhole('flightRecorder.keep', given.keep, 1, 1_000);
     this.#minIntervalMs = checkWhole('flightRecorder.minIntervalMs', given.minIntervalMs, 0, LONGEST_MS);
     const ratio = checkNumber('flightRecorder.heapRatio', given.heapRatio, 0, 1);
-    this.#heapRatios = [ratio, (ratio + 1) / 2];
+    this.#heapRatios = [ratio * COLLECTED_SHARE, ratio, (ratio + 1) / 2];
     this.#folder = given.folder;
-    this.#temporary = join(given.folder, `plimsoll-flight-${process.pid}.tmp`);
+    // No other recorder of this process has it, in whatever thread.
+    const own = `${threadId}-${Math.random().toString(36).slice(2, 10)}`;
+    this.#temporary = join(given.folder, `plimsoll-flight-${process.pid}-${own}.tmp`);
     this.#clock = given.clock;
     this.#faults = given.faults;
     this.#parts = given.parts;
@@ -134,17 +146,22 @@ export class FlightRecorder implements Disposable {
     }
   }
 
-  /** To be told at each sample which share of its limit the heap has reached. Writes once per approach, and once more when it comes nearer still. */
-  noteHeap(ratio: number): void {
-    const [near, nearer] = this.#heapRatios;
-    if (ratio < near - HEAP_HYSTERESIS) this.#heapStep = 0;
-    const step = ratio >= nearer ? 2 : ratio >= near ? 1 : 0;
+  /**
+   * To be told at each sample which share of its limit the heap has reached, and whether it was `collected` right before. Writes once per approach, once more when it
+   * comes nearer still, and already at nine tenths of that when a full collection has left so much.
+   */
+  noteHeap(ratio: number, collected = false): void {
+    const [settled, near, nearer] = this.#heapRatios;
+    if (ratio < settled - HEAP_HYSTERESIS) this.#heapStep = 0;
+    else if (ratio < near - HEAP_HYSTERESIS) this.#heapStep = Math.min(this.#heapStep, 1);
+    const step = ratio >= nearer ? 3 : ratio >= near ? 2 : collected && ratio >= settled ? 1 : 0;
     if (step <= this.#heapStep) return;
+    const before = this.#heapStep;
     this.#heapStep = step;
     const now = this.#clock.now();
-    // Nearer still: the dump of the first step is out of date, however young.
-    if (step === 2 && now - this.#heapAt >= this.#minIntervalMs) {
-      this.#heapAt = now;
+    // Nearer still: the dump of the step before is out of date, however young.
+    if (before > 0 && now - this.#heapAt[step - 2]! >= this.#minIntervalMs) {
+      this.#heapAt[step - 2] = now;
       this.#triedAt = Number.NEGATIVE_INFINITY;
     }
     this.write('heap');
@@ -196,17 +213,32 @@ export class FlightRecorder implements Disposable {
   }
 
   #save(length: number): void {
-    this.#saveTemporary(length, true);
-    const path = this.#dumpPath(this.#number + 1);
-    renameSync(this.#temporary, path);
-    this.#number++;
-    this.#lastPath = path;
-    const old = this.#number - this.#keep;
-    if (old > 0) removeFile(this.#dumpPath(old));
+    try {
+      this.#saveAsNext(length);
+    } catch (cause) {
+      if (!isFullDisk(cause) || !this.#removeOlder(1)) throw cause;
+      this.#saveAsNext(length);
+    }
+    this.#numbers.push(this.#number);
+    this.#lastPath = dumpPath(this.#folder, process.pid, this.#number);
+    this.#removeOlder(this.#keep);
   }
 
-  #dumpPath(number: number): string {
-    return join(this.#folder, `plimsoll-flight-${process.pid}-${number}.json`);
+  #saveAsNext(length: number): void {
+    this.#saveTemporary(length, true);
+    try {
+      this.#number = nameDump(this.#temporary, this.#folder, process.pid, this.#number + 1);
+    } catch (cause) {
+      removeFile(this.#temporary);
+      throw cause;
+    }
+  }
+
+  /** Removes all but the newest `count` of its own; false when there were no more. */
+  #removeOlder(count: number): boolean {
+    const before = this.#numbers.length;
+    while (this.#numbers.length > count) removeFile(dumpPath(this.#folder, process.pid, this.#numbers.shift()!));
+    return this.#numbers.length < before;
   }
 
   #saveTemporary(length: number, flush: boolean): void {
@@ -253,10 +285,7 @@ export class FlightRecorder implements Disposable {
   }
 }
 
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch {
-    // There is none, or what stops it stops the next attempt too and is told there.
-  }
+function isFullDisk(cause: unknown): boolean {
+  const { code } = cause as NodeJS.ErrnoException;
+  return code === 'ENOSPC' || code === 'EDQUOT';
 }

@@ -62,7 +62,9 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
     acts: options.mode !== 'off',
   });
   const drift = makeDrift(books, sampler, calls);
-  const givingBack = makeTrain(options, calls, books, sampler, drift);
+  const late: { lastResort?: LastResort } = {};
+  const afterCollection = () => late.lastResort?.noteCollection(options.clock.now());
+  const givingBack = makeTrain(options, calls, books, sampler, drift, afterCollection);
   const granting = makeBudget(options, calls, books, sampler, givingBack);
   const triggers = new Triggers({ faults: books.faults });
   const breaker = new EmergencyBreaker({
@@ -75,6 +77,7 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
   const responder = makeResponder(options, calls, books, sampler, givingBack, granting);
   granting.block.responder = responder;
   const lastResort = makeLastResort(options, books, sampler, granting.scopes);
+  late.lastResort = lastResort;
   const { fairShares, budget, admission, scopes } = granting;
   return {
     ...books,
@@ -137,7 +140,14 @@ function makeDrift(books: Books, sampler: Sampler, calls: GovernorCalls): Drift 
   });
 }
 
-function makeTrain(options: ResolvedOptions, calls: GovernorCalls, books: Books, sampler: Sampler, drift: Drift) {
+function makeTrain(
+  options: ResolvedOptions,
+  calls: GovernorCalls,
+  books: Books,
+  sampler: Sampler,
+  drift: Drift,
+  afterCollection: () => void,
+) {
   const { clock, collect, pauseBudgetMs, collectShare, reclaimNowBudgetMs, reclaimDeadlineMs } = options;
   const { faults, ledger, journal } = books;
   const prices = new Prices(clock);
@@ -191,6 +201,7 @@ function makeTrain(options: ResolvedOptions, calls: GovernorCalls, books: Books,
       sampler.take(true);
       drift.noteCollection(clock.now());
       garbage.noteCollection();
+      afterCollection();
     },
     detailed: options.journal === 'detailed',
   });
@@ -334,6 +345,10 @@ function makeLastResort(options: ResolvedOptions, books: Books, sampler: Sampler
     log,
     dieFast: dieFast === undefined || mode !== 'on' ? undefined : new DieFast({ ...dieFast, faults, onDie }),
     heapRatio: () => sampler.ratio('heap'),
+    filledHeapRatio: () =>
+      line.v8 !== undefined && sampler.reading('heap') !== undefined
+        ? line.v8.filledHeapBytes() / line.v8.heap.limitBytes
+        : sampler.ratio('heap'),
     trainCount: () => journal.count,
   });
   return lastResort;

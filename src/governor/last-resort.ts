@@ -3,7 +3,7 @@
  * no second chance, so a dump is written as soon as an emergency lasts, and again as long as it does.
  */
 import type { DieFast } from './die-fast.ts';
-import type { FlightRecorder } from './flight-recorder.ts';
+import { COLLECTED_SHARE, FLIGHT_DEFAULTS, type FlightRecorder } from './flight-recorder.ts';
 import { levelRank } from './pressure.ts';
 import type { Reading } from './responder.ts';
 import type { TerminationLog } from './termination-log.ts';
@@ -15,6 +15,10 @@ const LONGEST_STEP_MS = 500;
 /** How often the last words are written anew while it lasts. */
 const LOG_EVERY_MS = 5_000;
 const EMERGENCY = levelRank('emergency');
+/** A heap as full as that is written down: at any time, right after a full collection, and until when it stays written. */
+const NEAR_HEAP = FLIGHT_DEFAULTS.heapRatio;
+const NEAR_COLLECTED_HEAP = NEAR_HEAP * COLLECTED_SHARE;
+const CALM_HEAP = 0.8;
 /** V8 gives up soon after, whatever is done. */
 const FULL_HEAP = 0.98;
 
@@ -22,8 +26,10 @@ export interface LastResortOptions {
   readonly recorder: FlightRecorder | undefined;
   readonly log: TerminationLog | undefined;
   readonly dieFast: DieFast | undefined;
-  /** Share of its own limit that V8's heap has reached; 0 where that is not known. */
+  /** Share of its own limit that V8's heap has reached; 0 where that is not known. By it a process is ended. */
   readonly heapRatio: () => number;
+  /** The same with what is lost in its pages: by it the last words are written, for a process that V8 may end sooner than it seems. */
+  readonly filledHeapRatio: () => number;
   readonly trainCount: () => number;
 }
 
@@ -33,6 +39,7 @@ export class LastResort implements Disposable {
   #lastMs = Number.NaN;
   #lastedMs = 0;
   #loggedAt = Number.NEGATIVE_INFINITY;
+  #logged: 'emergency' | 'heap' | undefined;
 
   constructor(options: LastResortOptions) {
     this.#options = options;
@@ -44,12 +51,17 @@ export class LastResort implements Disposable {
 
   /** Of each sample. Does not return when the process is lost and `dieFast` was asked for. */
   note({ level, meter }: Reading, nowMs: number): void {
-    const { recorder, dieFast, heapRatio, trainCount } = this.#options;
-    recorder?.noteHeap(heapRatio());
+    const { dieFast, heapRatio, trainCount } = this.#options;
     if (levelRank(level) >= EMERGENCY && meter !== 'ledger') this.#noteEmergency(nowMs);
     else this.#calm();
     this.#lastMs = nowMs;
+    this.#noteHeap(nowMs, false);
     dieFast?.note(level, meter === 'ledger', trainCount(), nowMs, meter === 'heap' && heapRatio() >= FULL_HEAP);
+  }
+
+  /** Right after a full collection, the meters having been read: what is in the heap now stays there. */
+  noteCollection(nowMs: number): void {
+    this.#noteHeap(nowMs, true);
   }
 
   /** Writes everything there is a place for: for `dieFast`, right before the end. */
@@ -67,8 +79,28 @@ export class LastResort implements Disposable {
   /** What was written about an emergency that is over would explain a later death wrongly. */
   #calm(): void {
     this.#lastedMs = 0;
-    if (this.#loggedAt === Number.NEGATIVE_INFINITY) return;
-    this.#loggedAt = Number.NEGATIVE_INFINITY;
+    if (this.#logged === 'emergency') this.#clearLog();
+  }
+
+  #noteHeap(nowMs: number, collected: boolean): void {
+    const { recorder, filledHeapRatio } = this.#options;
+    const ratio = filledHeapRatio();
+    recorder?.noteHeap(ratio, collected);
+    if (ratio >= (collected ? NEAR_COLLECTED_HEAP : NEAR_HEAP)) {
+      const share = `the heap is ${Math.round(ratio * 100)}% full`;
+      if (this.#logged !== 'emergency') this.#log('heap', collected ? `${share} after a collection` : share, nowMs);
+    } else if (ratio < CALM_HEAP && this.#logged === 'heap') this.#clearLog();
+  }
+
+  #log(what: 'emergency' | 'heap', why: string, nowMs: number): void {
+    if (this.#logged === what && nowMs - this.#loggedAt < LOG_EVERY_MS && nowMs >= this.#loggedAt) return;
+    this.#logged = what;
+    this.#loggedAt = nowMs;
+    this.#options.log?.write(why);
+  }
+
+  #clearLog(): void {
+    this.#logged = undefined;
     this.#options.log?.clear();
   }
 
@@ -77,9 +109,7 @@ export class LastResort implements Disposable {
     if (stepMs > 0) this.#lastedMs += Math.min(stepMs, LONGEST_STEP_MS);
     if (this.#lastedMs < LASTING_MS) return;
     this.#options.recorder?.write('emergency');
-    if (nowMs - this.#loggedAt < LOG_EVERY_MS && nowMs >= this.#loggedAt) return;
-    this.#loggedAt = nowMs;
-    this.#options.log?.write('the level is emergency and stays there');
+    this.#log('emergency', 'the level is emergency and stays there', nowMs);
   }
 }
 

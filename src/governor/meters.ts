@@ -20,10 +20,12 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { getHeapStatistics } from 'node:v8';
+import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import { oldSpaceLimitBytes } from './heap-flags.ts';
 
 const STATM_BYTES = 256;
+/** Of what is used. An object in a page is at most half of it: at the worst a third of each page is left over, half of what is used. */
+const MOST_WASTE = 0.5;
 
 export const METER_NAMES = ['ledger', 'heap', 'external', 'rss', 'cgroup'] as const;
 export type MeterName = (typeof METER_NAMES)[number];
@@ -38,6 +40,11 @@ export interface Meter {
   /** Bytes in use now. May throw: the governor notes that and goes on without this meter. */
   read(): number;
 }
+
+/** Below that share of the limit nobody asks how full the pages are. */
+const WASTE_MATTERS = 0.8;
+/** The young generation has a limit of its own, and V8's own objects are in none. */
+const NOT_OLD = /^(?:new_|read_only_)/;
 
 /** Node's figures, as `process.memoryUsage()` gives them. */
 export interface ProcessFigures {
@@ -95,6 +102,12 @@ class OwnShare implements Disposable {
   }
 }
 
+/** A space of V8's heap, as `getHeapSpaceStatistics` gives it. */
+export interface HeapSpaceFigures {
+  readonly space_name: string;
+  readonly space_size: number;
+}
+
 export interface V8MeterOptions {
   /** The folder that holds `proc`. Default `/`. */
   readonly root?: string;
@@ -102,6 +115,8 @@ export interface V8MeterOptions {
   readonly mappedBytes?: () => number;
   /** In place of `process.memoryUsage`. */
   readonly figures?: () => ProcessFigures;
+  /** In place of `v8.getHeapSpaceStatistics`. */
+  readonly spaces?: () => readonly HeapSpaceFigures[];
 }
 
 /**
@@ -124,6 +139,7 @@ export class V8Meters implements Disposable {
   rssBytes = 0;
   readonly #mappedBytes: () => number;
   readonly #figures: () => ProcessFigures;
+  readonly #spaces: () => readonly HeapSpaceFigures[];
   readonly #own: OwnShare;
   #rssFault: unknown;
   /** The meters that have not shown the last fetch yet. */
@@ -135,6 +151,7 @@ export class V8Meters implements Disposable {
   constructor(limitBytes: () => number, options: V8MeterOptions = {}) {
     this.#mappedBytes = options.mappedBytes ?? (() => 0);
     this.#figures = options.figures ?? (() => process.memoryUsage());
+    this.#spaces = options.spaces ?? getHeapSpaceStatistics;
     this.#own = new OwnShare(options.root ?? '/');
     this.heap = { name: 'heap', limitBytes: oldSpaceLimitBytes(), read: () => this.#readHeap() };
     this.external = limitedMeter('external', limitBytes, () => this.#readExternal());
@@ -144,6 +161,20 @@ export class V8Meters implements Disposable {
   /** Makes the next reading of each meter a new one. */
   refresh(): void {
     this.#heapIsDue = this.#externalIsDue = this.#rssIsDue = false;
+  }
+
+  /**
+   * What the pages of the old spaces take, bytes: by that V8 gives up, not by what is used in them. Objects of 48 KiB leave 7% of each page empty, of 88 KiB a
+   * third, and the process ends at 0.91 or 0.69 of its limit. At least what is used as of the last fetch, at most half as much again: pages emptier than that are holes
+   * that V8 can fill. Garbage counts until V8 has collected it. About 2 µs, and 1 KB of short-lived objects; nothing while the heap is too empty for it to matter.
+   */
+  filledHeapBytes(): number {
+    const used = this.usedHeapBytes;
+    const most = used * (1 + MOST_WASTE);
+    if (most < this.heap.limitBytes * WASTE_MATTERS) return used;
+    let pages = 0;
+    for (const space of this.#spaces()) if (!NOT_OLD.test(space.space_name)) pages += space.space_size;
+    return Math.max(used, Math.min(most, pages));
   }
 
   [Symbol.dispose](): void {
