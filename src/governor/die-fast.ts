@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
 import { checkNumber, checkWhole, invalidOption } from '../invalid-option.ts';
 import type { PressureLevel } from './contract.ts';
 import { describeCause, type Faults } from './faults.ts';
@@ -22,7 +23,7 @@ export interface DieFastSettings {
   readonly faults: Faults;
   /** Writes the dump and the termination log. What it throws is a fault and stops nothing. */
   readonly onDie: (emergencyMs: number) => void;
-  /** Default `process.exit`. */
+  /** Default: `process.exit`, made sure of. */
   readonly exit?: (code: number) => void;
   /** Says the last line. Default: to standard error, at once. */
   readonly say?: (line: string) => void;
@@ -92,7 +93,7 @@ export class DieFast {
 
   #die(trains: number): void {
     this.#dead = true;
-    const { onDie, faults, exit = (code: number) => process.exit(code), say = sayToStandardError } = this.#settings;
+    const { onDie, faults, exit = exitForSure, say = sayToStandardError } = this.#settings;
     try {
       onDie(this.#countedMs);
     } catch (cause) {
@@ -106,6 +107,36 @@ export class DieFast {
       faults.note(PART, cause);
     }
     exit(this.#exitCode);
+  }
+}
+
+/** What `process.exit` calls at its end, found by name so that it can be wrapped, as packages for cleaning up do. Not in Node's documentation. */
+interface HasReallyExit {
+  reallyExit?: (code: number) => void;
+}
+
+/**
+ * `process.exit` with two holes closed: a listener of `exit` that throws would keep the process alive, one that calls `process.exit(0)`
+ * or sets `process.exitCode` would tell the supervisor that all is well. Listeners run, up to the first that throws. One that never returns cannot be helped.
+ */
+function exitForSure(code: number): void {
+  const end = process as unknown as HasReallyExit;
+  const { reallyExit } = end;
+  try {
+    // Only from here to the end of the process: whoever gets there, gets there with this code.
+    if (reallyExit !== undefined) end.reallyExit = () => reallyExit.call(process, code);
+  } catch {
+    // It is not to be wrapped: then the last listener has the last word.
+  }
+  try {
+    process.exit(code);
+  } finally {
+    try {
+      reallyExit?.call(process, code);
+    } finally {
+      // A worker has no process of its own to kill.
+      if (isMainThread) process.kill(process.pid, 'SIGKILL');
+    }
   }
 }
 

@@ -18,7 +18,14 @@ export interface GovernorTuning {
   readonly strategy?: ReclaimStrategy;
 }
 
-/** Ends a process that is lost, with its dump written, instead of hours of thrashing. */
+/**
+ * Ends a process that is lost, with its dump written, instead of hours of thrashing.
+ *
+ * - By `process.exit`: listeners of `exit` run, up to the first that throws, and none of them can change the code. One that never returns keeps the process alive.
+ * - It goes by what the kernel charges as well: where several processes share a control group, one whose neighbours fill it is ended like one that leaks, though it
+ *   would help little. Give each a group of its own, or leave this out.
+ * - In a worker it ends that worker only, with the code as the one of its `exit` event: the process, and the memory that others hold, stay.
+ */
 export interface DieFastOptions {
   /** How long the level must have been `emergency` without a break, by a meter other than the ledger, ms. */
   readonly afterMs: number;
