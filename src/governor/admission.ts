@@ -1,46 +1,28 @@
 /**
- * Waiting for room. First come, first served, with a bound on how often one that waits may be passed by smaller ones.
+ * Waiting for room. First come, first served, with a bound on how often one that waits may be passed by smaller ones: see `Turns`.
  *
  * Invariants: the bytes of a waiter are booked at the moment it is granted, inside whatever gave room, so nobody can take them in
- * between. Nobody is passed more than `maxBypass` times by others that wait and want the same room, and that bound halves with each second it
- * has waited: after a few nobody passes. One that waits for its own bound only (its consumer's, its scope's, its share's) does not hold up
- * others that are not under that bound. Whoever waits has a timer, so nobody waits for ever.
- *
- * Those that do not wait (`tryReserve`, `reserve`, `grow`) may slip by with at most `maxBypass` times the bytes that are waited for, halved
- * likewise; then they are kept out of that room, but for one second at a time and with a pause as long, so that one that waits for what
- * nobody will give cannot stop the rest. Only the sixteen that have waited longest are looked at for that: the next ones move up.
+ * between. Whoever waits has a timer, so nobody waits for ever. What happens for each that comes and each release is bounded or a few
+ * nanoseconds for each that waits; all that costs more is done for all together, once in 100 ms.
  */
 import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { checkWhole, invalidOption } from '../invalid-option.ts';
 import type { Budget } from './budget.ts';
-import {
-  AdmissionQueueFullError,
-  AdmissionTimeoutError,
-  DeadlockError,
-  HoldAndWaitError,
-  type Obstacle,
-} from './budget-errors.ts';
+import { AdmissionQueueFullError, AdmissionTimeoutError, DeadlockError, HoldAndWaitError } from './budget-errors.ts';
 import type { AdmitOptions, PressureLevel } from './contract.ts';
-import { findDeadlock } from './deadlock.ts';
+import { DeadlockWatch } from './deadlock.ts';
 import type { Faults } from './faults.ts';
 import type { Account, Ledger } from './ledger.ts';
 import type { ReclaimCall, Reclaimers } from './reclaimers.ts';
-import { fullScope, type Holding, prepaidBytes, ScopeTag } from './scope-tag.ts';
-import { askerName, Waiter } from './waiter.ts';
+import { type Holding, ScopeTag } from './scope-tag.ts';
+import { Turns } from './turns.ts';
+import { type AdmissionRequest, askerName, needOf, Waiter } from './waiter.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 const LONGEST_TIMEOUT_MS = 2_147_483_647;
 /** While somebody waits, the others are asked again in this rhythm: what they can give back changes. */
 const RETRY_MS = 100;
-/** A waiter may be passed half as often after each. */
-const AGEING_MS = 1_000;
-/** How long those that do not wait are kept out at a time, and then let in. */
-const FENCE_MS = 1_000;
-const GUARDED = 16;
-/** Nothing has to move for so long before anybody is turned away for a deadlock: a scope may have work that does not wait. */
-const DEADLOCK_MS = 1_000;
-
 export interface AdmissionOptions {
   readonly budget: Budget;
   readonly ledger: Ledger;
@@ -56,6 +38,8 @@ export interface AdmissionOptions {
    * by `wake`, or within 100 ms. What is declared up front and granted already is not asked about. Default: always true.
    */
   readonly mayGrant?: (bytes: number) => boolean;
+  /** The most that the machine could ever let anybody have, the runtime included: who wants more does not wait for it. Default: any. */
+  readonly mostBytes?: () => number;
   readonly faults?: Faults;
 }
 
@@ -64,23 +48,19 @@ export interface AdmissionTrainCall extends ReclaimCall {
   readonly requester: Account;
 }
 
-/** What is being asked for. */
-interface Request {
-  readonly account: Account;
-  readonly bytes: number;
-  readonly holding: Holding | undefined;
-}
-
 export class Admission {
+  readonly turns: Turns;
   readonly #options: AdmissionOptions;
   readonly #queue: Waiter[] = [];
   #retry: Disposable | undefined;
+  readonly #deadlocks = new DeadlockWatch();
   #waking = false;
   #training = false;
-  #stuck: { readonly waiter: Waiter; readonly heldBytes: number; readonly since: number } | undefined;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
+    const { budget, ledger, clock, maxBypass } = options;
+    this.turns = new Turns({ queue: this.#queue, budget, ledger, clock, maxBypass });
   }
 
   get waiting(): number {
@@ -95,10 +75,10 @@ export class Admission {
     const { budget, maxWaiters } = this.#options;
     const request = { account, bytes, holding };
     this.#refuseTheImpossible(request);
-    if (this.#mayGo(this.#queue.length, request) && this.#mayGrant(request)) {
-      const needBytes = needOf(request);
+    const needBytes = needOf(request);
+    if (this.#mayGrant(bytes, needBytes) && this.turns.mayGo(this.#queue.length, request)) {
       if (budget.tryTake(account, bytes, holding, true)) {
-        this.#notePassing(this.#queue.length, request, needBytes);
+        this.turns.notePassing(this.#queue.length, request, needBytes);
         return;
       }
     }
@@ -106,6 +86,7 @@ export class Admission {
     budget.check(account);
     signal?.throwIfAborted();
     throwIfFailed(holding);
+    this.#refuseWhatNoMachineHas(request);
     this.#refuseToHoldAndWait(request);
     if (this.#queue.length >= maxWaiters) {
       throw new AdmissionQueueFullError(askerName(account, holding), this.#queue.length);
@@ -113,21 +94,20 @@ export class Admission {
     await this.#wait(request, timeoutMs, signal);
   }
 
-  /** Grants whoever fits now. Called whenever bytes come back; cheap while nobody waits. */
+  /** Grants whoever fits now. Called whenever bytes come back; cheap while nobody waits. Some 20 ns for each that waits. */
   wake(): void {
-    if (this.#queue.length === 0 || this.#waking) return;
+    if (this.#queue.length === 0 || this.#waking || this.#options.budget.blocked) return;
     this.#waking = true;
+    // The least that the machine was found to have no room for: it has none for more either.
+    let tooMuch = Number.POSITIVE_INFINITY;
     try {
       for (let i = 0; i < this.#queue.length; ) {
         const waiter = this.#queue[i]!;
-        if (this.#obstacle(waiter) !== undefined || !this.#mayGo(i, waiter) || !this.#mayGrant(waiter)) {
-          i++;
-          continue;
-        }
-        this.#notePassing(i, waiter, needOf(waiter));
-        this.#options.budget.book(waiter.account, waiter.bytes, waiter.holding);
-        this.#remove(waiter);
-        waiter.resolve();
+        const needBytes = needOf(waiter);
+        if (needBytes >= tooMuch) waiter.lacksMachine = true;
+        else if (this.#grant(i, waiter, needBytes)) continue;
+        else if (waiter.lacksMachine && needBytes > 0) tooMuch = needBytes;
+        i++;
       }
     } finally {
       this.#waking = false;
@@ -151,45 +131,11 @@ export class Admission {
     this.#turnAway([...this.#queue], () => new DisposedError('the governor'));
   }
 
-  /** Who waits so long for the room that `account` wants `needBytes` of that those who do not wait are kept out now. O(1). */
-  keepsOut(account: Account, needBytes: number, scope: ScopeTag | undefined): Obstacle | undefined {
-    const now = this.#options.clock.now();
-    for (let i = 0; i < this.#queue.length && i < GUARDED; i++) {
-      const waiter = this.#queue[i]!;
-      const obstacle = this.#obstacle(waiter);
-      if (obstacle === undefined || !this.#competes(waiter, obstacle, account, needBytes, scope)) continue;
-      if (waiter.slippedBytes < this.#allowance(waiter, now) * waiter.bytes) continue;
-      waiter.fencedAt ??= now;
-      if (Math.floor((now - waiter.fencedAt) / FENCE_MS) % 2 !== 0) continue;
-      return this.#options.budget.obstacle('queue', obstacle);
-    }
-    return undefined;
-  }
-
-  /**
-   * Who has been passed so often that one who would wait for room does not go before it. Asked again before the booking: who was let in by code of
-   * others meanwhile has passed it as well. O(waiters).
-   */
-  holdsBack(account: Account, needBytes: number, scope: ScopeTag | undefined): Obstacle | undefined {
-    const { ledger, budget } = this.#options;
-    const waiter = this.#passedEnough(this.#queue.length, account, needBytes, scope);
-    return waiter && budget.obstacle('queue', this.#obstacle(waiter) ?? ledger.whole);
-  }
-
-  /** Somebody who does not wait has taken room. */
-  noteSlip(account: Account, needBytes: number): void {
-    for (let i = 0; i < this.#queue.length && i < GUARDED; i++) {
-      const waiter = this.#queue[i]!;
-      if (this.#competes(waiter, this.#obstacle(waiter), account, needBytes, undefined))
-        waiter.slippedBytes += needBytes;
-    }
-  }
-
-  #wait(request: Request, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+  #wait(request: AdmissionRequest, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock } = this.#options;
     return new Promise<void>((resolve, reject) => {
       const since = clock.now();
-      const waiter = new Waiter(request, since, resolve, reject);
+      const waiter = new Waiter({ ...request, since, timeoutMs }, resolve, reject);
       const onTimeout = () => {
         this.#fail(waiter, new AdmissionTimeoutError(waiter.name, waiter.bytes, clock.now() - since));
       };
@@ -202,8 +148,31 @@ export class Admission {
       };
       this.#queue.push(waiter);
       this.#options.budget.queued = true;
-      this.#askOthers();
+      this.#outside(() => {
+        this.#retry ??= clock.after(RETRY_MS, () => this.#askOthers());
+        this.#ask(waiter);
+      });
+      // Code of others has run since it was looked at first. For those before it nothing has changed that has not woken them.
+      const last = this.#queue.length - 1;
+      if (this.#queue[last] === waiter && !this.#options.budget.blocked) this.#grant(last, waiter, needOf(waiter));
     });
+  }
+
+  /** Grants the one at `at` in the queue when it fits and it is its turn; whether it does. The queue is shorter by it then. */
+  #grant(at: number, waiter: Waiter, needBytes: number): boolean {
+    const { budget } = this.#options;
+    waiter.lacksMachine = false;
+    if (this.turns.obstacle(waiter) !== undefined) return false;
+    if (!this.#mayGrant(waiter.bytes, needBytes)) {
+      waiter.lacksMachine = true;
+      return false;
+    }
+    if (!this.turns.mayGo(at, waiter)) return false;
+    this.turns.notePassing(at, waiter, needBytes);
+    budget.book(waiter.account, waiter.bytes, waiter.holding);
+    this.#remove(waiter, at);
+    waiter.resolve();
+    return true;
   }
 
   /** All leave the queue before anybody else has a turn: none of them is granted what the first to go leaves behind. */
@@ -222,19 +191,19 @@ export class Admission {
     this.wake();
   }
 
-  #remove(waiter: Waiter): void {
-    const at = this.#queue.indexOf(waiter);
+  #remove(waiter: Waiter, at = this.#queue.indexOf(waiter)): void {
     if (at >= 0) this.#queue.splice(at, 1);
+    waiter.waits = false;
     waiter.detach();
     if (this.#queue.length > 0) return;
     this.#options.budget.queued = false;
-    this.#stuck = undefined;
+    this.#deadlocks.forget();
     this.#retry?.[Symbol.dispose]();
     this.#retry = undefined;
   }
 
   /** What never fits does not wait: more than the bound of the account or the scope, or of one above it, or than the limit without the runtime. */
-  #refuseTheImpossible({ account, bytes, holding }: Request): void {
+  #refuseTheImpossible({ account, bytes, holding }: AdmissionRequest): void {
     const { budget, ledger } = this.#options;
     if (budget.mode !== 'on' || bytes === 0) return;
     for (let at: Account | undefined = account; at !== undefined; at = at.parent) {
@@ -251,104 +220,60 @@ export class Admission {
     }
   }
 
-  #refuseToHoldAndWait({ account, bytes, holding }: Request): void {
+  /** What the machine would not have room for if all but the runtime gave back does not wait either. */
+  #refuseWhatNoMachineHas(request: AdmissionRequest): void {
+    const { budget, mostBytes } = this.#options;
+    if (budget.mode !== 'on' || mostBytes === undefined) return;
+    const availableBytes = Math.max(0, Math.floor(mostBytes() - budget.fixedBytes()));
+    if (needOf(request) <= availableBytes) return;
+    throw budget.exceeded(request.account, request.bytes, {
+      reason: 'machine',
+      boundBy: 'the machine',
+      availableBytes,
+    });
+  }
+
+  #refuseToHoldAndWait({ account, bytes, holding }: AdmissionRequest): void {
     for (let at = holding?.liveScope; at !== undefined; at = at.outer) {
       if (at.ended || at.undeclared === 0) continue;
       throw new HoldAndWaitError(askerName(account, holding), at.name, bytes, at.undeclared);
     }
   }
 
-  #mayGrant(request: Request): boolean {
+  #mayGrant(bytes: number, needBytes: number): boolean {
     const { mayGrant, budget } = this.#options;
-    if (request.bytes === 0 || budget.mode !== 'on') return true;
-    return !budget.blocked && (mayGrant === undefined || needOf(request) === 0 || mayGrant(needOf(request)));
+    if (bytes === 0 || budget.mode !== 'on') return true;
+    return !budget.blocked && (mayGrant === undefined || needBytes === 0 || mayGrant(needBytes));
   }
 
-  /** May it be granted before the first `count` in the queue? */
-  #mayGo(count: number, request: Request): boolean {
-    if (count === 0 || request.bytes === 0) return true;
-    return this.#passedEnough(count, request.account, needOf(request), request.holding?.liveScope) === undefined;
-  }
-
-  /** Of the first `count` in the queue, one that wants the same room and may not be passed any more. */
-  #passedEnough(count: number, account: Account, needBytes: number, scope: ScopeTag | undefined): Waiter | undefined {
-    const now = this.#options.clock.now();
-    for (let i = 0; i < count; i++) {
-      const waiter = this.#queue[i]!;
-      if (waiter.passed < this.#allowance(waiter, now)) continue;
-      if (this.#competes(waiter, this.#obstacle(waiter), account, needBytes, scope)) return waiter;
-    }
-    return undefined;
-  }
-
-  /** It is about to be granted before the first `count` in the queue, or was a moment ago. */
-  #notePassing(count: number, { account, holding }: Request, needBytes: number): void {
-    const scope = holding?.liveScope;
-    for (let i = 0; i < count; i++) {
-      const waiter = this.#queue[i]!;
-      if (this.#competes(waiter, this.#obstacle(waiter), account, needBytes, scope)) waiter.passed++;
-    }
-  }
-
-  /** How often it may be passed, now that it has waited so long. */
-  #allowance(waiter: Waiter, now: number): number {
-    return Math.floor(this.#options.maxBypass / 2 ** Math.floor((now - waiter.since) / AGEING_MS));
-  }
-
-  /** What keeps one that waits from being granted, the furthest up: room, its scope, or the share of the account named. */
-  #obstacle({ account, bytes, holding }: Request): Account | ScopeTag | undefined {
-    const { ledger, budget } = this.#options;
-    const scope = holding?.liveScope;
-    const full = ledger.obstacleBeside(account, bytes, prepaidBytes(scope, bytes), true) ?? fullScope(scope, bytes);
-    if (full !== undefined || budget.hasShare(account, bytes)) return full;
-    return account.fair;
-  }
-
-  /**
-   * Would a request of `account` take of the room that the waiter is kept from by `obstacle`? What pots have paid takes nothing of the
-   * whole. One that nothing keeps back, but its turn, could go at any time: whoever goes before it passes it.
-   */
-  #competes(
-    waiter: Waiter,
-    obstacle: Account | ScopeTag | undefined,
-    account: Account,
-    needBytes: number,
-    scope: ScopeTag | undefined,
-  ): boolean {
-    if (obstacle instanceof ScopeTag) return scope?.isWithin(obstacle) === true;
-    if (obstacle !== undefined && obstacle !== this.#options.ledger.whole) return account.isWithin(obstacle);
-    return needBytes > 0 || account.isWithin(waiter.account);
-  }
-
-  /** Has others give back for those who wait, now and again and again while somebody waits: once per bound that is in the way. */
+  /** Once in a while, while somebody waits: has others give back, once per bound that is in the way, and looks for deadlocks. */
   #askOthers(): void {
     const { clock } = this.#options;
-    this.#retry?.[Symbol.dispose]();
     // Before anybody is asked once more: what was asked for the last time has come by now, or is under way.
     this.#breakDeadlock();
     if (this.#queue.length === 0) return;
     this.#outside(() => {
       this.#retry = clock.after(RETRY_MS, () => this.#askOthers());
-      this.#askForEachBound();
+      const asked: Account[] = [];
+      for (const waiter of [...this.#queue]) this.#ask(waiter, asked);
     });
     this.wake();
   }
 
-  #askForEachBound(): void {
-    const { reclaimers, level } = this.#options;
-    const asked: Account[] = [];
-    for (const waiter of [...this.#queue]) {
-      const obstacle = this.#obstacle(waiter);
-      if (obstacle === undefined || obstacle instanceof ScopeTag) continue;
-      const missing = () => waiter.bytes - (obstacle.maxBytes - obstacle.total);
-      if (obstacle.reclaiming > 0 || asked.includes(obstacle) || missing() <= 0) continue;
-      asked.push(obstacle);
-      this.#options.budget.noteWant(waiter.account, waiter.bytes);
-      const call = () => ({ requester: waiter.account, branch: obstacle, targetBytes: missing(), level: level() });
-      reclaimers.reclaimNow(call());
-      // Releases have woken the queue by themselves; what is missing now needs waiting. One run at a time: the others have their turn later.
-      if (missing() > 0) this.#train(call());
-    }
+  /** Has others give back what is missing under the bound that is in its way, unless that is among those `asked` for already. */
+  #ask(waiter: Waiter, asked: Account[] = []): void {
+    const { reclaimers, level, budget } = this.#options;
+    // Others may have given back enough for it meanwhile.
+    const obstacle = waiter.waits ? this.turns.obstacle(waiter) : undefined;
+    if (obstacle === undefined || obstacle instanceof ScopeTag) return;
+    const missing = () => waiter.bytes - (obstacle.maxBytes - obstacle.total);
+    if (obstacle.reclaiming > 0 || asked.includes(obstacle) || missing() <= 0) return;
+    asked.push(obstacle);
+    budget.noteWant(waiter.account, waiter.bytes);
+    const call = () => ({ requester: waiter.account, branch: obstacle, targetBytes: missing(), level: level() });
+    reclaimers.reclaimNow(call());
+    // Releases have woken the queue by themselves; what is missing now needs waiting. One run at a time: the others have their turn later.
+    if (missing() > 0) this.#train(call());
   }
 
   #train(call: AdmissionTrainCall): void {
@@ -366,30 +291,15 @@ export class Admission {
     });
   }
 
-  /** Looks at the line, and at each other bound that is in the way; turns one away when that bound has stood still for a while. */
   #breakDeadlock(): void {
     const { ledger, budget, clock } = this.#options;
     if (budget.scoping === undefined || this.#queue.length === 0 || this.#training) return;
-    const byBound = new Map<Account, Waiter[]>();
-    for (const waiter of this.#queue) {
-      const obstacle = this.#obstacle(waiter);
-      if (obstacle === undefined || obstacle instanceof ScopeTag) continue;
-      byBound.set(obstacle, [...(byBound.get(obstacle) ?? []), waiter]);
-    }
-    for (const [bound, waiters] of byBound) {
-      const waiter = findDeadlock(waiters, bound, bound === ledger.whole ? budget.fixedBytes() : 0);
-      if (waiter === undefined) continue;
-      const now = clock.now();
-      if (this.#stuck?.waiter !== waiter || this.#stuck.heldBytes !== bound.total) {
-        this.#stuck = { waiter, heldBytes: bound.total, since: now };
-      } else if (now - this.#stuck.since >= DEADLOCK_MS) {
-        this.#stuck = undefined;
-        const { name, scope, bytes, since } = waiter;
-        this.#fail(waiter, new DeadlockError(name, scope?.name ?? '', bytes, now - since));
-      }
-      return;
-    }
-    this.#stuck = undefined;
+    const now = clock.now();
+    const bounds = { whole: ledger.whole, fixedBytes: budget.fixedBytes() };
+    const waiter = this.#deadlocks.look(this.#queue, now, (one) => this.turns.obstacle(one), bounds);
+    if (waiter === undefined) return;
+    const { name, scope, bytes, since } = waiter;
+    this.#fail(waiter, new DeadlockError(name, scope?.name ?? '', bytes, now - since));
   }
 
   /** What code of others does meanwhile belongs to no scope. */
@@ -397,11 +307,6 @@ export class Admission {
     const { scoping } = this.#options.budget;
     return scoping === undefined ? work() : scoping.outside(work);
   }
-}
-
-/** What it takes of the whole: the rest is held in pots already. */
-function needOf({ bytes, holding }: Request): number {
-  return bytes - prepaidBytes(holding?.scope, bytes);
 }
 
 function throwIfFailed(holding: Holding | undefined): void {

@@ -13,12 +13,21 @@ export interface Holder {
 /**
  * Why a reservation was refused. `limit`: the line is reached. `max`: the consumer, or one above it, is at its own `maxBytes`.
  * `reclaiming`: it is being asked to give back at this moment. `scope`: the scope it runs in is at its `maxBytes`. `share`: the consumer has
- * had its fair share, and what is left is for others. `emergency`: a meter other than the ledger is at the line, and giving back has not
- * helped: nothing is granted until that is over. `queue`: others have waited so long for this room that they come first. `emergency`:
- * whatever the books show, a meter is past the line and giving back has not helped. `aborted`: the scope it runs in was aborted; this one
- * stands in events only, the error is the reason of the abort.
+ * had its fair share, and what is left is for others. `machine`: the books have room, but with so much more a meter other than the ledger would be
+ * at `emergency`; less may be granted. `emergency`: such a meter is there already, and giving back has not helped: nothing is granted until that is
+ * over. `queue`: others have waited so long for this room that they come first. `aborted`: the scope it runs in was aborted; this one stands in
+ * events only, the error is the reason of the abort.
  */
-export type RefusalReason = 'limit' | 'max' | 'reclaiming' | 'scope' | 'share' | 'queue' | 'emergency' | 'aborted';
+export type RefusalReason =
+  | 'limit'
+  | 'max'
+  | 'reclaiming'
+  | 'scope'
+  | 'share'
+  | 'machine'
+  | 'queue'
+  | 'emergency'
+  | 'aborted';
 
 /** What stands in the way of a reservation. */
 export interface Obstacle {
@@ -34,9 +43,9 @@ export interface BudgetRefusal {
   readonly heldBytes: number;
   readonly maxBytes: number;
   readonly reason: RefusalReason;
-  /** The consumer, or for `scope` the scope, whose bound was met; for `limit` this is `the whole`. */
+  /** The consumer, or for `scope` the scope, whose bound was met; for `limit` this is `the whole`, for `machine` and `emergency` it is `the machine`. */
   readonly boundBy: string;
-  /** Room left under that bound. */
+  /** Room left under that bound; for `machine` what the meters have left below `emergency`, for `emergency` 0. */
   readonly availableBytes: number;
   /** The effective limit of the process, the runtime's own share included. */
   readonly limitBytes: number;
@@ -209,6 +218,8 @@ function describeObstacle({ reason, boundBy, availableBytes, limitBytes }: Budge
       return `the scope ${boundBy} has ${left} left of its own bound`;
     case 'share':
       return `${boundBy} has had its fair share`;
+    case 'machine':
+      return `the machine has ${left} left before it is at emergency, whatever is reserved`;
     case 'emergency':
       return 'memory is past the line, whatever is reserved, and giving back has not helped';
     case 'queue':

@@ -20,6 +20,10 @@ export const GOVERNOR_MODES = ['on', 'observe', 'off'] as const;
 export type GovernorMode = (typeof GOVERNOR_MODES)[number];
 
 const LARGEST_HOLDERS = 5;
+/** Of a refusal that no sample changes. */
+const OWN_REASONS: ReadonlySet<RefusalReason> = new Set(['scope', 'aborted', 'share', 'queue']);
+const BLOCK: Obstacle = { reason: 'emergency', boundBy: 'the machine', availableBytes: 0 };
+const MACHINE: Obstacle = { reason: 'machine', boundBy: 'the machine', availableBytes: 0 };
 
 export interface BudgetOptions {
   readonly ledger: Ledger;
@@ -33,6 +37,8 @@ export interface BudgetOptions {
   readonly onSampleDue: (comingBytes: number) => boolean;
   /** Whether it is worth a sample to find out if a block still holds: something was given back since. */
   readonly mayUnblock: () => boolean;
+  /** What the machine has room for as of the last sample; below 0 when it has none. Default: any. Asked for what an error says. */
+  readonly machineRoomBytes?: () => number;
   readonly level: () => PressureLevel;
   readonly fixedBytes: () => number;
   /** Divides what there is between the consumers with `fairShare`. Asked for those alone. Default: no division. */
@@ -63,6 +69,10 @@ export class Budget {
   readonly #accounts = new WeakMap<Consumer, Account>();
   readonly #sampleEveryBytes: number;
   #unsampledBytes = 0;
+  /** Refused since the last sample for what a sample may change: a synchronous loop that is refused has to hear of that. */
+  #refusedBytes = 0;
+  /** What the machine had the last time that it had no room. */
+  #machine = MACHINE;
   #closed = false;
   /** What the last refusal was for, and for whom: the error says the same. */
   #refused: { readonly account: Account; readonly bytes: number; readonly obstacle: Obstacle } | undefined;
@@ -242,58 +252,78 @@ export class Budget {
 
   /** As `tryTake`, where there is more to look at than the room in the ledger: a sample is due, a scope, a queue, a share, or there is no room. */
   #takeWithCare(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
-    this.#unsampledBytes += bytes;
-    // What the books have no room for is not coming yet: the machine is looked at once they have.
-    const isShort = bytes > 0 && this.ledger.obstacle(account, bytes) !== undefined;
+    const dueBytes = this.#sampleEveryBytes - this.#unsampledBytes - this.#refusedBytes;
+    const mayUnblock = this.#blocked && this.#options.mayUnblock();
+    const mayBeDue = mayUnblock || bytes >= dueBytes;
+    const isRefused = mayBeDue && this.mode === 'on' && this.#isRefused(account, bytes, holding, admitted);
+    // What is refused whatever the machine has, or has no room in the books yet, is not coming: the machine is looked at without it.
+    const comingBytes = isRefused || this.ledger.obstacle(account, bytes) !== undefined ? 0 : bytes;
     let fits = true;
-    if (this.#unsampledBytes >= this.#sampleEveryBytes || (this.#blocked && this.#options.mayUnblock())) {
-      fits = this.#sample(this.#unsampledBytes - (isShort ? bytes : 0));
+    let isSeen = false;
+    if (mayUnblock || (isRefused && !this.#blocked ? 0 : bytes) >= dueBytes) {
+      isSeen = comingBytes > 0;
+      fits = this.#sample(this.#unsampledBytes, comingBytes);
       if (account.closed || this.#closed) return false;
     }
     if (bytes > 0 && this.mode !== 'off') {
+      // The sample may have lifted what was in the way.
+      if (isRefused && !this.#hasRoom(account, bytes, holding, admitted)) return false;
       if (!fits) {
-        if (this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole))) return false;
+        if (this.#refuse(account, bytes, this.#blocked ? BLOCK : this.#machine)) return false;
       } else if (this.mode === 'observe') this.#observe(account, bytes, holding, admitted);
-      else if (!this.#hasRoom(account, bytes, holding, admitted)) return false;
-      else if (isShort && !this.#isThere(account, bytes, holding, admitted)) return false;
+      else if (!isRefused && !this.#hasRoom(account, bytes, holding, admitted)) return false;
+      else if (comingBytes === 0 && bytes >= this.#sampleEveryBytes) {
+        if (!this.#isThere(account, bytes, holding, admitted)) return false;
+        isSeen = true;
+      }
       if (account.closed || this.#closed) return false;
     }
+    if (!isSeen) this.#unsampledBytes += bytes;
     const needBytes = this.#queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
     this.book(account, bytes, holding);
-    if (needBytes > 0 && !admitted) this.admission?.noteSlip(account, needBytes);
+    if (needBytes > 0 && !admitted) this.admission?.turns.noteSlip(account, needBytes);
     return true;
   }
 
-  /** False when the machine has no room for what is coming. */
-  #sample(comingBytes: number): boolean {
-    let fits = true;
-    this.#unsampledBytes = 0;
-    this.#outside(() => {
-      fits = this.#options.onSampleDue(comingBytes);
-    });
-    return fits;
+  /** Whether the scope, a block, the queue or its share stands in the way, whatever the machine has. */
+  #isRefused(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
+    if (bytes === 0) return false;
+    if (this.#barrier(account, bytes, holding, admitted) !== undefined) return true;
+    return !this.hasShare(account, bytes) && this.ledger.obstacle(account, bytes) === undefined;
   }
 
-  /** Room that the books have made a moment ago: whether the machine has it as well. */
+  /** False when the machine has no room for what is coming: `grantedBytes` since the last sample, and those that are asked for. */
+  #sample(grantedBytes: number, comingBytes: number): boolean {
+    let fits = true;
+    this.#unsampledBytes = this.#refusedBytes = 0;
+    this.#outside(() => {
+      fits = this.#options.onSampleDue(grantedBytes + comingBytes);
+    });
+    if (fits) return true;
+    const roomBytes = (this.#options.machineRoomBytes?.() ?? this.ledger.whole.room) - grantedBytes;
+    this.#machine = { ...MACHINE, availableBytes: Math.max(0, Math.floor(roomBytes)) };
+    return false;
+  }
+
+  /** Room that the books have made a moment ago, or a sample: whether the machine has it as well. */
   #isThere(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
-    if (bytes < this.#sampleEveryBytes) return true;
-    if (!this.#sample(bytes)) return !this.#refuse(account, bytes, this.obstacle('emergency', this.ledger.whole));
+    if (!this.#sample(0, bytes)) return !this.#refuse(account, bytes, this.#blocked ? BLOCK : this.#machine);
     // Who heard of the sample may have taken it, and what followed from it may have aborted the scope.
     const taken = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
     const obstacle = this.#barrier(account, bytes, holding, admitted) ?? (taken && this.#obstacleOf(taken));
-    return obstacle === undefined || !this.#refuse(account, bytes, obstacle);
+    return obstacle === undefined || !this.#refuse(account, bytes, obstacle, holding);
   }
 
   #hasRoom(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
     // What needs no reclaim first: nobody gives back for what cannot be had all the same.
     const barrier = this.#barrier(account, bytes, holding, admitted);
-    if (barrier !== undefined) return !this.#refuse(account, bytes, barrier);
+    if (barrier !== undefined) return !this.#refuse(account, bytes, barrier, holding);
     const obstacle = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
     if (obstacle !== undefined) {
       if (!this.#makeRoom(account, bytes, obstacle, holding)) return false;
       // Who gave back may have reserved, or aborted, in the same scope.
       const risen = this.#barrier(account, bytes, holding, admitted);
-      if (risen !== undefined) return !this.#refuse(account, bytes, risen);
+      if (risen !== undefined) return !this.#refuse(account, bytes, risen, holding);
     }
     return (
       this.hasShare(account, bytes) || !this.#refuse(account, bytes, this.obstacle('share', account.fair ?? account))
@@ -307,7 +337,7 @@ export class Budget {
       this.#barrier(account, bytes, holding, admitted) ??
       (full && this.#obstacleOf(full)) ??
       (this.hasShare(account, bytes) ? undefined : this.obstacle('share', account.fair ?? account));
-    if (obstacle !== undefined) this.#refuse(account, bytes, obstacle);
+    if (obstacle !== undefined) this.#refuse(account, bytes, obstacle, holding);
   }
 
   /** The scope, a block or the queue, when they are in the way. */
@@ -315,16 +345,13 @@ export class Budget {
     const scope = holding?.liveScope;
     if (scope !== undefined) {
       const full = scope.failure !== undefined ? scope : fullScope(scope, bytes);
-      if (full !== undefined) {
-        scope.refusals++;
-        return this.obstacle(full.failure === undefined ? 'scope' : 'aborted', full);
-      }
+      if (full !== undefined) return this.obstacle(full.failure === undefined ? 'scope' : 'aborted', full);
     }
-    if (this.#blocked) return this.obstacle('emergency', this.ledger.whole);
+    if (this.#blocked) return BLOCK;
     if (!this.#queued) return undefined;
     const needBytes = bytes - prepaidBytes(scope, bytes);
-    if (admitted) return this.admission?.holdsBack(account, needBytes, scope);
-    return this.admission?.keepsOut(account, needBytes, scope);
+    if (admitted) return this.admission?.turns.holdsBack(account, needBytes, scope);
+    return this.admission?.turns.keepsOut(account, needBytes, scope);
   }
 
   #moveBetween(from: Account, to: Account, bytes: number): void {
@@ -363,9 +390,11 @@ export class Budget {
     else this.scoping.outside(work);
   }
 
-  /** Notes a refusal. False where it is only observed. */
-  #refuse(account: Account, bytes: number, obstacle: Obstacle): boolean {
+  /** Notes a refusal, by the scope it came from as well. False where it is only observed. */
+  #refuse(account: Account, bytes: number, obstacle: Obstacle, holding?: Holding): boolean {
     const observed = this.mode !== 'on';
+    const scope = obstacle.reason === 'scope' || obstacle.reason === 'aborted' ? holding?.liveScope : undefined;
+    if (scope !== undefined) scope.refusals++;
     this.#noteRefusal(account, bytes, obstacle, observed);
     return !observed;
   }
@@ -373,6 +402,7 @@ export class Budget {
   #noteRefusal(account: Account, bytes: number, obstacle: Obstacle, observed: boolean): void {
     account.refusals++;
     this.refusals++;
+    if (!OWN_REASONS.has(obstacle.reason)) this.#refusedBytes += bytes;
     this.#refused = observed ? undefined : { account, bytes, obstacle };
     if (!refusedEvents.heard) return;
     refusedEvents.publish({ consumer: account.name, requestedBytes: bytes, ...obstacle, observed });

@@ -233,6 +233,7 @@ function makeBudget(
       }
     },
     mayUnblock: () => block.responder?.mayUnblock === true,
+    machineRoomBytes: () => block.responder?.roomBytes ?? Number.POSITIVE_INFINITY,
     fixedBytes: () => calls.runtime().own,
     fairShares,
   });
@@ -247,6 +248,7 @@ function makeBudget(
     train: ({ requester, ...call }) =>
       train.run({ ...call, ...(requester && { requester }), why: 'admission', strategy: calls.strategy() }),
     mayGrant: (bytes) => block.responder?.fits(bytes) !== false,
+    mostBytes: () => block.responder?.mostBytes ?? Number.POSITIVE_INFINITY,
     faults,
   });
   budget.admission = admission;
@@ -273,7 +275,8 @@ function makeResponder(
     reading: (physical) => readingOf({ sampler, line }, clock.now(), physical),
     outstandingBytes: () => garbage.outstandingBytes(),
     // Where nothing can be trimmed, what the allocator has kept serves the next who asks.
-    hasRoom: (bytes, share) => sampler.hasRoom(bytes - (allocator.why === undefined ? 0 : slackBytes()), share),
+    roomBytes: (share) => sampler.roomBytes(share) + (allocator.why === undefined ? 0 : slackBytes()),
+    mostBytes: (share) => sampler.mostBytes(share),
     releasedBytes: () => ledger.releasedBytes,
     train,
     headroomDebtBytes: () => fairShares.headroomDebtBytes(),

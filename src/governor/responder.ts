@@ -58,8 +58,10 @@ export interface ResponderOptions {
   readonly coolDownMs: number;
   /** `physical`: whatever the ledger says. */
   readonly reading: (physical?: boolean) => Reading;
-  /** Whether the machine has room for so much more below that share of its limits, as of the last sample. */
-  readonly hasRoom: (bytes: number, share: number) => boolean;
+  /** What the machine has room for below that share of its limits, as of the last sample. */
+  readonly roomBytes: (share: number) => number;
+  /** What it would have room for if nothing were in use. */
+  readonly mostBytes: (share: number) => number;
   /** What has been granted and the machine has not seen yet. */
   readonly outstandingBytes: () => number;
   /** All that was ever given back to the ledger. */
@@ -135,6 +137,17 @@ export class Responder {
     return fits;
   }
 
+  /** What the machine has room for as of the last sample, without what has been granted since. Below 0 when it is past `emergency`. */
+  get roomBytes(): number {
+    const { roomBytes, outstandingBytes, thresholds } = this.#options;
+    return roomBytes(thresholds().emergency) - outstandingBytes();
+  }
+
+  /** The most that the machine could ever have room for, Node itself included. `Infinity` when nobody would keep to it. */
+  get mostBytes(): number {
+    return this.#off ? Number.POSITIVE_INFINITY : this.#options.mostBytes(this.#options.thresholds().emergency);
+  }
+
   /** While it is blocked: whether so much has been given back since that it is worth finding out if that still holds. */
   get mayUnblock(): boolean {
     return this.#blocked && this.#isWorthRetrying;
@@ -207,8 +220,7 @@ export class Responder {
   }
 
   #hasRoom(bytes: number): boolean {
-    const { hasRoom, outstandingBytes, thresholds } = this.#options;
-    return hasRoom(bytes + outstandingBytes(), thresholds().emergency);
+    return bytes <= this.roomBytes;
   }
 
   /** With what is coming: past `emergency`, or so near the end of what the process may charge that a collection would have no room to work in. */

@@ -201,14 +201,17 @@ export class Sampler implements Disposable {
     return this.#physicalLevel;
   }
 
-  /** Whether so many bytes more would leave each meter of what the process has in RAM, or outside V8's heap, within that share of its limit. */
-  hasRoom(bytes: number, share: number): boolean {
-    for (const { meter, bytes: used, limitBytes, off } of this.#slots) {
-      if (off || meter.name === 'ledger' || meter.name === 'heap' || (meter.name === 'rss' && !this.#rssCounts))
-        continue;
-      if (used + bytes > limitBytes * share) return false;
-    }
-    return true;
+  /**
+   * So many bytes more would leave each meter of what the process has in RAM, or outside V8's heap, within that share of its limit. Below 0 when one
+   * is past it, `Infinity` when there is no such meter.
+   */
+  roomBytes(share: number): number {
+    return this.#leastBytes((slot) => slot.limitBytes * share - slot.bytes);
+  }
+
+  /** The same with nothing in use. */
+  mostBytes(share: number): number {
+    return this.#leastBytes((slot) => slot.limitBytes * share);
   }
 
   /** Share of its own limit; 0 for a meter that is absent or off. */
@@ -290,6 +293,16 @@ export class Sampler implements Disposable {
     this.#stopped = true;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
+  }
+
+  #leastBytes(of: (slot: Slot) => number): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const slot of this.#slots) {
+      const { name } = slot.meter;
+      if (slot.off || name === 'ledger' || name === 'heap' || (name === 'rss' && !this.#rssCounts)) continue;
+      least = Math.min(least, of(slot));
+    }
+    return least;
   }
 
   #setTimer(delayMs: number): void {

@@ -307,7 +307,7 @@ describe('the block', () => {
     books.budget.blocked = true;
     expect([job.tryReserve(5), coming]).toEqual([undefined, []]);
     worthIt = true;
-    expect([job.tryReserve(5)?.bytes, coming]).toEqual([5, [20]]);
+    expect([job.tryReserve(5)?.bytes, coming]).toEqual([5, [10]]);
   });
 
   it.each([
@@ -319,7 +319,7 @@ describe('the block', () => {
     const job = books.consumer('job', { maxBytes: 25 });
     using room = job.tryReserve(30);
     expect([room?.bytes, books.heldBytes, books.budget.refusals]).toEqual([bytes, bytes ?? 0, refusals]);
-    if (mode === 'on') expect(() => job.reserve(30)).toThrow(expect.objectContaining({ reason: 'emergency' }));
+    if (mode === 'on') expect(() => job.reserve(30)).toThrow(expect.objectContaining({ reason: 'machine' }));
     room?.[Symbol.dispose]();
     expect(books.heldBytes).toBe(0);
   });

@@ -236,7 +236,8 @@ describe('modes and faults', () => {
       reading: () => {
         throw new Error('broken');
       },
-      hasRoom: () => true,
+      roomBytes: () => Number.POSITIVE_INFINITY,
+      mostBytes: () => Number.POSITIVE_INFINITY,
       releasedBytes: () => 0,
       outstandingBytes: () => 0,
       train: { running: false, run: () => Promise.reject(new Error('never')), runNow: () => unreachable() },

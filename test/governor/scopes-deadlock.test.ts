@@ -95,7 +95,7 @@ describe('deadlock', () => {
       stage.run({ name, upFrontBytes: 45 }, async () => {
         using _ = job.reserve(45);
         await settle(20);
-        using extra = await job.admit(more);
+        using extra = await job.admit(more, { timeoutMs: 2_000 });
         return extra.bytes;
       });
     const first = scope('first', 30);
@@ -139,7 +139,7 @@ describe('deadlock', () => {
         const own = job.reserve(50);
         held.push(own);
         await settle(20);
-        await job.admit(40, { timeoutMs: 20_000 });
+        await job.admit(40, { timeoutMs: 40_000 });
       });
     const both = [scope('a'), scope('b')];
     await settle();
@@ -148,7 +148,7 @@ describe('deadlock', () => {
       expect(both.map((one) => one.state)).toEqual(['waiting', 'waiting']);
       held[0]!.shrink(1);
     }
-    await stage.pass(1_300);
+    await stage.pass(20_300);
     expect(both.map((one) => one.state)).toEqual(['waiting', 'PLIMSOLL_DEADLOCK']);
   });
 
@@ -159,10 +159,42 @@ describe('deadlock', () => {
       stage.run({ name, upFrontBytes: 10 }, async () => {
         using _ = pool.reserve(10);
         await settle(20);
-        (await pool.admit(5))[Symbol.dispose]();
+        (await pool.admit(5, { timeoutMs: 2_000 }))[Symbol.dispose]();
       });
     const both = [scope('a'), scope('b')];
     await stage.pass(1_300);
     expect(both.map((one) => one.state)).toEqual(['done', 'PLIMSOLL_DEADLOCK']);
+  });
+
+  it('is none while another branch of the work may give back: half of the time that there is to wait', async () => {
+    const stage = new Stage();
+    const { job, books } = stage;
+    const request = stage.run({ upFrontBytes: 80 }, async () => {
+      const big = job.reserve(80);
+      const computing = gate();
+      books.clock.after(3_000, computing.open);
+      const [more] = await Promise.all([job.admit(50), computing.opened.then(() => big[Symbol.dispose]())]);
+      using _ = more;
+      return more.bytes;
+    });
+    await stage.pass(3_200);
+    expect([request.state, request.value]).toEqual(['done', 50]);
+  });
+
+  it('is none before that half is over, and a second at least', async () => {
+    for (const [timeoutMs, soonMs, lateMs] of [
+      [30_000, 15_000, 15_300],
+      [1_500, 1_000, 1_300],
+    ] as const) {
+      const stage = new Stage();
+      const request = stage.run({ upFrontBytes: 80 }, async () => {
+        using _ = stage.job.reserve(80);
+        await stage.job.admit(50, { timeoutMs });
+      });
+      await stage.pass(soonMs);
+      expect([timeoutMs, request.state]).toEqual([timeoutMs, 'waiting']);
+      await stage.pass(lateMs - soonMs);
+      expect([timeoutMs, request.state]).toEqual([timeoutMs, 'PLIMSOLL_DEADLOCK']);
+    }
   });
 });
