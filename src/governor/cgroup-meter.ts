@@ -114,6 +114,7 @@ class Level implements Disposable {
   readonly #inactive: Buffer;
   readonly #active: Buffer;
   readonly #mapped: Buffer;
+  readonly #shared: Buffer;
   readonly #slabs = Buffer.from('slab_reclaimable ');
 
   constructor({ version, folder, bytes }: CgroupLimit) {
@@ -124,6 +125,7 @@ class Level implements Disposable {
     this.#inactive = Buffer.from(`${prefix}inactive_file `);
     this.#active = Buffer.from(`${prefix}active_file `);
     this.#mapped = Buffer.from(v2 ? 'file_mapped ' : 'total_mapped_file ');
+    this.#shared = Buffer.from(`${prefix}shmem `);
     this.#usage = openSync(`${folder}/${v2 ? 'memory.current' : 'memory.usage_in_bytes'}`, 'r');
     try {
       this.#stat = openSync(`${folder}/memory.stat`, 'r');
@@ -139,7 +141,9 @@ class Level implements Disposable {
     if (used < 0) throw new Error(`the memory use of the control group cannot be read (${this.folder})`);
     const length = readSync(this.#stat, buffer, 0, STAT_BYTES, 0);
     const files = rowBytes(buffer, length, this.#inactive) + rowBytes(buffer, length, this.#active);
-    const cached = Math.max(0, files - rowBytes(buffer, length, this.#mapped));
+    // Shared memory that is mapped is among the mapped, and on the lists of what is no file.
+    const mapped = Math.max(0, rowBytes(buffer, length, this.#mapped) - rowBytes(buffer, length, this.#shared));
+    const cached = Math.max(0, files - mapped);
     // Version 1 has no such row. Last of all: this reads into the same buffer.
     const slabs = rowBytes(buffer, length, this.#slabs) + this.#excessKernelBytes(buffer);
     return Math.max(0, used - cached - slabs);

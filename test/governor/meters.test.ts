@@ -157,6 +157,21 @@ describe('the cgroup meter', () => {
     expect(meter.limitBytes).toBe(64 * MIB);
   });
 
+  it('shared memory that is mapped does not make page cache that can be dropped look fixed', () => {
+    const rows = { file_mapped: 9, shmem: 8, inactive_file: 5, active_file: 10 };
+    machine.write(
+      v2(
+        40 * MIB,
+        Object.entries(rows)
+          .map(([key, mib]) => `${key} ${mib * MIB}\n`)
+          .join(''),
+      ),
+    );
+    using meter = new CgroupMeter([group(2)]);
+    // 15 of files, of which 1 is mapped; the 8 of shared memory stay in.
+    expect(meter.read()).toBe(26 * MIB);
+  });
+
   it('reads version 1 with all that is below the group, whatever the order of the lines', () => {
     machine.write({
       'group/memory.usage_in_bytes': `${40 * MIB}\n`,
