@@ -12,7 +12,7 @@ import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import type { Clock } from '../clock.ts';
-import { checkNumber, checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { Faults } from './faults.ts';
 import { FlightDumpWriter, type FlightParts } from './flight-dump.ts';
 import { dumpPath, highestDumpNumber, makeFolder, nameDump, removeFile, removeOldDumps } from './flight-folder.ts';
@@ -32,8 +32,9 @@ export const FLIGHT_DEFAULTS = {
   heapRatio: 0.95,
 } as const;
 
-/** Right after a full collection a heap is written down at so much of `heapRatio`. */
-export const COLLECTED_SHARE = 0.9;
+/** A heap emptier than that has gone back, whatever was written about it. */
+const CALM_HEAP = 0.55;
+const LONGEST_EARLY_WAIT_MS = 3_600_000;
 
 export interface FlightRecorderSettings {
   /** Where `plimsoll-flight-<pid>-<n>.json` is written; made when it is not there. */
@@ -51,12 +52,33 @@ export interface FlightRecorderSettings {
   /** The shortest time between two dumps. Default 10,000. `fatal` and `die-fast` do not wait for it. */
   readonly minIntervalMs?: number;
   /**
-   * The share of the heap limit from which on `noteHeap` writes; again half way from there to the limit, and at nine tenths of it after a full collection.
+   * The share of the heap limit from which on `noteHeap` writes; again half way from there to the limit.
    * Above 0, up to 1. Default 0.95.
    */
   readonly heapRatio?: number;
   /** See `NodeReport`. Default false. */
   readonly nodeReport?: boolean;
+}
+
+const USER_OPTIONS = ['folder', 'keep', 'maxBytes', 'nodeReport'] as const;
+type UserOptions = Pick<FlightRecorderSettings, (typeof USER_OPTIONS)[number]>;
+
+/** Passes a copy of what a user may say through, throws `RangeError` for what is unsound. Touches no file. */
+export function checkFlightOptions<T extends UserOptions>(given: T): T {
+  const options = copyOptions('flightRecorder', given, USER_OPTIONS, 'an object with `folder`');
+  checkValues({ ...FLIGHT_DEFAULTS, ...options });
+  return options;
+}
+
+function checkValues({ folder, maxBytes, keep, nodeReport }: UserOptions): void {
+  if (typeof folder !== 'string' || folder === '') {
+    throw invalidOption('flightRecorder.folder', 'the path of a folder', folder);
+  }
+  checkWhole('flightRecorder.maxBytes', maxBytes, 16_384, 16_777_216);
+  checkWhole('flightRecorder.keep', keep, 1, 1_000);
+  if (nodeReport !== undefined && typeof nodeReport !== 'boolean') {
+    throw invalidOption('flightRecorder.nodeReport', 'a boolean', nodeReport);
+  }
 }
 
 /**
@@ -71,7 +93,7 @@ export class FlightRecorder implements Disposable {
   readonly #parts: FlightParts;
   readonly #keep: number;
   readonly #minIntervalMs: number;
-  readonly #heapRatios: readonly [number, number, number];
+  readonly #heapRatios: readonly [number, number];
   readonly #buffer: Uint8Array;
   readonly #dump: FlightDumpWriter;
   readonly #report: NodeReport | undefined;
@@ -86,19 +108,19 @@ export class FlightRecorder implements Disposable {
   #heapStep = 0;
   /** When a step last had its dump out of turn. */
   readonly #heapAt = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  #earlyAt = Number.NEGATIVE_INFINITY;
+  #earlyWaitMs: number;
   #busy = false;
   #disposed = false;
 
   constructor(settings: FlightRecorderSettings) {
     const given = { ...FLIGHT_DEFAULTS, ...settings };
-    if (typeof given.folder !== 'string' || given.folder === '') {
-      throw invalidOption('flightRecorder.folder', 'the path of a folder', given.folder);
-    }
-    checkWhole('flightRecorder.maxBytes', given.maxBytes, 16_384, 16_777_216);
-    this.#keep = checkWhole('flightRecorder.keep', given.keep, 1, 1_000);
+    checkValues(given);
+    this.#keep = given.keep;
     this.#minIntervalMs = checkWhole('flightRecorder.minIntervalMs', given.minIntervalMs, 0, LONGEST_MS);
     const ratio = checkNumber('flightRecorder.heapRatio', given.heapRatio, 0, 1);
-    this.#heapRatios = [ratio * COLLECTED_SHARE, ratio, (ratio + 1) / 2];
+    this.#heapRatios = [ratio, (ratio + 1) / 2];
+    this.#earlyWaitMs = this.#minIntervalMs;
     this.#folder = given.folder;
     // No other recorder of this process has it, in whatever thread.
     const own = `${threadId}-${Math.random().toString(36).slice(2, 10)}`;
@@ -147,24 +169,33 @@ export class FlightRecorder implements Disposable {
   }
 
   /**
-   * To be told at each sample which share of its limit the heap has reached, and whether it was `collected` right before. Writes once per approach, once more when it
-   * comes nearer still, and already at nine tenths of that when a full collection has left so much.
+   * To be told at each sample which share of its limit the heap has reached, and whether it is bound to come near, as far as can be told: `early`. Writes once per
+   * approach, once more when it comes nearer still; and early, after a dump that proved too early each time twice as long after the last one.
    */
-  noteHeap(ratio: number, collected = false): void {
-    const [settled, near, nearer] = this.#heapRatios;
-    if (ratio < settled - HEAP_HYSTERESIS) this.#heapStep = 0;
+  noteHeap(ratio: number, early = false): void {
+    const [near, nearer] = this.#heapRatios;
+    const now = this.#clock.now();
+    if (ratio < CALM_HEAP) this.#heapStep = 0;
     else if (ratio < near - HEAP_HYSTERESIS) this.#heapStep = Math.min(this.#heapStep, 1);
-    const step = ratio >= nearer ? 3 : ratio >= near ? 2 : collected && ratio >= settled ? 1 : 0;
+    const step = ratio >= nearer ? 3 : ratio >= near ? 2 : early && this.#mayBeEarly(now) ? 1 : 0;
     if (step <= this.#heapStep) return;
     const before = this.#heapStep;
     this.#heapStep = step;
-    const now = this.#clock.now();
     // Nearer still: the dump of the step before is out of date, however young.
     if (before > 0 && now - this.#heapAt[step - 2]! >= this.#minIntervalMs) {
       this.#heapAt[step - 2] = now;
       this.#triedAt = Number.NEGATIVE_INFINITY;
     }
     this.write('heap');
+  }
+
+  #mayBeEarly(now: number): boolean {
+    if (this.#heapStep > 0 || now - this.#earlyAt < this.#earlyWaitMs) return false;
+    if (this.#earlyAt > Number.NEGATIVE_INFINITY) {
+      this.#earlyWaitMs = Math.min(this.#earlyWaitMs * 2, LONGEST_EARLY_WAIT_MS);
+    }
+    this.#earlyAt = now;
+    return true;
   }
 
   /**

@@ -3,7 +3,7 @@
  * no second chance, so a dump is written as soon as an emergency lasts, and again as long as it does.
  */
 import type { DieFast } from './die-fast.ts';
-import { COLLECTED_SHARE, FLIGHT_DEFAULTS, type FlightRecorder } from './flight-recorder.ts';
+import { FLIGHT_DEFAULTS, type FlightRecorder } from './flight-recorder.ts';
 import { levelRank } from './pressure.ts';
 import type { Reading } from './responder.ts';
 import type { TerminationLog } from './termination-log.ts';
@@ -17,8 +17,13 @@ const LOG_EVERY_MS = 5_000;
 const EMERGENCY = levelRank('emergency');
 /** A heap as full as that is written down: at any time, right after a full collection, and until when it stays written. */
 const NEAR_HEAP = FLIGHT_DEFAULTS.heapRatio;
-const NEAR_COLLECTED_HEAP = NEAR_HEAP * COLLECTED_SHARE;
+const NEAR_COLLECTED_HEAP = 0.85;
 const CALM_HEAP = 0.8;
+/** One that fills so fast that it may be full before there is a next sample, a long collection being on its way, is written down from here on. */
+const FAST_HEAP = 0.6;
+const FULL_WITHIN_MS = 1_000;
+/** Samples inside reservations come by the thousand: less time tells nothing of the rise. */
+const SHORTEST_RISE_MS = 10;
 /** V8 gives up soon after, whatever is done. */
 const FULL_HEAP = 0.98;
 
@@ -39,6 +44,10 @@ export class LastResort implements Disposable {
   #lastMs = Number.NaN;
   #lastedMs = 0;
   #loggedAt = Number.NEGATIVE_INFINITY;
+  /** Where the rise is counted from. */
+  #heapRatio = Number.NaN;
+  #heapMs = Number.NaN;
+  #isFast = false;
   #logged: 'emergency' | 'heap' | undefined;
 
   constructor(options: LastResortOptions) {
@@ -85,10 +94,20 @@ export class LastResort implements Disposable {
   #noteHeap(nowMs: number, collected: boolean): void {
     const { recorder, filledHeapRatio } = this.#options;
     const ratio = filledHeapRatio();
-    recorder?.noteHeap(ratio, collected);
-    if (ratio >= (collected ? NEAR_COLLECTED_HEAP : NEAR_HEAP)) {
+    const stepMs = nowMs - this.#heapMs;
+    if (!(stepMs >= 0 && stepMs < SHORTEST_RISE_MS)) {
+      const rise = ((ratio - this.#heapRatio) / stepMs) * FULL_WITHIN_MS;
+      this.#isFast = stepMs > 0 && ratio >= FAST_HEAP && 1 - ratio < rise;
+      this.#heapRatio = ratio;
+      this.#heapMs = nowMs;
+    }
+    const isFast = this.#isFast;
+    const isEarly = isFast || (collected && ratio >= NEAR_COLLECTED_HEAP);
+    recorder?.noteHeap(ratio, isEarly);
+    if (isEarly || ratio >= NEAR_HEAP) {
       const share = `the heap is ${Math.round(ratio * 100)}% full`;
-      if (this.#logged !== 'emergency') this.#log('heap', collected ? `${share} after a collection` : share, nowMs);
+      const why = collected ? `${share} after a collection` : isFast ? `${share} and fills fast` : share;
+      if (this.#logged !== 'emergency') this.#log('heap', why, nowMs);
     } else if (ratio < CALM_HEAP && this.#logged === 'heap') this.#clearLog();
   }
 

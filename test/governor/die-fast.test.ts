@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { PRESSURE_LEVELS, type PressureLevel } from 'plimsoll';
 import { describe, expect, it } from 'vitest';
@@ -138,6 +139,43 @@ describe('dying fast', () => {
       { numRuns: 1_000 },
     );
     expect(deaths).toBeGreaterThan(50);
+  });
+
+  it.each([
+    ['throws', "throw new Error('no')"],
+    ['ends the process itself, as if all were well', 'process.exit(0)'],
+    ['sets another code', 'process.exitCode = 0'],
+    ['takes the end away', 'process.reallyExit = () => {}'],
+  ])('ends a process with its code also when a listener of exit %s', (_, statement) => {
+    const script = `
+      import { DieFast } from ${JSON.stringify(join(import.meta.dirname, '../../src/governor/die-fast.ts'))};
+      process.on('exit', () => { console.log('listener'); ${statement}; });
+      const dieFast = new DieFast({ afterMs: 1000, faults: { note() {} }, onDie() {}, say() {} });
+      let now = 0;
+      // As the sampler does it: what is thrown is noted, and the next sample comes.
+      setInterval(() => { try { dieFast.note('emergency', false, now > 0 ? 2 : 1, now); } catch {} now += 200; }, 1);
+      setTimeout(() => process.reallyExit(9), 2000);`;
+    const child = spawnSync(process.execPath, ['--input-type=module', '--conditions=source', '-e', script], {
+      encoding: 'utf8',
+    });
+    expect([child.status, child.stdout]).toEqual([75, 'listener\n']);
+  });
+
+  it('in a worker ends that worker, with its code, and not the process', () => {
+    const worker = `
+      import { DieFast } from ${JSON.stringify(pathToFileURL(join(import.meta.dirname, '../../src/governor/die-fast.ts')).href)};
+      process.on('exit', () => { throw new Error('no'); });
+      const dieFast = new DieFast({ afterMs: 1000, faults: { note() {} }, onDie() {}, say() {} });
+      for (let now = 0; ; now += 50) dieFast.note('emergency', false, now > 0 ? 2 : 1, now);`;
+    const script = `
+      import { Worker } from 'node:worker_threads';
+      const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(worker)})));
+      worker.on('error', (error) => console.log(error.message));
+      worker.on('exit', (code) => setTimeout(() => console.log(code), 50));`;
+    const child = spawnSync(process.execPath, ['--input-type=module', '--conditions=source', '-e', script], {
+      encoding: 'utf8',
+    });
+    expect([child.status, child.stdout]).toEqual([0, '75\n']);
   });
 
   it('really ends a process, with the line on standard error', () => {

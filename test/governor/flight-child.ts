@@ -1,6 +1,7 @@
 /** Programs whose memory, or whatever else, runs out: `flight-child.ts <folder> <what>`. Each prints one line of JSON. */
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
+import { isMainThread, threadId, Worker, workerData } from 'node:worker_threads';
 import { systemClock } from '../../src/clock.ts';
 import { Faults } from '../../src/governor/faults.ts';
 import { FlightRecorder } from '../../src/governor/flight-recorder.ts';
@@ -75,10 +76,30 @@ function group(): void {
   say({ freeBytes: before, written, held: held.length });
 }
 
+/** Two recorders of one process, each in its thread, at the same time. */
+function threads(): void {
+  const shared = isMainThread ? new Int32Array(new SharedArrayBuffer(4)) : (workerData as Int32Array);
+  if (isMainThread) new Worker(new URL(import.meta.url), { argv: [folder, what], workerData: shared });
+  // Each waits for the other.
+  if (Atomics.add(shared, 0, 1) === 0) Atomics.wait(shared, 0, 1);
+  else Atomics.notify(shared, 0);
+  using many = new FlightRecorder({ folder, clock: systemClock, faults, parts, minIntervalMs: 0, keep: 1_000 });
+  for (let i = 0; i < 40; i++) many.write(`${threadId} ${i}`);
+  say({ faults: faults.rows() });
+}
+
 function fail(): void {
   recorder.installFatalHooks(() => writeSync(1, 'then\n'));
   throw new Error('out of everything');
 }
 
-const programs: Record<string, () => void> = { count, heap, report: fillHeap, descriptors, group, throw: fail };
+const programs: Record<string, () => void> = {
+  count,
+  heap,
+  report: fillHeap,
+  descriptors,
+  group,
+  threads,
+  throw: fail,
+};
 programs[what ?? '']?.();

@@ -13,10 +13,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { ManualClock } from 'plimsoll';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Faults } from '../../src/governor/faults.ts';
 import type { FlightDump } from '../../src/governor/flight-dump.ts';
+import { nameDump } from '../../src/governor/flight-folder.ts';
 import { FlightRecorder, type FlightRecorderSettings } from '../../src/governor/flight-recorder.ts';
 import { whyNoLimits } from '../cgroup/memory-group.ts';
 import { runInLimit } from '../cgroup/run-in-limit.ts';
@@ -195,18 +197,36 @@ describe('the flight recorder', () => {
     expect(dumps()).toHaveLength(2);
   });
 
-  it('writes when the heap comes near its limit, once per approach, and once more when it comes nearer', () => {
-    const { recorder, clock } = setUp({ keep: 100 });
-    const count = (ratio: number) => {
-      recorder.noteHeap(ratio);
-      return recorder.count;
-    };
-    expect([count(0.5), count(0.949), count(0.95), count(0.96), count(0.94), count(0.96)]).toEqual([0, 0, 1, 1, 1, 1]);
-    expect([count(0.976), count(0.99), count(1)]).toEqual([2, 2, 2]);
-    // It trembles: however often the line is crossed, no faster than other dumps.
-    for (let i = 0; i < 50; i++) expect([count(0.8), count(0.98)]).toEqual([2, 2]);
-    clock.advance(10_000);
-    expect([count(Number.NaN), count(0.8), count(0.96), count(0.99)]).toEqual([2, 2, 3, 4]);
+  it('writes beside another of the same process: neither takes the dumps of the other', () => {
+    const one = setUp({ keep: 2, minIntervalMs: 0 });
+    const other = setUp({ keep: 2, minIntervalMs: 0 });
+    const paths: (string | undefined)[] = [];
+    for (let i = 0; i < 3; i++) {
+      one.recorder.write(`one ${i}`);
+      other.recorder.write(`other ${i}`);
+      paths.push(one.recorder.lastPath, other.recorder.lastPath);
+    }
+    expect(new Set(paths).size).toBe(6);
+    expect(dumps().map(({ why }) => why)).toEqual(['one 1', 'other 1', 'one 2', 'other 2']);
+    expect(readdirSync(folder)).toHaveLength(4);
+    expect([...one.faults.rows(), ...other.faults.rows()]).toEqual([]);
+  });
+
+  it('writes beside that of a worker at the same moments: all dumps are there, and whole', () => {
+    const child = spawnSync(process.execPath, ['--conditions=source', CHILD, folder, 'threads'], { encoding: 'utf8' });
+    expect([child.stderr, child.stdout]).toEqual(['', '{"faults":[]}\n{"faults":[]}\n']);
+    const why = dumps(child.pid).map((dump) => dump.why);
+    expect([why.length, new Set(why).size]).toEqual([80, 80]);
+    expect(readdirSync(folder)).toHaveLength(80);
+  });
+
+  it('renames where a file cannot have two names, and takes no name that is taken', () => {
+    // Like a file on such a file system, a folder can be renamed and not linked.
+    for (const number of [3, 4]) writeFileSync(join(folder, `plimsoll-flight-7-${number}.json`), 'theirs');
+    mkdirSync(join(folder, 'ours'));
+    expect(nameDump(join(folder, 'ours'), folder, 7, 3)).toBe(5);
+    expect(readdirSync(folder).sort()).toEqual([3, 4, 5].map((number) => `plimsoll-flight-7-${number}.json`));
+    expect(readFileSync(join(folder, 'plimsoll-flight-7-3.json'), 'utf8')).toBe('theirs');
   });
 
   it('writes down an uncaught exception in a process that ends by it', () => {
@@ -286,6 +306,23 @@ describe('what stands in the way of a dump is a fault, and nothing is thrown', (
     }
   });
 
+  it('a full disk: the older dumps make room, the newest of them stays', (context) => {
+    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=192k', 'tmpfs', folder]);
+    if (mount.status !== 0) context.skip('this user may not mount');
+    const { recorder, faults } = setUp({ keep: 10 });
+    try {
+      for (let i = 0; i < 3; i++) expect(recorder.write('fatal')).toBe(true);
+      const free = statfsSync(folder).bfree * statfsSync(folder).bsize;
+      writeFileSync(join(folder, 'plug'), Buffer.alloc(Math.max(0, free - 4_096)));
+      expect(recorder.write('die-fast')).toBe(true);
+      expect(dumps().map(({ why }) => why)).toEqual(['fatal', 'die-fast']);
+      expect(faults.rows()).toEqual([]);
+    } finally {
+      recorder[Symbol.dispose]();
+      spawnSync('umount', [folder]);
+    }
+  });
+
   it('a part of the governor that throws', () => {
     const parts = { ...flightParts(), limitBytes: (): number => Number(Symbol('no number') as unknown) };
     const { recorder, faults } = setUp({ parts });
@@ -294,12 +331,17 @@ describe('what stands in the way of a dump is a fault, and nothing is thrown', (
   });
 
   it('a link in the place of the file that is written first: what it points to is not written', () => {
-    const { recorder } = setUp();
+    using _ = vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    const { recorder, faults } = setUp();
+    const names: string[] = [];
     mkdirSync(join(folder, 'elsewhere'));
     const precious = join(folder, 'elsewhere', 'precious');
     writeFileSync(precious, 'precious');
-    symlinkSync(precious, join(folder, `plimsoll-flight-${process.pid}.tmp`));
+    symlinkSync(precious, join(folder, `plimsoll-flight-${process.pid}-${threadId}-i.tmp`));
     expect(recorder.write('fatal')).toBe(true);
+    expect(faults.rows()).toEqual([]);
+    names.push(...readdirSync(folder));
+    expect(names.sort()).toEqual(['elsewhere', `plimsoll-flight-${process.pid}-1.json`]);
     expect(readFileSync(precious, 'utf8')).toBe('precious');
   });
 

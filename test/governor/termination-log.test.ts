@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from 'plimsoll';
@@ -100,6 +100,22 @@ describe('the termination log', () => {
     expect([log.path, log.write('emergency')]).toEqual([undefined, false]);
     expect(existsSync(DEFAULT_TERMINATION_LOG)).toBe(false);
     expect(faults.rows()).toEqual([]);
+  });
+
+  it('is written where it stands, when it was removed or replaced after the start', () => {
+    writeFileSync(path, 'first');
+    const { log, text, faults } = setUp();
+    rmSync(path);
+    expect(log.write('removed')).toBe(true);
+    expect(text()).toMatch(/^plimsoll: removed;/);
+    writeFileSync(join(folder, 'new'), 'x'.repeat(5_000));
+    renameSync(path, join(folder, 'old'));
+    renameSync(join(folder, 'new'), path);
+    expect(log.write('replaced')).toBe(true);
+    expect(text()).toMatch(/^plimsoll: replaced;.*\n$/s);
+    expect(readFileSync(join(folder, 'old'), 'utf8')).toMatch(/^plimsoll: removed;/);
+    log.clear();
+    expect([text(), faults.rows()]).toEqual(['', []]);
   });
 
   it('notes what stands in the way, and throws nothing', () => {
