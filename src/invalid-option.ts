@@ -43,6 +43,29 @@ export function checkKnownOptions(what: string, given: object, known: readonly s
   }
 }
 
+/**
+ * Passes a copy of an object with options through, each read once: what is checked afterwards is what is used, also where a getter says something
+ * else the next time. Throws `RangeError` for what is no object and for names that are not `known`. `what` is who takes them or, where `expected`
+ * says what it should be, the option they stand in.
+ */
+export function copyOptions<T extends object>(what: string, given: T, known: readonly string[], expected?: string): T {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalidOption(expected === undefined ? `options of ${what}` : what, expected ?? 'an object', given);
+  }
+  const copy = { ...given };
+  checkKnownOptions(what, copy, known);
+  return copy;
+}
+
+/** The longest that names may be: they stand in errors, dumps and snapshots. */
+const MAX_NAME = 120;
+
+/** Passes a name through: a text of 1 to 120 characters. */
+export function checkName(value: unknown): string {
+  if (typeof value === 'string' && value !== '' && value.length <= MAX_NAME) return value;
+  throw invalidOption('name', `a name of at most ${MAX_NAME} characters`, value);
+}
+
 function list(known: readonly string[]): string {
   if (known.length === 0) return 'none';
   const names = known.slice(0, LISTED).map((name) => `\`${name}\``);

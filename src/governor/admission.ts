@@ -7,7 +7,8 @@
  */
 import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
-import { checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import { abortReason } from './abort-reason.ts';
 import type { Budget } from './budget.ts';
 import { AdmissionQueueFullError, AdmissionTimeoutError, DeadlockError, HoldAndWaitError } from './budget-errors.ts';
 import type { AdmitOptions, PressureLevel } from './contract.ts';
@@ -69,9 +70,10 @@ export class Admission {
 
   /** Resolves when the bytes are booked on the account, and on the scope of `holding`. */
   async admit(account: Account, bytes: number, options: AdmitOptions, holding?: Holding): Promise<void> {
-    const timeoutMs = checkTimeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-    const signal = checkSignal(options.signal);
-    signal?.throwIfAborted();
+    const given = copyOptions('admit', options, ['signal', 'timeoutMs']);
+    const timeoutMs = checkTimeout(given.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const signal = checkSignal(given.signal);
+    if (signal?.aborted) throw abortReason(signal);
     const { budget, maxWaiters } = this.#options;
     const request = { account, bytes, holding };
     this.#refuseTheImpossible(request);
@@ -84,7 +86,7 @@ export class Admission {
     }
     // What ran meanwhile may have ended the account, the scope or the wish; nobody would turn it away later.
     budget.check(account);
-    signal?.throwIfAborted();
+    if (signal?.aborted) throw abortReason(signal);
     throwIfFailed(holding);
     this.#refuseWhatNoMachineHas(request);
     this.#refuseToHoldAndWait(request);
@@ -139,7 +141,7 @@ export class Admission {
       const onTimeout = () => {
         this.#fail(waiter, new AdmissionTimeoutError(waiter.name, waiter.bytes, clock.now() - since));
       };
-      const onAbort = () => this.#fail(waiter, signal?.reason);
+      const onAbort = () => this.#fail(waiter, signal && abortReason(signal));
       const timer = this.#outside(() => clock.after(timeoutMs, onTimeout, true));
       signal?.addEventListener('abort', onAbort, { once: true });
       waiter.detach = () => {

@@ -278,6 +278,11 @@ export class Budget {
       }
       if (account.closed || this.#closed) return false;
     }
+    // From there on numbers are not whole any more: in no mode do the books go further.
+    if (bytes > Number.MAX_SAFE_INTEGER - this.ledger.whole.total) {
+      this.#noteRefusal(account, bytes, this.#obstacleOf(this.ledger.whole), false);
+      return false;
+    }
     if (!isSeen) this.#unsampledBytes += bytes;
     const needBytes = this.#queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
     this.book(account, bytes, holding);

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
-import { checkNumber, checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { PressureLevel } from './contract.ts';
 import { describeCause, type Faults } from './faults.ts';
 
@@ -54,8 +54,7 @@ export class DieFast {
     if (typeof settings !== 'object' || settings === null) {
       throw invalidOption('dieFast', 'an object with `afterMs`', settings);
     }
-    checkNumber('dieFast.afterMs', settings.afterMs, 0, LONGEST_MS);
-    this.#exitCode = checkWhole('dieFast.exitCode', settings.exitCode ?? TEMPORARY_FAILURE, 0, 255);
+    this.#exitCode = checkValues(settings);
     this.#longestStepMs = Math.min(LONGEST_STEP_MS, settings.afterMs / FEWEST_STEPS);
   }
 
@@ -138,6 +137,19 @@ function exitForSure(code: number): void {
       if (isMainThread) process.kill(process.pid, 'SIGKILL');
     }
   }
+}
+
+/** Passes a copy of what a user may say through, throws `RangeError` for what is unsound. */
+export function checkDieFastOptions<T extends Pick<DieFastSettings, 'afterMs' | 'exitCode'>>(given: T): T {
+  const options = copyOptions('dieFast', given, ['afterMs', 'exitCode'], 'an object with `afterMs`');
+  checkValues(options);
+  return options;
+}
+
+/** The code to exit with. */
+function checkValues({ afterMs, exitCode }: Pick<DieFastSettings, 'afterMs' | 'exitCode'>): number {
+  checkNumber('dieFast.afterMs', afterMs, 0, LONGEST_MS);
+  return checkWhole('dieFast.exitCode', exitCode ?? TEMPORARY_FAILURE, 0, 255);
 }
 
 function sayToStandardError(line: string): void {

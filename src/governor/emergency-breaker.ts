@@ -1,6 +1,6 @@
 import { CircuitBreaker, type CircuitState } from '../circuit-breaker.ts';
 import type { Clock } from '../clock.ts';
-import { checkWhole } from '../invalid-option.ts';
+import { checkWhole, copyOptions } from '../invalid-option.ts';
 import type { PressureLevel } from './contract.ts';
 import type { Faults } from './faults.ts';
 import { levelRank } from './pressure.ts';
@@ -17,6 +17,19 @@ export interface BreakerOptions {
   readonly afterMs?: number;
   /** How long it stays open before one probe is let through, ms; doubles with each failed probe, up to 60,000. 1 up. Default 2,000. */
   readonly openMs?: number;
+}
+
+/** Passes a copy of sound options through, throws `RangeError` for others. */
+export function checkBreakerOptions(given: BreakerOptions): BreakerOptions {
+  const options = copyOptions('breaker', given, ['afterMs', 'openMs'], 'an object');
+  checkTimes(options);
+  return options;
+}
+
+function checkTimes({ afterMs = 5_000, openMs = 2_000 }: BreakerOptions): Required<BreakerOptions> {
+  checkWhole('breaker.afterMs', afterMs, 0, LONGEST_MS);
+  checkWhole('breaker.openMs', openMs, 1, LONGEST_MS);
+  return { afterMs, openMs };
 }
 
 export interface EmergencyBreakerOptions extends BreakerOptions {
@@ -53,8 +66,9 @@ export class EmergencyBreaker {
 
   constructor(options: EmergencyBreakerOptions) {
     const { clock, sample, faults, onChange } = options;
-    this.#afterMs = checkWhole('breaker.afterMs', options.afterMs ?? 5_000, 0, LONGEST_MS);
-    this.#openMs = checkWhole('breaker.openMs', options.openMs ?? 2_000, 1, LONGEST_MS);
+    const { afterMs, openMs } = checkTimes(options);
+    this.#afterMs = afterMs;
+    this.#openMs = openMs;
     this.#clock = clock;
     this.#sample = sample;
     this.#faults = faults;

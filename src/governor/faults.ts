@@ -18,7 +18,7 @@ export class Faults {
   readonly #rows = new Map<string, { message: string; count: number; off: boolean }>();
 
   note(part: string, cause: unknown, off = false): void {
-    const message = describeCause(cause).slice(0, MAX_MESSAGE);
+    const message = ownCopy(describeCause(cause).slice(0, MAX_MESSAGE));
     let row = this.#rows.get(part);
     if (row === undefined) {
       if (this.#rows.size >= MAX_PARTS) part = 'others';
@@ -45,6 +45,11 @@ export class Faults {
   rows(): FaultRow[] {
     return [...this.#rows].map(([part, row]) => ({ part, ...row }));
   }
+}
+
+/** V8 keeps the whole of a text alive for a slice of it: a message of 200 characters may be cut out of megabytes. */
+function ownCopy(text: string): string {
+  return Buffer.from(text, 'utf16le').toString('utf16le');
 }
 
 /** A text for anything that can be thrown. Never throws itself. */

@@ -1,13 +1,15 @@
 import { type Clock, systemClock } from '../clock.ts';
-import { checkKnownOptions, checkNumber, checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkNumber, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { GOVERNOR_MODES, type GovernorMode } from './budget.ts';
 import type { CollectFunction } from './collector.ts';
 import { RECLAIM_STRATEGIES, type ReclaimStrategy } from './contract.ts';
-import type { BreakerOptions } from './emergency-breaker.ts';
-import type { ShedRule } from './load-shed.ts';
+import { checkDieFastOptions } from './die-fast.ts';
+import { type BreakerOptions, checkBreakerOptions } from './emergency-breaker.ts';
+import { checkFlightOptions } from './flight-recorder.ts';
+import { checkShedRules, type ShedRule } from './load-shed.ts';
 import { METER_NAMES, type Meter } from './meters.ts';
 import { PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
-import type { PressureThresholds } from './pressure.ts';
+import { type PressureThresholds, resolveThresholds } from './pressure.ts';
 
 /** What can be changed while running. */
 export interface GovernorTuning {
@@ -58,6 +60,10 @@ export interface GovernorOptions extends GovernorTuning {
   /**
    * Default: the environment's `PLIMSOLL`, in any letter case, else `on`. A value there that is none of the three ends nothing: `on` holds,
    * and the snapshot's faults say so.
+   *
+   * `observe` refuses nobody, asks nobody to give back, aborts nothing, and `dieFast` does not act; what goes over `maxConsumers` or `maxScopes`
+   * is noted in the faults. It samples, knows the level, and writes what explains an end: flight recorder and termination log. `off` does none of this
+   * either: the level is `optimal`, no file is written or removed, nothing is listened for. Unsound options are refused in all three.
    */
   readonly mode?: GovernorMode;
   /**
@@ -155,9 +161,9 @@ const KNOWN: readonly string[] = [...TUNABLE, ...Object.keys(OTHERS), ...Object.
 
 /** Fills in preset and defaults. Throws `RangeError` for what is unsound or unknown; what has a part of its own is looked at there. */
 export function resolveOptions(options: GovernorOptions): ResolvedOptions {
-  checkKnownOptions('createGovernor', options, KNOWN);
-  const preset = PRESETS[checkOneOf('preset', options.preset ?? GOVERNOR_DEFAULTS.preset, PRESET_NAMES)];
-  const given = { ...GOVERNOR_DEFAULTS, ...withoutUndefined(preset), ...withoutUndefined(options) };
+  const own = withoutUndefined(copyOptions('createGovernor', options, KNOWN));
+  const preset = PRESETS[checkOneOf('preset', own.preset ?? GOVERNOR_DEFAULTS.preset, PRESET_NAMES)];
+  const given = { ...GOVERNOR_DEFAULTS, ...withoutUndefined(preset), ...own };
   if (given.sampleEveryBytes !== undefined) checkWhole('sampleEveryBytes', given.sampleEveryBytes, 1);
   for (const name of ['maxWaiters', 'maxBypass', 'maxConsumers', 'maxScopes'] as const) {
     checkWhole(name, given[name], name === 'maxBypass' ? 0 : 1);
@@ -174,13 +180,42 @@ export function resolveOptions(options: GovernorOptions): ResolvedOptions {
   if (given.collect !== undefined && given.collect !== false && typeof given.collect !== 'function') {
     throw invalidOption('collect', 'a function, or false for never', given.collect);
   }
-  if (given.meters !== undefined) checkMeters(given.meters);
-  return { ...given, clock: given.clock ?? systemClock, ...resolveMode(given.mode) };
+  if (typeof given.root !== 'string' || given.root === '')
+    throw invalidOption('root', 'the path of a folder', given.root);
+  const clock = checkClock(given.clock === undefined ? systemClock : given.clock);
+  return { ...given, ...resolveParts(given), clock, ...resolveMode(given.mode) };
 }
 
-/** Throws `RangeError` for what cannot be tuned, and for a strategy that is none. */
-export function checkTuning(tuning: GovernorTuning): GovernorTuning {
-  checkKnownOptions('tune', tuning, TUNABLE);
+/** Checks what each part takes, whether or not the mode has a use for it, and copies it: it is looked at again later. */
+function resolveParts({ meters, thresholds, breaker, shed, dieFast, flightRecorder, terminationLog }: GovernorOptions) {
+  if (
+    terminationLog !== undefined &&
+    terminationLog !== false &&
+    (typeof terminationLog !== 'string' || terminationLog === '')
+  ) {
+    throw invalidOption('terminationLog', 'a path or false', terminationLog);
+  }
+  return {
+    ...(meters !== undefined && { meters: checkMeters(meters) }),
+    ...(thresholds !== undefined && { thresholds: resolveThresholds(thresholds) }),
+    ...(breaker !== undefined && { breaker: checkBreakerOptions(breaker) }),
+    ...(shed !== undefined && { shed: checkShedRules(shed) }),
+    ...(dieFast !== undefined && { dieFast: checkDieFastOptions(dieFast) }),
+    ...(flightRecorder !== undefined && { flightRecorder: checkFlightOptions(flightRecorder) }),
+  };
+}
+
+function checkClock(clock: Clock): Clock {
+  for (const name of ['now', 'wall', 'after'] as const) {
+    if (typeof clock?.[name] === 'function') continue;
+    throw invalidOption('clock', 'an object with the methods `now`, `wall` and `after`', clock);
+  }
+  return clock;
+}
+
+/** Passes a copy through. Throws `RangeError` for what cannot be tuned, and for a strategy that is none. */
+export function checkTuning(given: GovernorTuning): GovernorTuning {
+  const tuning = copyOptions('tune', given, TUNABLE);
   if (tuning.limitBytes !== undefined) checkWhole('limitBytes', tuning.limitBytes, 1);
   if (tuning.strategy !== undefined) checkOneOf('strategy', tuning.strategy, RECLAIM_STRATEGIES);
   return tuning;
@@ -202,7 +237,9 @@ function resolveMode(mode: unknown): Pick<ResolvedOptions, 'mode' | 'modeFault'>
   return { mode: 'on', modeFault: `PLIMSOLL is \`${shown}\`, which is none of ${accepted}: \`on\` holds` };
 }
 
-function checkMeters(meters: readonly Meter[]): void {
+function checkMeters(given: readonly Meter[]): readonly Meter[] {
+  if (!Array.isArray(given)) throw invalidOption('meters', 'an array of meters', given);
+  const meters: readonly Meter[] = [...given];
   const names = new Set<string>();
   for (const [index, meter] of meters.entries()) {
     checkOneOf(`meters[${index}].name`, meter?.name, METER_NAMES);
@@ -211,4 +248,5 @@ function checkMeters(meters: readonly Meter[]): void {
     if (typeof meter.read !== 'function') throw invalidOption(`meters[${index}].read`, 'a function', meter.read);
     names.add(meter.name);
   }
+  return meters;
 }

@@ -24,7 +24,7 @@ import { heapFlagsFit } from './heap-flags.ts';
 import { writeHeapSnapshotIfRoom } from './heap-snapshot.ts';
 import type { Sample } from './history.ts';
 import type { TrainReport } from './journal.ts';
-import { type Account, CONSUMER_OPTIONS, checkConsumerOptions } from './ledger.ts';
+import { type Account, checkConsumerOptions } from './ledger.ts';
 import type { EffectiveLimit } from './limits.ts';
 import { readRssBytes } from './meters.ts';
 import { type PressureThresholds, resolveThresholds } from './pressure.ts';
@@ -129,13 +129,12 @@ export class Governor implements Disposable {
    * has V8 collect where its heap is below 16 MiB, some ms, so that drift is told from what is held.
    */
   consumer(options: ConsumerOptions): Consumer {
-    checkKnownOptions('consumer', options, CONSUMER_OPTIONS);
-    checkConsumerOptions(options);
-    if (options.kind === 'heap') this.#settleHeap();
+    const sound = checkConsumerOptions(options);
+    if (sound.kind === 'heap') this.#settleHeap();
     const { budget, reclaimers, ledger } = this.#parts;
-    const parent = options.parent === undefined ? undefined : budget.accountOf(options.parent, 'parent');
-    reclaimers.prepare(options.reclaimer);
-    return new LedgerConsumer(budget, ledger.open(options, parent));
+    const parent = sound.parent === undefined ? undefined : budget.accountOf(sound.parent, 'parent');
+    reclaimers.prepare(sound.reclaimer);
+    return new LedgerConsumer(budget, ledger.open(sound, parent));
   }
 
   /**
@@ -239,10 +238,10 @@ export class Governor implements Disposable {
    * Changes limit, thresholds and strategy from now on. A limit below what is held takes nothing away: it grants nothing until there is room.
    */
   tune(tuning: GovernorTuning): void {
-    checkTuning(tuning);
-    this.#thresholds = resolveThresholds(tuning.thresholds, this.#thresholds);
-    this.#strategy = tuning.strategy ?? this.#strategy;
-    if (tuning.limitBytes !== undefined) this.#parts.line.configure(tuning.limitBytes);
+    const { thresholds, strategy, limitBytes } = checkTuning(tuning);
+    this.#thresholds = resolveThresholds(thresholds, this.#thresholds);
+    this.#strategy = strategy ?? this.#strategy;
+    if (limitBytes !== undefined) this.#parts.line.configure(limitBytes);
     this.#parts.sampler.setThresholds(this.#thresholds);
     this.#parts.scopes.outside(() => {
       this.#refreshLimits();

@@ -6,7 +6,7 @@
  * its cost is the depth of the tree, usually two steps, and it leaves no garbage. The bound of a kind stands beside the tree, because one branch
  * may hold several kinds: its `total` is that of all consumers of the kind, what the governor holds itself left out.
  */
-import { checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkName, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { Holder } from './budget-errors.ts';
 import { type Consumer, type ConsumerOptions, MEMORY_KINDS, type MemoryKind, type Reclaimer } from './contract.ts';
 
@@ -96,10 +96,11 @@ export class Account {
 /** The names that the options of a consumer have. */
 export const CONSUMER_OPTIONS = ['name', 'kind', 'maxBytes', 'parent', 'importance', 'reclaimer', 'fairShare'] as const;
 
-/** Passes sound options through, throws `RangeError` for others. */
-export function checkConsumerOptions(options: ConsumerOptions): ConsumerOptions {
+/** Passes a copy of sound options through, throws `RangeError` for others. A name has at most 120 characters. */
+export function checkConsumerOptions(given: ConsumerOptions): ConsumerOptions {
+  const options = copyOptions('consumer', given, CONSUMER_OPTIONS);
   const { name, kind, maxBytes, importance, reclaimer, fairShare } = options;
-  if (typeof name !== 'string' || name === '') throw invalidOption('name', 'a name', name);
+  checkName(name);
   checkOneOf('kind', kind, MEMORY_KINDS);
   if (maxBytes !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(maxBytes) && maxBytes >= 0)) {
     throw invalidOption('maxBytes', 'a whole number from 0 up, or Infinity for "up to the line"', maxBytes);

@@ -5,7 +5,7 @@
  *
  * Asked for every request: a look in a map and two or three whole numbers. What a sample changes is worked out when the sample comes.
  */
-import { checkOneOf, invalidOption } from '../invalid-option.ts';
+import { checkOneOf, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { GovernorMode } from './budget.ts';
 import { PRESSURE_LEVELS, type PressureLevel } from './contract.ts';
 import { levelRank } from './pressure.ts';
@@ -86,10 +86,7 @@ export class LoadShed {
     this.#breaker = options.breaker;
     this.#off = options.mode === 'off';
     this.#enforced = (options.mode ?? 'on') === 'on';
-    for (const [name, rule] of Object.entries(options.rules ?? {})) {
-      checkRule(name, rule);
-      this.#add(name, rule);
-    }
+    for (const [name, rule] of Object.entries(checkShedRules(options.rules ?? {}))) this.#add(name, rule);
   }
 
   /** Whether to turn this call away. About 5 ns, 40 ns while the breaker is open; no garbage; never throws. A point without a rule turns away from `critical` on. */
@@ -151,10 +148,19 @@ export class LoadShed {
   }
 }
 
-function checkRule(name: string, rule: ShedRule): void {
-  if (typeof rule !== 'object' || rule === null) {
-    throw invalidOption(`shed.${name}`, 'an object like `{ level }` or `{ from, to }`', rule);
+/** Passes a copy of sound rules through, throws `RangeError` for others. */
+export function checkShedRules(given: Readonly<Record<string, ShedRule>>): Record<string, ShedRule> {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw invalidOption('shed', 'an object with a rule for each point', given);
   }
-  if ('level' in rule) checkOneOf(`shed.${name}.level`, rule.level, PRESSURE_LEVELS);
-  else checkRange(`shed.${name}`, rule);
+  return Object.fromEntries(Object.entries(given).map(([name, rule]) => [name, checkRule(name, rule)]));
+}
+
+function checkRule(point: string, given: ShedRule): ShedRule {
+  const name = `shed.${point}`;
+  const rule = copyOptions(name, given, ['level', 'from', 'to'], 'an object like `{ level }` or `{ from, to }`');
+  if (!('level' in rule)) checkRange(name, rule);
+  else if ('from' in rule || 'to' in rule) throw invalidOption(name, 'either `{ level }` or `{ from, to }`', 'both');
+  else checkOneOf(`${name}.level`, rule.level, PRESSURE_LEVELS);
+  return rule;
 }

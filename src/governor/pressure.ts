@@ -1,4 +1,4 @@
-import { invalidOption } from '../invalid-option.ts';
+import { copyOptions, invalidOption } from '../invalid-option.ts';
 import { PRESSURE_LEVELS, type PressureLevel } from './contract.ts';
 
 /** Where each level begins, as a share of the limit, and how far below that it ends. */
@@ -24,7 +24,7 @@ export function resolveThresholds(
   given: Partial<PressureThresholds> = {},
   base: PressureThresholds = DEFAULT_THRESHOLDS,
 ): PressureThresholds {
-  const thresholds = { ...base, ...given };
+  const thresholds = { ...base, ...copyOptions('thresholds', given, Object.keys(DEFAULT_THRESHOLDS), 'an object') };
   let below = 0;
   for (const level of ['moderate', 'high', 'critical', 'emergency'] as const) {
     const value: unknown = thresholds[level];

@@ -9,7 +9,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { scopeAbortedEvents } from '../events.ts';
-import { checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkName, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import { abortReason } from './abort-reason.ts';
 import { checkSignal, checkTimeout } from './admission.ts';
 import type { Budget } from './budget.ts';
 import { ScopeAbortedError, TooManyScopesError } from './budget-errors.ts';
@@ -95,25 +96,26 @@ export class Scopes {
    */
   async run<T>(options: ScopeOptions, fn: (scope: Scope) => T | Promise<T>): Promise<T> {
     const sound = checkScopeOptions(options);
+    const { name, maxBytes, upFrontBytes, timeoutMs, signal } = sound;
     if (typeof fn !== 'function') throw invalidOption('fn', 'a function', fn);
     const { budget, clock } = this.#options;
     if (budget.closed) throw new DisposedError('the governor');
-    sound.signal?.throwIfAborted();
+    if (signal?.aborted) throw abortReason(signal);
     const storage = this.#openStorage();
-    if (storage === undefined) return await fn(new OpenScope(options));
+    if (storage === undefined) return await fn(new OpenScope(sound));
     const outer = this.current();
     if (outer?.failure !== undefined) throw outer.failure.reason;
-    if (this.#live.size >= this.#maxScopes) this.#refuseMore(options.name);
-    const tag = new ScopeTag(options.name, options.maxBytes, outer, clock.now());
-    const onAbort = () => this.#fail(tag, sound.signal?.reason);
-    sound.signal?.addEventListener('abort', onAbort, { once: true });
+    if (this.#live.size >= this.#maxScopes) this.#refuseMore(name);
+    const tag = new ScopeTag(name, maxBytes, outer, clock.now());
+    const onAbort = () => this.#fail(tag, signal && abortReason(signal));
+    signal?.addEventListener('abort', onAbort, { once: true });
     this.#live.add(tag);
     budget.scoping = this;
     try {
-      if (sound.upFrontBytes > 0) await this.#fillPot(tag, sound.upFrontBytes, sound.timeoutMs);
+      if (upFrontBytes > 0) await this.#fillPot(tag, upFrontBytes, timeoutMs);
       return await this.#begin(storage, tag, fn);
     } finally {
-      sound.signal?.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', onAbort);
       this.#end(tag);
     }
   }
@@ -345,14 +347,12 @@ class OpenScope implements Scope {
   }
 }
 
-function checkScopeOptions(options: ScopeOptions): {
-  readonly upFrontBytes: number;
-  readonly timeoutMs: number | undefined;
-  readonly signal: AbortSignal | undefined;
-} {
-  if (typeof options !== 'object' || options === null) throw invalidOption('options', 'an object', options);
+const SCOPE_OPTIONS = ['name', 'maxBytes', 'upFrontBytes', 'timeoutMs', 'signal'] as const;
+
+function checkScopeOptions(given: ScopeOptions): ScopeOptions & { readonly upFrontBytes: number } {
+  const options = copyOptions('scope', given, SCOPE_OPTIONS);
   const { name, maxBytes, timeoutMs, signal } = options;
-  if (typeof name !== 'string' || name === '') throw invalidOption('name', 'a name', name);
+  checkName(name);
   if (maxBytes !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(maxBytes) && maxBytes >= 0)) {
     throw invalidOption('maxBytes', 'a whole number from 0 up, or Infinity for "up to the line"', maxBytes);
   }
@@ -360,7 +360,7 @@ function checkScopeOptions(options: ScopeOptions): {
   const upFrontBytes = checkWhole('upFrontBytes', options.upFrontBytes ?? 0, 0, most);
   if (timeoutMs !== undefined) checkTimeout(timeoutMs);
   checkSignal(signal);
-  return { upFrontBytes, timeoutMs, signal };
+  return { ...options, upFrontBytes };
 }
 
 function rowOf(tag: ScopeTag, now: number): ScopeRow {

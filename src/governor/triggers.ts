@@ -5,7 +5,7 @@
  * An action may register, dispose, or take a sample: a sample inside is remembered and told when the round is over, so that no action is
  * ever told an older state after a newer one.
  */
-import { checkNumber, checkOneOf, invalidOption } from '../invalid-option.ts';
+import { checkNumber, checkOneOf, copyOptions, invalidOption } from '../invalid-option.ts';
 import { PRESSURE_LEVELS, type PressureLevel } from './contract.ts';
 import type { Faults } from './faults.ts';
 import { levelRank } from './pressure.ts';
@@ -91,12 +91,12 @@ export class Triggers {
    * is told with the next sample. Throws `RangeError` for unsound conditions and for more than 256.
    */
   when(condition: TriggerCondition, action: TriggerAction): Disposable {
-    checkCondition(condition);
+    const sound = checkCondition(condition);
     if (typeof action !== 'function') throw invalidOption('action', 'a function', action);
     if (this.#triggers.length >= MAX_TRIGGERS) {
       throw invalidOption('action', `one of at most ${MAX_TRIGGERS} (dispose some)`, action);
     }
-    const trigger = new Trigger(condition, action);
+    const trigger = new Trigger(sound, action);
     this.#triggers = [...this.#triggers, trigger];
     return {
       [Symbol.dispose]: () => {
@@ -144,14 +144,13 @@ export class Triggers {
   }
 }
 
-function checkCondition(condition: TriggerCondition): void {
-  if (typeof condition !== 'object' || condition === null) {
-    throw invalidOption('condition', 'an object like `{ level }` or `{ from, to }`', condition);
+function checkCondition(given: TriggerCondition): TriggerCondition {
+  const known = 'level' in Object(given) ? ['level'] : ['from', 'to', 'step'];
+  const condition = copyOptions('condition', given, known, 'an object like `{ level }` or `{ from, to }`');
+  if ('level' in condition) checkOneOf('condition.level', condition.level, PRESSURE_LEVELS);
+  else {
+    checkRange('condition', condition);
+    if (condition.step !== undefined) checkNumber('condition.step', condition.step, 0, 1);
   }
-  if ('level' in condition) {
-    checkOneOf('condition.level', condition.level, PRESSURE_LEVELS);
-    return;
-  }
-  checkRange('condition', condition);
-  if (condition.step !== undefined) checkNumber('condition.step', condition.step, 0, 1);
+  return condition;
 }
