@@ -39,9 +39,13 @@ export interface Reclaimer {
 }
 
 export interface ConsumerOptions {
+  /** 1 to 120 characters; need not be unique. */
   readonly name: string;
   readonly kind: MemoryKind;
-  /** The most this consumer may ever hold, bytes. Required: nothing grows without a bound. `Infinity` means "up to the line". */
+  /**
+   * The most this consumer may ever hold, bytes. Required: nothing grows without a bound. `Infinity` means "up to the line". All of kind `heap` together
+   * may hold no more than V8's own limit times the threshold of `emergency`, as it was at the start: past that V8 ends the process.
+   */
   readonly maxBytes: number;
   readonly parent?: Consumer;
   /** How long the governor protects it: low gives back first. Whole number, default 0. */
@@ -92,7 +96,7 @@ export interface Consumer extends Disposable {
 }
 
 export interface ScopeOptions {
-  /** Of the request or tenant: for errors, the snapshot and the journal. */
+  /** Of the request or tenant: for errors, the snapshot and the journal. 1 to 120 characters: of a URL take the route. */
   readonly name: string;
   /** The most that all reservations made inside may hold together, bytes. Required. `Infinity` means "up to the line". */
   readonly maxBytes: number;

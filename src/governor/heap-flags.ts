@@ -88,7 +88,11 @@ export function oldSpaceLimitBytes(
   return Math.max(MIB, Math.min(bytes, heapLimitBytes) - Math.max(UNUSABLE_BYTES, bytes * UNUSABLE_SHARE));
 }
 
-/** Whether V8's heap at its fullest and Node itself go under `limitBytes`; when not, `why` says what to do. About 1 µs. */
+/**
+ * Whether V8's heap at its fullest and Node itself go under `limitBytes`; when not, `why` says what to do. A heap that is far smaller than the
+ * line fits: V8 chooses that by itself on every large machine, and what is held in buffers has no use for more. Consumers of kind `heap` are bounded
+ * by it, and a refusal names it. About 1 µs.
+ */
 export function heapFlagsFit(limitBytes: number): {
   readonly fits: boolean;
   readonly heapLimitBytes: number;
