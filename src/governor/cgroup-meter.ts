@@ -139,13 +139,15 @@ class Level implements Disposable {
   read(buffer: Buffer): number {
     const used = readDigits(buffer, 0, readSync(this.#usage, buffer, 0, STAT_BYTES, 0));
     if (used < 0) throw new Error(`the memory use of the control group cannot be read (${this.folder})`);
+    // Next to the other: names are freed by the thousand in between.
+    const excess = this.#excessKernelBytes(buffer);
     const length = readSync(this.#stat, buffer, 0, STAT_BYTES, 0);
     const files = rowBytes(buffer, length, this.#inactive) + rowBytes(buffer, length, this.#active);
     // Shared memory that is mapped is among the mapped, and on the lists of what is no file.
     const mapped = Math.max(0, rowBytes(buffer, length, this.#mapped) - rowBytes(buffer, length, this.#shared));
     const cached = Math.max(0, files - mapped);
-    // Version 1 has no such row. Last of all: this reads into the same buffer.
-    const slabs = rowBytes(buffer, length, this.#slabs) + this.#excessKernelBytes(buffer);
+    // Version 1 has no such row.
+    const slabs = rowBytes(buffer, length, this.#slabs) + excess;
     return Math.max(0, used - cached - slabs);
   }
 
