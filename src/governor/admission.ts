@@ -39,6 +39,8 @@ export interface AdmissionOptions {
    * by `wake`, or within 100 ms. What is declared up front and granted already is not asked about. Default: always true.
    */
   readonly mayGrant?: (bytes: number) => boolean;
+  /** Takes a sample and does what it calls for, while somebody waits for what the machine has no room for. Default: nothing. */
+  readonly sample?: () => void;
   /** The most that the machine could ever let anybody have, the runtime included: who wants more does not wait for it. Default: any. */
   readonly mostBytes?: () => number;
   readonly faults?: Faults;
@@ -81,6 +83,7 @@ export class Admission {
     if (this.#mayGrant(bytes, needBytes) && this.turns.mayGo(this.#queue.length, request)) {
       if (budget.tryTake(account, bytes, holding, true)) {
         this.turns.notePassing(this.#queue.length, request, needBytes);
+        budget.unseenBytes += needBytes;
         return;
       }
     }
@@ -172,6 +175,7 @@ export class Admission {
     if (!this.turns.mayGo(at, waiter)) return false;
     this.turns.notePassing(at, waiter, needBytes);
     budget.book(waiter.account, waiter.bytes, waiter.holding);
+    budget.unseenBytes += needBytes;
     this.#remove(waiter, at);
     waiter.resolve();
     return true;
@@ -217,7 +221,7 @@ export class Admission {
     const { ofKind } = account;
     if (bytes > ofKind.maxBytes) throw budget.exceeded(account, bytes, budget.obstacle('max', ofKind));
     for (let at = holding?.liveScope; at !== undefined; at = at.outer) {
-      if (at.ended || bytes <= at.maxBytes) continue;
+      if (bytes <= at.maxBytes) continue;
       throw budget.exceeded(account, bytes, budget.obstacle('scope', at));
     }
   }
@@ -237,7 +241,7 @@ export class Admission {
 
   #refuseToHoldAndWait({ account, bytes, holding }: AdmissionRequest): void {
     for (let at = holding?.liveScope; at !== undefined; at = at.outer) {
-      if (at.ended || at.undeclared === 0) continue;
+      if (at.undeclared === 0) continue;
       throw new HoldAndWaitError(askerName(account, holding), at.name, bytes, at.undeclared);
     }
   }
@@ -256,6 +260,8 @@ export class Admission {
     if (this.#queue.length === 0) return;
     this.#outside(() => {
       this.#retry = clock.after(RETRY_MS, () => this.#askOthers());
+      // What the machine has no room for may have become garbage since it was looked at.
+      if (this.#queue.some(({ lacksMachine }) => lacksMachine)) this.#options.sample?.();
       const asked: Account[] = [];
       for (const waiter of [...this.#queue]) this.#ask(waiter, asked);
     });

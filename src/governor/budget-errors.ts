@@ -180,14 +180,18 @@ export class ScopeAbortedError extends PlimsollError {
   }
 }
 
-/** `PLIMSOLL_TOO_MANY_SCOPES`: so many are open already that one more is turned away at once. */
+/** `PLIMSOLL_TOO_MANY_SCOPES`: so many are open already, or it would run inside so many others, that one more is turned away at once. */
 export class TooManyScopesError extends PlimsollError {
   override readonly name: string = 'TooManyScopesError';
   readonly scope: string;
+  /** How many there may be: open at a time, or one in another. */
   readonly maxScopes: number;
 
-  constructor(scope: string, maxScopes: number) {
-    super(`the scope ${scope} was turned away: ${maxScopes} are open already, which is \`maxScopes\``, {
+  constructor(scope: string, maxScopes: number, nested = false) {
+    const why = nested
+      ? `it would run inside ${maxScopes} others, one in another, and that is the most: a scope is for a request or a tenant`
+      : `${maxScopes} are open already, which is \`maxScopes\``;
+    super(`the scope ${scope} was turned away: ${why}`, {
       code: 'PLIMSOLL_TOO_MANY_SCOPES',
       recovery: 'circuit-break',
     });

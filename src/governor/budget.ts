@@ -20,6 +20,7 @@ export const GOVERNOR_MODES = ['on', 'observe', 'off'] as const;
 export type GovernorMode = (typeof GOVERNOR_MODES)[number];
 
 const LARGEST_HOLDERS = 5;
+const STEPS_TO_CRITICAL = 16;
 /** Of a refusal that no sample changes. */
 const OWN_REASONS: ReadonlySet<RefusalReason> = new Set(['scope', 'aborted', 'share', 'queue']);
 const BLOCK: Obstacle = { reason: 'emergency', boundBy: 'the machine', availableBytes: 0 };
@@ -30,6 +31,8 @@ export interface BudgetOptions {
   readonly reclaimers: Reclaimers;
   readonly mode: GovernorMode;
   readonly sampleEveryBytes: number;
+  /** Less often while the line is far. Default false. */
+  readonly adaptive?: boolean;
   /**
    * Takes a sample and does what it calls for; `comingBytes` have been asked for since the last one. False when the machine has no room for them,
    * whatever the books say: the request is refused.
@@ -59,6 +62,11 @@ export class Budget {
   refusals = 0;
   /** Set once by the governor: who waits is woken by what is given back. */
   admission: Admission | undefined;
+  /**
+   * What those who wait were granted lately: they allocate it when they have their turn, and until then no meter shows it. Halved with each sample by
+   * the clock.
+   */
+  unseenBytes = 0;
   /** Set while scopes are open, by them: nobody outside pays for more than a look at it. */
   scoping: Scopes | undefined;
   #queued = false;
@@ -67,10 +75,10 @@ export class Budget {
   #careful = false;
   readonly #options: BudgetOptions;
   readonly #accounts = new WeakMap<Consumer, Account>();
-  readonly #sampleEveryBytes: number;
+  #sampleEveryBytes: number;
   #unsampledBytes = 0;
-  /** Refused since the last sample for what a sample may change: a synchronous loop that is refused has to hear of that. */
-  #refusedBytes = 0;
+  /** Since the last sample drawn from pots, or refused for what a sample may change: a synchronous loop has to hear of that too. */
+  #otherBytes = 0;
   /** What the machine had the last time that it had no room. */
   #machine = MACHINE;
   #closed = false;
@@ -121,6 +129,13 @@ export class Budget {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** So far is it to `critical`: the next sample inside a reservation need not come before a sixteenth of that, unless a rhythm was asked for. */
+  noteRoom(roomBytes: number): void {
+    const { sampleEveryBytes, adaptive } = this.#options;
+    if (adaptive === true)
+      this.#sampleEveryBytes = Math.max(sampleEveryBytes, Math.floor(roomBytes / STEPS_TO_CRITICAL));
   }
 
   /**
@@ -252,12 +267,14 @@ export class Budget {
 
   /** As `tryTake`, where there is more to look at than the room in the ledger: a sample is due, a scope, a queue, a share, or there is no room. */
   #takeWithCare(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
-    const dueBytes = this.#sampleEveryBytes - this.#unsampledBytes - this.#refusedBytes;
+    const dueBytes = this.#sampleEveryBytes - this.#unsampledBytes - this.#otherBytes;
     const mayUnblock = this.#blocked && this.#options.mayUnblock();
     const mayBeDue = mayUnblock || bytes >= dueBytes;
     const isRefused = mayBeDue && this.mode === 'on' && this.#isRefused(account, bytes, holding, admitted);
-    // What is refused whatever the machine has, or has no room in the books yet, is not coming: the machine is looked at without it.
-    const comingBytes = isRefused || this.ledger.obstacle(account, bytes) !== undefined ? 0 : bytes;
+    // What is refused whatever the machine has, or has no room in the books yet, is not coming: the machine is looked at without it. Nor is what pots
+    // have paid: it came when they were filled.
+    const needBytes = bytes - prepaidBytes(holding?.scope, bytes);
+    const comingBytes = isRefused || this.ledger.obstacle(account, bytes) !== undefined ? 0 : needBytes;
     let fits = true;
     let isSeen = false;
     if (mayUnblock || (isRefused && !this.#blocked ? 0 : bytes) >= dueBytes) {
@@ -272,8 +289,8 @@ export class Budget {
         if (this.#refuse(account, bytes, this.#blocked ? BLOCK : this.#machine)) return false;
       } else if (this.mode === 'observe') this.#observe(account, bytes, holding, admitted);
       else if (!isRefused && !this.#hasRoom(account, bytes, holding, admitted)) return false;
-      else if (comingBytes === 0 && bytes >= this.#sampleEveryBytes) {
-        if (!this.#isThere(account, bytes, holding, admitted)) return false;
+      else if (comingBytes === 0 && needBytes >= this.#sampleEveryBytes) {
+        if (!this.#isThere(account, bytes, needBytes, holding, admitted)) return false;
         isSeen = true;
       }
       if (account.closed || this.#closed) return false;
@@ -283,10 +300,11 @@ export class Budget {
       this.#noteRefusal(account, bytes, this.#obstacleOf(this.ledger.whole), false);
       return false;
     }
-    if (!isSeen) this.#unsampledBytes += bytes;
-    const needBytes = this.#queued ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
+    if (!isSeen) this.#unsampledBytes += needBytes;
+    this.#otherBytes += bytes - needBytes;
+    const slippedBytes = this.#queued && !admitted ? bytes - prepaidBytes(holding?.scope, bytes) : 0;
     this.book(account, bytes, holding);
-    if (needBytes > 0 && !admitted) this.admission?.turns.noteSlip(account, needBytes);
+    if (slippedBytes > 0) this.admission?.turns.noteSlip(account, slippedBytes);
     return true;
   }
 
@@ -300,7 +318,7 @@ export class Budget {
   /** False when the machine has no room for what is coming: `grantedBytes` since the last sample, and those that are asked for. */
   #sample(grantedBytes: number, comingBytes: number): boolean {
     let fits = true;
-    this.#unsampledBytes = this.#refusedBytes = 0;
+    this.#unsampledBytes = this.#otherBytes = 0;
     this.#outside(() => {
       fits = this.#options.onSampleDue(grantedBytes + comingBytes);
     });
@@ -311,8 +329,14 @@ export class Budget {
   }
 
   /** Room that the books have made a moment ago, or a sample: whether the machine has it as well. */
-  #isThere(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
-    if (!this.#sample(0, bytes)) return !this.#refuse(account, bytes, this.#blocked ? BLOCK : this.#machine);
+  #isThere(
+    account: Account,
+    bytes: number,
+    needBytes: number,
+    holding: Holding | undefined,
+    admitted: boolean,
+  ): boolean {
+    if (!this.#sample(0, needBytes)) return !this.#refuse(account, bytes, this.#blocked ? BLOCK : this.#machine);
     // Who heard of the sample may have taken it, and what followed from it may have aborted the scope.
     const taken = this.ledger.obstacleBeside(account, bytes, prepaidBytes(holding?.scope, bytes), false);
     const obstacle = this.#barrier(account, bytes, holding, admitted) ?? (taken && this.#obstacleOf(taken));
@@ -407,7 +431,7 @@ export class Budget {
   #noteRefusal(account: Account, bytes: number, obstacle: Obstacle, observed: boolean): void {
     account.refusals++;
     this.refusals++;
-    if (!OWN_REASONS.has(obstacle.reason)) this.#refusedBytes += bytes;
+    if (!OWN_REASONS.has(obstacle.reason)) this.#otherBytes += bytes;
     this.#refused = observed ? undefined : { account, bytes, obstacle };
     if (!refusedEvents.heard) return;
     refusedEvents.publish({ consumer: account.name, requestedBytes: bytes, ...obstacle, observed });

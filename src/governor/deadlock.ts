@@ -64,7 +64,7 @@ function findDeadlock(waiters: readonly Waiter[], branch: Account, fixedBytes: n
   let heldBytes = 0;
   for (const waiter of waiters) {
     for (let at = waiter.scope; at !== undefined; at = at.outer) {
-      if (at.ended || waiting.has(at)) continue;
+      if (waiting.has(at)) continue;
       const bytes = at.ownWithin(branch);
       waiting.set(at, bytes);
       heldBytes += bytes;

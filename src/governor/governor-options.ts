@@ -94,7 +94,7 @@ export interface GovernorOptions extends GovernorTuning {
   readonly flightRecorder?: FlightRecorderOptions;
   /** A file for at most 4 KiB of last words. Default `/dev/termination-log` where it exists, else none. `false`: none. */
   readonly terminationLog?: string | false;
-  /** Reserved bytes between two samples inside reservations. Default: a sixty-fourth of the limit at the start, 256 KiB to 8 MiB. */
+  /** Reserved bytes between two samples inside reservations. Default: a sixty-fourth of the limit at the start, 256 KiB to 8 MiB, and a sixteenth of what is left below `critical` where that is more. */
   readonly sampleEveryBytes?: number;
   /** The most the `reclaimNow` of others may take inside one reservation, ms. Default 5. */
   readonly reclaimNowBudgetMs?: number;

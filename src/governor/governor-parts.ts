@@ -40,6 +40,8 @@ export interface GovernorCalls {
   readonly onLevel: (to: PressureLevel, from: PressureLevel) => void;
   /** A sample with all that belongs to it, by the clock. */
   readonly sample: () => void;
+  /** The same in a turn of its own: whoever was granted something has had one. */
+  readonly sampleByTheClock: () => void;
   /** The same inside a reservation; false when the machine has no room for the bytes that are coming. */
   readonly sampleInline: (comingBytes: number) => boolean;
 }
@@ -223,6 +225,7 @@ function makeBudget(
     reclaimers,
     mode,
     sampleEveryBytes: sampleEveryBytes ?? defaultSampleEvery(line.limit.bytes),
+    adaptive: sampleEveryBytes === undefined,
     level,
     onSampleDue: (comingBytes) => {
       try {
@@ -248,6 +251,7 @@ function makeBudget(
     train: ({ requester, ...call }) =>
       train.run({ ...call, ...(requester && { requester }), why: 'admission', strategy: calls.strategy() }),
     mayGrant: (bytes) => block.responder?.fits(bytes) !== false,
+    sample: calls.sampleByTheClock,
     mostBytes: () => block.responder?.mostBytes ?? Number.POSITIVE_INFINITY,
     faults,
   });
@@ -273,7 +277,8 @@ function makeResponder(
     strategy: calls.strategy,
     coolDownMs,
     reading: (physical) => readingOf({ sampler, line }, clock.now(), physical),
-    outstandingBytes: () => garbage.outstandingBytes(),
+    // What was granted and given back meanwhile is garbage: no less than before.
+    outstandingBytes: () => Math.max(garbage.outstandingBytes(), budget.unseenBytes),
     // Where nothing can be trimmed, what the allocator has kept serves the next who asks.
     roomBytes: (share) => sampler.roomBytes(share) + (allocator.why === undefined ? 0 : slackBytes()),
     mostBytes: (share) => sampler.mostBytes(share),

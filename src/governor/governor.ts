@@ -83,6 +83,7 @@ export class Governor implements Disposable {
       runtime: () => this.#runtime,
       onLevel: (to, from) => this.#tellLevel(to, from),
       sample: () => this.#sampleOutside(),
+      sampleByTheClock: () => this.#sampleByTheClock(),
       sampleInline: (comingBytes) => this.#sampleInline(comingBytes),
     }));
     if (resolved.modeFault !== undefined) parts.faults.note('PLIMSOLL', resolved.modeFault);
@@ -92,7 +93,7 @@ export class Governor implements Disposable {
     parts.sampler.take();
     parts.drift.note(resolved.clock.now());
     parts.garbage.noteStart();
-    if (this.mode !== 'off') parts.sampler.start(() => this.#sampleAll());
+    if (this.mode !== 'off') parts.sampler.start(() => this.#sampleByTheClock());
   }
 
   /** The effective limit, bytes. */
@@ -324,6 +325,13 @@ export class Governor implements Disposable {
     this.#follow();
   }
 
+  #sampleByTheClock(): void {
+    this.#sampleAll();
+    // Whoever was granted something has had a turn: half of it is in what was read, or soon will be.
+    const { budget } = this.#parts;
+    budget.unseenBytes = budget.unseenBytes < 65_536 ? 0 : budget.unseenBytes / 2;
+  }
+
   /** What hears of a sample belongs to no scope, whoever asked for it. */
   #sampleOutside(): void {
     this.#parts.scopes.outside(() => this.#sampleAll());
@@ -354,11 +362,13 @@ export class Governor implements Disposable {
   #follow(): void {
     // Who heard of the sample may have ended it all.
     if (this.#disposed) return;
-    const { sampler, breaker, shed, triggers, lastResort, admission } = this.#parts;
+    const { sampler, breaker, shed, triggers, lastResort, admission, budget } = this.#parts;
     const now = this.#options.clock.now();
     const { level, ratio } = sampler.last();
     if (this.mode === 'on') triggers.note(level, ratio);
     if (this.#disposed) return;
+    const { bytes, limitBytes } = sampler.physical;
+    budget.noteRoom(limitBytes * this.#thresholds.critical - bytes);
     // Books that are full are no reason to turn calls away, unless somebody waits for room in them.
     const isScarce = admission.waiting > 0;
     breaker.note(isScarce ? level : sampler.physicalLevel, now);

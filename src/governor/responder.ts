@@ -226,7 +226,8 @@ export class Responder {
   /** With what is coming: past `emergency`, or so near the end of what the process may charge that a collection would have no room to work in. */
   #isUrgent({ meter, bytes, limitBytes }: Reading, comingBytes: number): boolean {
     const { critical, emergency } = this.#options.thresholds();
-    const expected = bytes + comingBytes + this.#options.outstandingBytes();
+    // What is coming need not be objects: V8's heap is judged by what is in it.
+    const expected = meter === 'heap' ? bytes : bytes + comingBytes + this.#options.outstandingBytes();
     if (expected >= limitBytes * emergency) return true;
     const isResident = meter === 'cgroup' || meter === 'rss';
     return isResident && expected >= limitBytes * critical && limitBytes - expected < ROOM_TO_WORK_BYTES;

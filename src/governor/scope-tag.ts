@@ -102,7 +102,6 @@ export class Holding {
 export class ScopeTag {
   readonly name: string;
   readonly maxBytes: number;
-  readonly outer: ScopeTag | undefined;
   readonly startedAt: number;
   held = 0;
   own = 0;
@@ -115,22 +114,45 @@ export class ScopeTag {
   pot: Holding | undefined;
   /** The list of what is tagged with it. */
   first: Holding | undefined;
+  #outer: ScopeTag | undefined;
   #failure: { readonly reason: unknown } | undefined;
   #controller: AbortController | undefined;
 
   constructor(name: string, maxBytes: number, outer: ScopeTag | undefined, startedAt: number) {
     this.name = name;
     this.maxBytes = maxBytes;
-    this.outer = outer;
+    this.#outer = outer;
     this.startedAt = startedAt;
   }
 
   /** Why it, or the nearest around it, was aborted. */
   get failure(): { readonly reason: unknown } | undefined {
-    for (let at: ScopeTag | undefined = this; at !== undefined; at = at.outer) {
+    for (let at: ScopeTag | undefined = this; at !== undefined; ) {
+      // Before its own failure is looked at: that may come from one that is let go of.
+      const { outer }: ScopeTag = at;
       if (at.#failure !== undefined) return at.#failure;
+      at = outer;
     }
     return undefined;
+  }
+
+  /**
+   * The nearest scope around it that has not ended. Those in between are let go of, or each of a chain of scopes, begun each inside the one
+   * before, would keep all that have ever been; why one of them was aborted stays, because what is inside it was aborted with it.
+   */
+  get outer(): ScopeTag | undefined {
+    let outer = this.#outer;
+    if (outer === undefined || !outer.ended) return outer;
+    for (; outer?.ended; outer = outer.#outer) this.#failure ??= outer.#failure;
+    this.#outer = outer;
+    return outer;
+  }
+
+  /** How many scopes it runs in, itself included. O(that). */
+  get depth(): number {
+    let depth = 0;
+    for (let at: ScopeTag | undefined = this; at !== undefined; at = at.outer) depth++;
+    return depth;
   }
 
   get room(): number {
@@ -194,7 +216,7 @@ export function prepaidBytes(scope: ScopeTag | undefined, bytes: number): number
 /** The innermost scope that has no room for `bytes` more. Nothing always fits. */
 export function fullScope(scope: ScopeTag | undefined, bytes: number): ScopeTag | undefined {
   let need = bytes;
-  for (let at = liveScope(scope); at !== undefined; at = liveScope(at.outer)) {
+  for (let at = liveScope(scope); at !== undefined; at = at.outer) {
     need -= Math.min(need, at.pot?.bytes ?? 0);
     if (need > 0 && need > at.maxBytes - at.held) return at;
   }

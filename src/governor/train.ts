@@ -194,9 +194,10 @@ class TrainRun {
     this.#targetBytes = call.targetBytes;
   }
 
-  /** Inside a reservation near the line, or past it: the alternative is to be killed. */
+  /** Inside a reservation near the line, or past it: the alternative is to be killed. Or somebody waits for room in the machine. */
   get #isUrgent(): boolean {
-    return this.call.why === 'reservation' || this.call.level === 'emergency';
+    const { why, level } = this.call;
+    return why === 'reservation' || level === 'emergency' || (why === 'admission' && this.#meter !== 'ledger');
   }
 
   /** Finds out what is to go down, and how far. */

@@ -157,6 +157,7 @@ describe('dying fast', () => {
       setTimeout(() => process.reallyExit(9), 2000);`;
     const child = spawnSync(process.execPath, ['--input-type=module', '--conditions=source', '-e', script], {
       encoding: 'utf8',
+      timeout: 20_000,
     });
     expect([child.status, child.stdout]).toEqual([75, 'listener\n']);
   });
@@ -174,6 +175,7 @@ describe('dying fast', () => {
       worker.on('exit', (code) => setTimeout(() => console.log(code), 50));`;
     const child = spawnSync(process.execPath, ['--input-type=module', '--conditions=source', '-e', script], {
       encoding: 'utf8',
+      timeout: 20_000,
     });
     expect([child.status, child.stdout]).toEqual([0, '75\n']);
   });
@@ -185,6 +187,7 @@ describe('dying fast', () => {
       for (let now = 0; ; now += 50) dieFast.note('emergency', false, now > 0 ? 2 : 1, now);`;
     const child = spawnSync(process.execPath, ['--input-type=module', '--conditions=source', '-e', script], {
       encoding: 'utf8',
+      timeout: 20_000,
     });
     expect([child.status, child.stdout]).toEqual([75, 'dump\n']);
     expect(child.stderr).toBe('plimsoll: emergency for 1.0 s and 1 train did not help: exiting with code 75\n');

@@ -39,6 +39,40 @@ describe('the meters of a process', () => {
 
   meterContract('rss', () => new V8Meters(limit).rss, { bytes: 64 * MIB, hold: () => keep(Buffer.alloc(64 * MIB, 1)) });
 
+  it('heap: tells also what its pages take, by which V8 gives up, as far as that is not holes', () => {
+    const heap = { used: 0, old: 0 };
+    const figures = () => ({ heapUsed: heap.used, external: 0, arrayBuffers: 0, rss: 1 });
+    let looks = 0;
+    const spaces = () => {
+      looks++;
+      const space = (space_name: string, space_size: number) => ({ space_name, space_size });
+      return [
+        space('read_only_space', 1e12),
+        space('new_space', 1e12),
+        space('new_large_object_space', 1e12),
+        space('old_space', heap.old - 10),
+        space('large_object_space', 10),
+      ];
+    };
+    using meters = new V8Meters(limit, { root: '/nowhere', figures, spaces });
+    const { limitBytes } = meters.heap;
+    const filled = (used: number, old: number) => {
+      Object.assign(heap, { used: Math.round(used * limitBytes), old: Math.round(old * limitBytes) });
+      meters.refresh();
+      meters.heap.read();
+      return meters.filledHeapBytes() / limitBytes;
+    };
+    expect(filled(0.5, 0.9)).toBeCloseTo(0.5);
+    expect(looks).toBe(0);
+    expect(filled(0.9, 0.98)).toBeCloseTo(0.98);
+    expect(filled(0.65, 0.97)).toBeCloseTo(0.97);
+    // No objects leave more than half as much as they take.
+    expect(filled(0.6, 0.99)).toBeCloseTo(0.9);
+    // What is used is in the young generation too.
+    expect(filled(0.9, 0.8)).toBeCloseTo(0.9);
+    expect(looks).toBe(4);
+  });
+
   it('share one look at the process, and each is fresh when it is read again or asked to be', () => {
     let fetches = 0;
     const figures = () => ({ heapUsed: ++fetches, external: fetches * 10, arrayBuffers: 0, rss: fetches * 100 });

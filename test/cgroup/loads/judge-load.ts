@@ -5,7 +5,7 @@ import type { DriftFigures, Load, LoadRun } from './run-load.ts';
 /** What reserved and observed may differ by, as a part of the greater. */
 const MOST_DRIFT: Readonly<Record<string, number>> = { external: 0.15, wasm: 0.15, heap: 0.25 };
 /** Of the requests; the rest may be turned away. */
-const LEAST_ANSWERED = 0.3;
+const LEAST_ANSWERED = 0.1;
 /** See `leak.mjs`: how long it may be in an emergency, and what finding out and writing may take on top. */
 const DIE_AFTER_MS = 600;
 const DIE_SLACK_MS = 2_000;
