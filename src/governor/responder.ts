@@ -31,6 +31,8 @@ const ROOM_TO_WORK_BYTES = 12 * 1_048_576;
 const WORTH_RETRYING_BYTES = 524_288;
 /** A train that brought the deciding meter down by less than that part of its target was in vain: the next waits longer. */
 const WORTH = 0.05;
+/** Nobody waited for room in the machine for so long: what was in vain before says nothing of the next. */
+const WANTED_ANEW_MS = 5_000;
 
 /**
  * What the last sample says, as far as acting needs it: of the meter that is nearest to its limit, but of the ledger only while the others see no
@@ -88,7 +90,7 @@ export interface ResponderOptions {
 export class Responder {
   readonly #options: ResponderOptions;
   /** Apart: full books that nobody can empty must not keep the machine's memory waiting. */
-  readonly #coolDowns: { readonly ledger: CoolDown; readonly others: CoolDown };
+  readonly #coolDowns: { readonly ledger: CoolDown; readonly others: CoolDown; readonly wanted: CoolDown };
   /** One of its own trains is under way; one of an admission does not count. */
   #waiting = false;
   #blocked = false;
@@ -96,11 +98,15 @@ export class Responder {
   #releasedAtTrain = 0;
   /** The most that one who waits was kept from for want of room in the machine, since the last look. */
   #wantedBytes = 0;
+  /** What the machine lacked for who waits when the last train set out to make it. */
+  #lackedBytes = Number.POSITIVE_INFINITY;
+  #wantedAt = Number.NEGATIVE_INFINITY;
   #off = false;
 
   constructor(options: ResponderOptions) {
     this.#options = options;
-    this.#coolDowns = { ledger: new CoolDown(options.coolDownMs), others: new CoolDown(options.coolDownMs) };
+    const { coolDownMs: ms } = options;
+    this.#coolDowns = { ledger: new CoolDown(ms), others: new CoolDown(ms), wanted: new CoolDown(ms) };
   }
 
   /** False once a fault in here has switched action off. */
@@ -170,10 +176,28 @@ export class Responder {
     const reading = this.#begin(wantedBytes > 0);
     const rank = levelRank(reading.level);
     if (rank >= HIGH && reading.meter !== 'ledger' && this.#options.mode() === 'on') this.#options.prepare();
-    const why = this.#reason(reading, rank) ?? (wantedBytes > 0 ? 'admission' : undefined);
+    const why = this.#reason(reading, rank);
     if (this.#waiting || this.#options.train.running) return;
-    if (why === undefined) this.#restoreHeadroom(reading);
-    else if (!this.#isRestrained(reading)) void this.#run(this.#call(why, reading, wantedBytes));
+    if (why !== undefined || (wantedBytes > 0 && this.#isWorthMaking(wantedBytes, reading))) {
+      if (!this.#isRestrained(reading)) void this.#run(this.#call(why ?? 'admission', reading, wantedBytes));
+    } else this.#restoreHeadroom(reading);
+  }
+
+  /** For one that waits: whether the machine is nearer to having the room than at the last try. When not, the next try waits, longer and longer. */
+  #isWorthMaking(wantedBytes: number, reading: Reading): boolean {
+    const { wanted } = this.#coolDowns;
+    const now = this.#options.clock.now();
+    const isNew = now - this.#wantedAt >= WANTED_ANEW_MS;
+    this.#wantedAt = now;
+    if (isNew) {
+      this.#lackedBytes = Number.POSITIVE_INFINITY;
+      wanted.acted(Number.NEGATIVE_INFINITY, 1);
+    }
+    if (wanted.restraint(now, reading.level, false) !== undefined || this.#isRestrained(reading)) return false;
+    const lackedBytes = wantedBytes - this.roomBytes;
+    wanted.acted(now, lackedBytes <= this.#lackedBytes * (1 - WORTH) ? 1 : 0);
+    this.#lackedBytes = lackedBytes;
+    return true;
   }
 
   /** One below its share may have taken of it when there was nothing else: those above theirs give that back. */

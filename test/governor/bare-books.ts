@@ -11,7 +11,7 @@ import { Scopes, type ScopesOptions } from '../../src/governor/scopes.ts';
 export const LIMIT = 100;
 
 export interface BareOptions
-  extends Pick<Partial<AdmissionOptions>, 'maxWaiters' | 'maxBypass' | 'train' | 'mayGrant'> {
+  extends Pick<Partial<AdmissionOptions>, 'maxWaiters' | 'maxBypass' | 'train' | 'mayGrant' | 'mostBytes'> {
   readonly limitBytes?: number;
   readonly mode?: GovernorMode;
   readonly fixedBytes?: number;
@@ -35,7 +35,7 @@ export class BareBooks {
 
   constructor(options: BareOptions = {}) {
     const { clock, faults } = this;
-    const { train, mayGrant, fairShares, maxScopes, makeStorage } = options;
+    const { train, mayGrant, mostBytes, fairShares, maxScopes, makeStorage } = options;
     const ledger = (this.ledger = new Ledger(options.limitBytes ?? LIMIT, 1_000));
     const reclaimers = new Reclaimers({ ledger, clock, faults, reclaimNowBudgetMs: 5, reclaimDeadlineMs: 2_000 });
     const level = () => this.level;
@@ -61,6 +61,7 @@ export class BareBooks {
       maxBypass: options.maxBypass ?? 16,
       ...(train === undefined ? {} : { train }),
       ...(mayGrant === undefined ? {} : { mayGrant }),
+      ...(mostBytes === undefined ? {} : { mostBytes }),
     });
     budget.admission = this.admission;
     this.scopes = new Scopes({
