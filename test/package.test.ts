@@ -38,7 +38,14 @@ describe('the package', () => {
 
   it('ships what is built and the papers, and nothing else', () => {
     expect(manifest.type).toBe('module');
-    expect([...manifest.files].sort()).toEqual(['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs']);
+    expect([...manifest.files].sort()).toEqual([
+      'ARCHITECTURE.md',
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'dist',
+      'docs',
+    ]);
     for (const paper of manifest.files) if (paper !== 'dist') expect(existsSync(join(ROOT, paper)), paper).toBe(true);
   });
 

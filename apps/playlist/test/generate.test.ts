@@ -346,9 +346,9 @@ describe('sources that fail', () => {
   it('a limit that will not do ends in one line that says who holds what, and the old file stays', async () => {
     write('list.m3u', channel('a'));
     const { lines } = await run();
-    write('list.m3u', Array.from({ length: 400_000 }, (_, i) => `#EXTINF:-1,c${i}\nhttp://h/${i}\n`).join(''));
+    write('list.m3u', Array.from({ length: 2_500_000 }, (_, i) => `#EXTINF:-1,c${i}\nhttp://h/${i}\n`).join(''));
     const main = join(import.meta.dirname, '..', 'src', 'main.ts');
-    const args = ['--conditions=source', main, '--config', join(dir, 'my.toml'), '--memory-limit', '80MiB', '--quiet'];
+    const args = ['--conditions=source', main, '--config', join(dir, 'my.toml'), '--memory-limit', '56MiB', '--quiet'];
     const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
     expect(stderr).toMatch(/^out of memory budget: .*largest holders: .*\n$/);
     expect(status).toBe(1);
