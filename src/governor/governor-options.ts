@@ -67,8 +67,9 @@ export interface GovernorOptions extends GovernorTuning {
    */
   readonly mode?: GovernorMode;
   /**
-   * What Node itself holds, kept in the consumer `runtime`: the limit less this is what can be reserved. Default: measured at the start
-   * (RSS), and lowered when RSS is seen to be lower. What grows later outside the ledger is not added to it: the other meters see that.
+   * What Node itself holds, kept in the consumer `runtime`: the limit less this is what can be reserved. Default: measured at the start (RSS without
+   * pages of files, and 8 MiB for what a running program adds), and lowered when less than that is seen. What grows later outside the ledger is not added
+   * to it: the other meters see that.
    */
   readonly runtimeBytes?: number;
   /** Has V8 collect. Default: the `gc` of `node --expose-gc`, else one that is switched on when first needed. `false`: never. */

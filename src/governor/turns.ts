@@ -1,7 +1,7 @@
 /**
  * Who may go before whom, among those that wait and those that do not.
  *
- * Invariants: of those in the queue, the sixteen that have waited longest are looked at; the next ones move up. None of these is passed more than `maxBypass`
+ * Invariants: of those in the queue, the sixteen that have waited longest are looked at; the next ones move up. None of these that waits for room in the books is passed more than `maxBypass`
  * times by others that wait and want the same room, and that bound halves with each second it has waited: after a few nobody passes. One that waits
  * for its own bound only (its consumer's, its scope's, its share's) does not hold up others that are not under that bound.
  *
