@@ -326,10 +326,11 @@ export class Governor implements Disposable {
   }
 
   #sampleByTheClock(): void {
-    this.#sampleAll();
-    // Whoever was granted something has had a turn: half of it is in what was read, or soon will be.
+    // Whoever was granted something before this turn has had one: half of it is in what is read now, or soon will be. First of all, because the
+    // sample may let others in.
     const { budget } = this.#parts;
     budget.unseenBytes = budget.unseenBytes < 65_536 ? 0 : budget.unseenBytes / 2;
+    this.#sampleAll();
   }
 
   /** What hears of a sample belongs to no scope, whoever asked for it. */

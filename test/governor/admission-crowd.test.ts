@@ -174,6 +174,20 @@ describe('a crowd', () => {
     },
   );
 
+  it('under a bound of its own is not looked at one by one by those who pass it', async () => {
+    const books = new BareBooks({ maxWaiters: CROWD, maxBypass: 0, limitBytes: 1_000 });
+    const pool = books.consumer('pool', { maxBytes: 10 });
+    pool.reserve(10);
+    const job = books.consumer('job');
+    for (let i = 0; i < CROWD; i++) pool.admit(5, { timeoutMs: 1_000_000 }).catch(() => {});
+    await settle();
+    const looks = countLooks(books);
+    expect((await job.admit(20)).bytes).toBe(20);
+    expect(looks.count).toBeLessThan(100);
+    books.admission.shut();
+    await settle();
+  });
+
   it('is let in, those that fit, past those that the machine has no room for', async () => {
     const books = new BareBooks({ limitBytes: 10_000, mayGrant: (bytes) => open && bytes < 50 });
     let open = false;
