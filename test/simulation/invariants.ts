@@ -13,8 +13,11 @@ const LONGEST_TRAIN_MS = 10_000 + 2_000 + 3_000;
 /** A report has no more. */
 const MOST_PARTS = 64;
 
-/** The books let the first one in at once, the machine within that time of a sample that shows room. */
-const WAKE_MS = 100;
+/**
+ * What others were granted lately counts against the machine's room until samples by the clock have shown it: it is halved with each, every 100 ms while
+ * somebody waits for the machine.
+ */
+const WAKE_MS = 1_500;
 /** The part of the limit up to which nobody would say that the machine has no room. */
 const PLENTY = 0.8;
 
