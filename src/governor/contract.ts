@@ -83,9 +83,10 @@ export interface Consumer extends Disposable {
    * Waits its turn for room. Rejects on timeout (`PLIMSOLL_ADMISSION_TIMEOUT`), on abort (with the signal's reason), when too many wait
    * (`PLIMSOLL_ADMISSION_QUEUE_FULL`) and at once when it could never fit (`PLIMSOLL_BUDGET_EXCEEDED`). Inside a scope also at once when it would
    * have to wait while the scope holds what it did not declare up front (`PLIMSOLL_HOLD_AND_WAIT`), and when all that is in the way has been held by
-   * scopes that wait themselves, for half of the time that it would wait and a second at least (`PLIMSOLL_DEADLOCK`). Outside scopes nobody sees who holds something and waits for more:
-   * reserve what is needed at once. Others may pass one that waits a bounded number of times, those that do not wait for a bounded number of bytes;
-   * both bounds halve with each second.
+   * scopes that wait themselves, for half of the time that it would wait and a second at least (`PLIMSOLL_DEADLOCK`). Outside scopes nobody sees
+   * who holds something and waits for more: reserve what is needed at once. Others may pass one that waits a bounded number of times, those that do
+   * not wait for a bounded number of bytes; both bounds halve with each second. One that the machine alone has no room for keeps others back for a
+   * second at a time, with a pause as long.
    */
   admit(bytes: number, options?: AdmitOptions): Promise<Reservation>;
   /**
