@@ -173,7 +173,8 @@ function makeTrain(
   let nodeBytes: number | undefined;
   const slackBytes = () => {
     nodeBytes = Math.min(nodeBytes ?? Number.POSITIVE_INFINITY, Math.max(0, unknownBytes()));
-    return Math.max(0, unknownBytes() - nodeBytes);
+    // No more than was ever given back: the rest is somebody's.
+    return Math.min(ledger.releasedBytes, Math.max(0, unknownBytes() - nodeBytes));
   };
   const garbage = new Garbage({
     reservedBytes: reserved(books, calls),

@@ -93,6 +93,7 @@ export class Governor implements Disposable {
     parts.sampler.take();
     parts.drift.note(resolved.clock.now());
     parts.garbage.noteStart();
+    parts.slackBytes();
     if (this.mode !== 'off') parts.sampler.start(() => this.#sampleByTheClock());
   }
 
@@ -326,11 +327,9 @@ export class Governor implements Disposable {
   }
 
   #sampleByTheClock(): void {
-    // Whoever was granted something before this turn has had one: half of it is in what is read now, or soon will be. First of all, because the
-    // sample may let others in.
-    const { budget } = this.#parts;
-    budget.unseenBytes = budget.unseenBytes < 65_536 ? 0 : budget.unseenBytes / 2;
-    this.#sampleAll();
+    if (!this.#take(false, true)) return;
+    this.#parts.responder.note();
+    this.#follow();
   }
 
   /** What hears of a sample belongs to no scope, whoever asked for it. */
@@ -346,11 +345,14 @@ export class Governor implements Disposable {
     return fits;
   }
 
-  #take(dense: boolean): boolean {
+  /** `ownTurn`: whoever was granted something before has had a turn of its own. */
+  #take(dense: boolean, ownTurn = false): boolean {
     if (this.#disposed || this.mode === 'off') return false;
-    const { line, sampler, drift, garbage } = this.#parts;
+    const { line, sampler, drift, garbage, budget } = this.#parts;
     if (line.isDue(sampler.level !== 'optimal')) this.#refreshLimits();
     sampler.take(dense);
+    // Half of it is in what was read, or soon will be. Right here: whoever is let in before or after this has had no turn.
+    if (ownTurn) budget.unseenBytes = budget.unseenBytes < 65_536 ? 0 : budget.unseenBytes / 2;
     if (this.#disposed) return false;
     this.#lowerRuntime();
     const now = this.#options.clock.now();
