@@ -173,8 +173,9 @@ function makeTrain(
   let nodeBytes: number | undefined;
   const slackBytes = () => {
     nodeBytes = Math.min(nodeBytes ?? Number.POSITIVE_INFINITY, Math.max(0, unknownBytes()));
-    // No more than was ever given back: the rest is somebody's.
-    return Math.min(ledger.releasedBytes, Math.max(0, unknownBytes() - nodeBytes));
+    // No more than was ever held at once and is not held now: the rest is somebody's.
+    const { peak, total } = ledger.whole;
+    return Math.min(peak - total, Math.max(0, unknownBytes() - nodeBytes));
   };
   const garbage = new Garbage({
     reservedBytes: reserved(books, calls),
