@@ -29,7 +29,6 @@ const STALLED_PERCENT = 10;
 /** A full collection copies what is young and marks what is old: it has to fit as well. */
 const ROOM_TO_WORK_BYTES = 12 * 1_048_576;
 const WORTH_RETRYING_BYTES = 524_288;
-const MARGIN_BYTES = 4 * 1_048_576;
 /** A train that brought the deciding meter down by less than that part of its target was in vain: the next waits longer. */
 const WORTH = 0.05;
 /** Nobody waited for room in the machine for so long: what was in vain before says nothing of the next. */
@@ -139,15 +138,9 @@ export class Responder {
    */
   fits(bytes: number): boolean {
     if (this.#off || this.#options.mode() !== 'on') return true;
-    const fits = !this.#blocked && this.#hasRoom(bytes + this.#marginBytes());
+    const fits = !this.#blocked && this.#hasRoom(bytes);
     if (!fits) this.#wantedBytes = Math.max(this.#wantedBytes, bytes);
     return fits;
-  }
-
-  /** While others have been granted something and not used it yet: what they do with it takes more than what they asked for. */
-  #marginBytes(): number {
-    if (this.#options.outstandingBytes() <= 0) return 0;
-    return Math.min(MARGIN_BYTES, this.#options.reading(true).limitBytes / 32);
   }
 
   /** What the machine has room for as of the last sample, without what has been granted since. Below 0 when it is past `emergency`. */
