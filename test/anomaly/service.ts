@@ -118,7 +118,8 @@ export class Service {
   }
 
   async #inScopes(feed: ReturnType<Governor['consumer']>): Promise<void> {
-    const work = this.governor.scope({ name: 'request', maxBytes: 20 * KIB, upFrontBytes: 10 * KIB }, async () => {
+    const options = { name: 'request', maxBytes: 20 * KIB, upFrontBytes: 10 * KIB, timeoutMs: 500 };
+    const work = this.governor.scope(options, async () => {
       using one = this.#try('tryReserve', () => feed.tryReserve(5 * KIB));
       await settle();
       this.#try('tryReserve', () => feed.tryReserve(30 * KIB));

@@ -22,10 +22,22 @@ describe('what the machine could never have room for', () => {
       code: 'PLIMSOLL_BUDGET_EXCEEDED',
       reason: 'machine',
       boundBy: 'the machine',
-      availableBytes: 75 * MIB,
+      // To 90%: the last part is for those that do not wait.
+      availableBytes: 70 * MIB,
     });
     expect(governor.snapshot().waiting).toBe(0);
     expect((await job.admit(60 * MIB)).bytes).toBe(60 * MIB);
+  });
+
+  it('is less for who waits than for who does not', async () => {
+    const { governor, rss, clock } = setUp({ runtimeBytes: 20 * MIB });
+    rss.bytes = 50 * MIB;
+    governor.sample();
+    const job = governor.consumer({ ...WIDE, name: 'job' });
+    const waiting = job.admit(43 * MIB, { timeoutMs: 50 }).catch((cause: { code: string }) => cause.code);
+    expect(job.tryReserve(43 * MIB)?.bytes).toBe(43 * MIB);
+    clock.advance(50);
+    expect(await waiting).toBe('PLIMSOLL_ADMISSION_TIMEOUT');
   });
 
   it('is asked of what is declared up front as well, and not of what has been granted', async () => {
