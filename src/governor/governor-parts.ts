@@ -281,6 +281,7 @@ function makeResponder(
     reading: (physical) => readingOf({ sampler, line }, clock.now(), physical),
     // What was granted and given back meanwhile is garbage: no less than before.
     outstandingBytes: () => Math.max(garbage.outstandingBytes(), budget.unseenBytes),
+    unseenBytes: () => budget.unseenBytes,
     // Where nothing can be trimmed, what the allocator has kept serves the next who asks.
     roomBytes: (share) => sampler.roomBytes(share) + (allocator.why === undefined ? 0 : slackBytes()),
     mostBytes: (share) => sampler.mostBytes(share),

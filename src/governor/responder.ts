@@ -66,6 +66,8 @@ export interface ResponderOptions {
   readonly mostBytes: (share: number) => number;
   /** What has been granted and the machine has not seen yet. */
   readonly outstandingBytes: () => number;
+  /** Of that, what those who waited were granted lately. */
+  readonly unseenBytes: () => number;
   /** All that was ever given back to the ledger. */
   readonly releasedBytes: () => number;
   readonly train: {
@@ -134,13 +136,15 @@ export class Responder {
 
   /**
    * Whether the machine has room for so much, as of the last sample: asked before one that waits is granted what the books have. When not, the next
-   * sample has it made. Half of what lies between `critical` and `emergency` is left to those that do not wait, and to what nobody reserves: who was
-   * granted all up to the line, and then only needs a socket and a few objects more, was killed in a small container.
+   * sample has it made. While others that were let in have not shown what they need, half of what lies between `critical` and `emergency` is kept for
+   * what they need beside it: bursts that were granted all up to the line, and then took a socket and a few objects each, were killed in small containers.
    */
   fits(bytes: number): boolean {
     if (this.#off || this.#options.mode() !== 'on') return true;
-    const { roomBytes, outstandingBytes } = this.#options;
-    const fits = !this.#blocked && bytes <= roomBytes(this.#waitersShare) - outstandingBytes();
+    const { roomBytes, outstandingBytes, unseenBytes, thresholds } = this.#options;
+    const { critical, emergency } = thresholds();
+    const share = unseenBytes() > 0 ? (critical + emergency) / 2 : emergency;
+    const fits = !this.#blocked && bytes <= roomBytes(share) - outstandingBytes();
     if (!fits) this.#wantedBytes = Math.max(this.#wantedBytes, bytes);
     return fits;
   }
@@ -151,9 +155,9 @@ export class Responder {
     return roomBytes(thresholds().emergency) - outstandingBytes();
   }
 
-  /** The most that the machine could ever have room for, for one that waits, Node itself included. `Infinity` when nobody would keep to it. */
+  /** The most that the machine could ever have room for, Node itself included. `Infinity` when nobody would keep to it. */
   get mostBytes(): number {
-    return this.#off ? Number.POSITIVE_INFINITY : this.#options.mostBytes(this.#waitersShare);
+    return this.#off ? Number.POSITIVE_INFINITY : this.#options.mostBytes(this.#options.thresholds().emergency);
   }
 
   /** While it is blocked: whether so much has been given back since that it is worth finding out if that still holds. */
@@ -243,12 +247,6 @@ export class Responder {
       this.#coolDowns.others.acted(Number.NEGATIVE_INFINITY, 1);
     }
     return reading;
-  }
-
-  get #waitersShare(): number {
-    const { critical, emergency } = this.#options.thresholds();
-    // Rounded: half of 0.85 and 0.95 is a little less than 0.9 otherwise.
-    return Math.round((critical + emergency) * 5_000) / 10_000;
   }
 
   #hasRoom(bytes: number): boolean {

@@ -240,6 +240,7 @@ describe('modes and faults', () => {
       mostBytes: () => Number.POSITIVE_INFINITY,
       releasedBytes: () => 0,
       outstandingBytes: () => 0,
+      unseenBytes: () => 0,
       train: { running: false, run: () => Promise.reject(new Error('never')), runNow: () => unreachable() },
       headroomDebtBytes: unreachable,
       abortLargestScope: unreachable,
