@@ -1,23 +1,11 @@
-import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { demand, type Gate } from './gate.ts';
+import { installPackages, runProgram } from './run-program.ts';
 
 const PROJECT_DIR = join(import.meta.dirname, '..', '..');
 const NODES_DIR = join(PROJECT_DIR, 'test', 'nodes');
 const MAJORS = [20, 22, 24, 26] as const;
-const execute = promisify(execFile);
-
-/** Runs a program; its output is in the failure. */
-async function run(command: string, args: readonly string[], cwd: string): Promise<string> {
-  try {
-    return (await execute(command, [...args], { cwd, maxBuffer: 1 << 24 })).stdout;
-  } catch (error) {
-    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    demand(false, `${command} ${args.join(' ')}: ${(stdout + stderr).trim().slice(-1500)}`);
-  }
-}
 
 const nodePath = (major: number): string => join(NODES_DIR, 'node_modules', `node-${major}`, 'bin', 'node');
 
@@ -53,21 +41,25 @@ export const packedPackageGate: Gate = {
     mkdirSync(dir, { recursive: true });
     try {
       const packed = JSON.parse(
-        await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], PROJECT_DIR),
+        await runProgram('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', dir], PROJECT_DIR),
       ) as [{ filename: string; size: number; entryCount: number }];
       const { filename, size, entryCount } = packed[0];
       const tarball = join(dir, filename);
-      await run('npx', ['publint', 'run', '--strict', tarball], PROJECT_DIR);
+      await runProgram('npx', ['publint', 'run', '--strict', tarball], PROJECT_DIR);
       // Old `moduleResolution: node10` cannot see subpath exports; a CommonJS file that requires ES modules is what the design asks for.
-      await run('npx', ['attw', tarball, '--profile', 'esm-only'], PROJECT_DIR);
+      await runProgram('npx', ['attw', tarball, '--profile', 'esm-only'], PROJECT_DIR);
       say('publint and attw are content');
       if (!MAJORS.every((major) => existsSync(nodePath(major)))) {
         say('installing Node 20, 22, 24 and 26 from npm');
-        await run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], NODES_DIR);
+        await installPackages(NODES_DIR);
       }
       writeFileSync(join(dir, 'package.json'), '{ "name": "smoke", "private": true }');
       writeFileSync(join(dir, 'smoke.cjs'), SMOKE);
-      await run('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund', '--ignore-scripts', tarball], dir);
+      await runProgram(
+        'npm',
+        ['install', '--no-package-lock', '--no-audit', '--no-fund', '--ignore-scripts', tarball],
+        dir,
+      );
       const { exports } = JSON.parse(readFileSync(join(PROJECT_DIR, 'package.json'), 'utf8')) as {
         exports: Record<string, unknown>;
       };
@@ -76,7 +68,7 @@ export const packedPackageGate: Gate = {
         .map((door) => door.replace(/^\./, 'plimsoll'));
       const versions: string[] = [];
       for (const major of MAJORS) {
-        const version = (await run(nodePath(major), ['smoke.cjs', JSON.stringify(doors)], dir)).trim();
+        const version = (await runProgram(nodePath(major), ['smoke.cjs', JSON.stringify(doors)], dir)).trim();
         demand(version.startsWith(`v${major}.`), `expected Node ${major}, ran ${version}`);
         versions.push(version);
       }

@@ -1,0 +1,19 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { demand } from './gate.ts';
+
+const execute = promisify(execFile);
+
+/** Runs a program to its end and resolves to its standard output; all that it printed is in the failure. */
+export async function runProgram(command: string, args: readonly string[], cwd: string): Promise<string> {
+  try {
+    return (await execute(command, [...args], { cwd, maxBuffer: 1 << 24 })).stdout;
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    demand(false, `${command} ${args.join(' ')}: ${(stdout + stderr).trim().slice(-1500)}`);
+  }
+}
+
+/** Installs what the `package.json` in `dir` names, without a lock file. */
+export const installPackages = (dir: string): Promise<string> =>
+  runProgram('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], dir);
