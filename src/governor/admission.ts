@@ -119,6 +119,16 @@ export class Admission {
     }
   }
 
+  /** Lets in everybody who waits, whether there is room or not: nobody is to wait any more. */
+  letIn(): void {
+    for (const waiter of [...this.#queue]) {
+      if (!waiter.waits) continue;
+      this.#options.budget.book(waiter.account, waiter.bytes, waiter.holding);
+      this.#remove(waiter);
+      waiter.resolve();
+    }
+  }
+
   /** Turns away those who wait on an account that was closed. */
   forget(closed: Account): void {
     const gone = this.#queue.filter((waiter) => waiter.account.isWithin(closed));

@@ -10,14 +10,12 @@ import { invalidOption } from '../invalid-option.ts';
 import type { Admission } from './admission.ts';
 import { BudgetExceededError, type BudgetRefusal, type Obstacle, type RefusalReason } from './budget-errors.ts';
 import type { AdmitOptions, Consumer, PressureLevel } from './contract.ts';
+import type { ShareKeeper } from './fair-shares.ts';
+import type { GovernorMode } from './governor-mode.ts';
 import type { Account, Ledger } from './ledger.ts';
 import type { Reclaimers } from './reclaimers.ts';
 import { fullScope, type Holding, prepaidBytes } from './scope-tag.ts';
 import type { Scopes } from './scopes.ts';
-
-/** `on`: limits hold. `observe`: everything is granted, what would have been refused is counted and published. `off`: it is only counted. */
-export const GOVERNOR_MODES = ['on', 'observe', 'off'] as const;
-export type GovernorMode = (typeof GOVERNOR_MODES)[number];
 
 const LARGEST_HOLDERS = 5;
 const STEPS_TO_CRITICAL = 16;
@@ -29,6 +27,7 @@ const MACHINE: Obstacle = { reason: 'machine', boundBy: 'the machine', available
 export interface BudgetOptions {
   readonly ledger: Ledger;
   readonly reclaimers: Reclaimers;
+  /** To begin with. */
   readonly mode: GovernorMode;
   readonly sampleEveryBytes: number;
   /** Less often while the line is far. Default false. */
@@ -44,21 +43,16 @@ export interface BudgetOptions {
   readonly machineRoomBytes?: () => number;
   readonly level: () => PressureLevel;
   readonly fixedBytes: () => number;
+  /** So much was found to be there, or gone: nobody was granted it. */
+  readonly onTracked?: (account: Account, bytes: number) => void;
   /** Divides what there is between the consumers with `fairShare`. Asked for those alone. Default: no division. */
   readonly fairShares?: ShareKeeper;
 }
 
-/** Who divides: see `FairShares`. */
-export interface ShareKeeper {
-  /** Whether it may take bytes for which there is room in the ledger. */
-  mayTake(account: Account, bytes: number): boolean;
-  /** There is no room for what it asks; others are about to be made to give back. */
-  noteWant?(account: Account, bytes: number): void;
-}
-
 export class Budget {
   readonly ledger: Ledger;
-  readonly mode: GovernorMode;
+  /** Set by the governor. */
+  mode: GovernorMode;
   refusals = 0;
   /** Set once by the governor: who waits is woken by what is given back. */
   admission: Admission | undefined;
@@ -177,6 +171,17 @@ export class Budget {
   give(account: Account, bytes: number): void {
     this.ledger.release(account, bytes);
     this.admission?.wake();
+  }
+
+  /** Books what was found to be there, or to be gone when below 0, whatever the bounds say. */
+  track(account: Account, bytes: number): void {
+    if (account.closed || (this.#closed && bytes > 0)) throw this.ended(account);
+    if (bytes > Number.MAX_SAFE_INTEGER - this.ledger.whole.total) {
+      throw invalidOption('bytes', 'no more than there is room for in a number', bytes);
+    }
+    this.#options.onTracked?.(account, bytes);
+    if (bytes < 0) this.give(account, -bytes);
+    else if (bytes > 0) this.ledger.charge(account, bytes);
   }
 
   /**

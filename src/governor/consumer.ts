@@ -1,7 +1,8 @@
 import type { Budget } from './budget.ts';
-import type { AdmitOptions, Consumer, MemoryKind, Reservation } from './contract.ts';
+import type { AdmitOptions, Consumer, MemoryKind, Reservation, Tracked } from './contract.ts';
 import type { Account } from './ledger.ts';
 import { checkByteCount, LedgerReservation } from './reservation.ts';
+import { TrackedBytes } from './tracked-bytes.ts';
 
 /** A consumer as its owner sees it: the verbs, over an account of the ledger. */
 export class LedgerConsumer implements Consumer {
@@ -72,6 +73,11 @@ export class LedgerConsumer implements Consumer {
         open = false;
       },
     };
+  }
+
+  track(): Tracked {
+    this.#budget.check(this.#account);
+    return new TrackedBytes(this.#budget, this.#account);
   }
 
   [Symbol.dispose](): void {

@@ -94,6 +94,18 @@ export interface Consumer extends Disposable {
    * disposed. Keep it short: others may be refused meanwhile.
    */
   nonReclaimable(): Disposable;
+  /**
+   * Counts bytes that are there already and were never asked for, as those of a cache of somebody else's. Never refused, in no mode: the books may go
+   * over `maxBytes`, and over the line, and then others and this consumer are made to give back. Nothing is held until it is resized.
+   */
+  track(): Tracked;
+}
+
+/** What somebody holds without having asked. Disposing it is for when it is gone, or nobody looks after it any more. */
+export interface Tracked extends Disposable {
+  readonly bytes: number;
+  /** Sets how many there are: a whole number from 0 up. About 20 ns. `PLIMSOLL_DISPOSED` when this or its consumer has been disposed. */
+  resize(bytes: number): void;
 }
 
 export interface ScopeOptions {

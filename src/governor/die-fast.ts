@@ -1,8 +1,9 @@
 import { writeSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
+import { describeCause } from '../describe-cause.ts';
 import { checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { PressureLevel } from './contract.ts';
-import { describeCause, type Faults } from './faults.ts';
+import type { Faults } from './faults.ts';
 
 const PART = 'die fast';
 /** `EX_TEMPFAIL` of `sysexits.h`: it failed now, starting it again may help. */

@@ -42,6 +42,14 @@ class Sharer {
   }
 }
 
+/** Who divides: see `FairShares`. */
+export interface ShareKeeper {
+  /** Whether it may take bytes for which there is room in the ledger. */
+  mayTake(account: Account, bytes: number): boolean;
+  /** There is no room for what it asks; others are about to be made to give back. */
+  noteWant?(account: Account, bytes: number): void;
+}
+
 /**
  * `mayTake` costs about 20 ns, and 3 ns for each that shares when there are many; nothing for those that do not.
  * Leaves no garbage while nobody comes or goes.

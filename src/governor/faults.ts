@@ -1,4 +1,5 @@
 import { catchRejection } from '../catch-rejection.ts';
+import { describeCause } from '../describe-cause.ts';
 import { faultEvents } from '../events.ts';
 
 /** What went wrong inside the governor, by part. The service never sees it thrown. */
@@ -50,13 +51,4 @@ export class Faults {
 /** V8 keeps the whole of a text alive for a slice of it: a message of 200 characters may be cut out of megabytes. */
 function ownCopy(text: string): string {
   return Buffer.from(text, 'utf16le').toString('utf16le');
-}
-
-/** A text for anything that can be thrown. Never throws itself. */
-export function describeCause(cause: unknown): string {
-  try {
-    return String(cause instanceof Error ? cause.message : cause);
-  } catch {
-    return 'something that cannot be shown was thrown';
-  }
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts';
-import type { GovernorMode } from './budget.ts';
+import { describeCause } from '../describe-cause.ts';
 import type { MemoryKind, PressureLevel } from './contract.ts';
-import { describeCause, type FaultRow, type Faults } from './faults.ts';
+import type { FaultRow, Faults } from './faults.ts';
+import type { GovernorMode } from './governor-mode.ts';
 import type { History, Sample } from './history.ts';
 import type { Journal, TrainPart, TrainReport } from './journal.ts';
 import type { JsonWriter } from './json-writer.ts';
@@ -22,7 +23,7 @@ export interface FlightParts {
   readonly journal: Journal;
   readonly ledger: Ledger;
   readonly faults: Faults;
-  readonly mode: GovernorMode;
+  readonly mode: () => GovernorMode;
   limitBytes(): number;
   level(): PressureLevel;
   decidingMeter(): MeterName;
@@ -112,7 +113,7 @@ export class FlightDumpWriter {
     json.key('version').number(FLIGHT_DUMP_VERSION).key('why').string(why);
     if (cause !== undefined) json.key('cause').string(describeCause(cause));
     json.key('takenAt').number(this.#clock.wall()).key('atMs').number(this.#clock.now(), 3);
-    json.key('pid').number(process.pid).key('mode').string(parts.mode);
+    json.key('pid').number(process.pid).key('mode').string(parts.mode());
     json.key('limitBytes').number(parts.limitBytes()).key('level').string(parts.level());
     json.key('decidingMeter').string(parts.decidingMeter());
     const { whole } = parts.ledger;

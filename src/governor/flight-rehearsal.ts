@@ -44,7 +44,7 @@ export function rehearsalParts(clock: Clock): FlightParts {
     journal,
     // None noted: whoever listens for faults would hear of it.
     faults: new Faults(),
-    mode: 'on',
+    mode: () => 'on',
     limitBytes: () => 2,
     level: () => 'optimal',
     decidingMeter: () => 'ledger',

@@ -62,6 +62,12 @@ export class Garbage {
     return Math.max(0, reserved - Math.max(0, seen), this.#pendingBytes + reserved - this.#reservedBefore);
   }
 
+  /** So much was found to be there already, or to be gone: nobody is about to allocate it. */
+  noteTracked(kind: MemoryKind, bytes: number): void {
+    const counts = kind === 'heap' || kind === 'external' || (kind === 'wasm' && this.#countsWasm === true);
+    if (counts) this.#reservedBefore += bytes;
+  }
+
   /** After each sample. */
   noteSample(nowMs: number): void {
     const { usedHeapBytes, externalBytes } = this.#options;

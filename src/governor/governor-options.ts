@@ -1,11 +1,11 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { checkNumber, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import { GOVERNOR_MODES, type GovernorMode } from './budget.ts';
 import type { CollectFunction } from './collector.ts';
 import { RECLAIM_STRATEGIES, type ReclaimStrategy } from './contract.ts';
 import { checkDieFastOptions } from './die-fast.ts';
 import { type BreakerOptions, checkBreakerOptions } from './emergency-breaker.ts';
 import { checkFlightOptions } from './flight-recorder.ts';
+import { GOVERNOR_MODES, type GovernorMode } from './governor-mode.ts';
 import { checkShedRules, type ShedRule } from './load-shed.ts';
 import { METER_NAMES, type Meter } from './meters.ts';
 import { PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
@@ -18,6 +18,20 @@ export interface GovernorTuning {
   readonly thresholds?: Partial<PressureThresholds>;
   /** How much is given up for bytes that are wanted back. Default `smart`. */
   readonly strategy?: ReclaimStrategy;
+  /**
+   * Default: the environment's `PLIMSOLL`, in any letter case, else `on`. A value there that is none of the three ends nothing: `on` holds,
+   * and the snapshot's faults say so.
+   *
+   * `observe` refuses nobody, asks nobody to give back, aborts nothing, and `dieFast` does not act; what goes over `maxConsumers` or `maxScopes`
+   * is noted in the faults. It samples, knows the level, and writes what explains an end: flight recorder and termination log. `off` does none of this
+   * either: the level is `optimal`, no file is written or removed, nothing is listened for. Unsound options are refused in all three.
+   *
+   * While running, whoever waits is let in when `on` ends, and what triggers have switched off they switch on again. A governor that was made `off` has no
+   * flight recorder, termination log or `dieFast` later.
+   */
+  readonly mode?: GovernorMode;
+  /** By name of the point; a point without a rule turns away from `critical` on. While running: replaces those that are named. */
+  readonly shed?: Readonly<Record<string, ShedRule>>;
 }
 
 /**
@@ -58,15 +72,6 @@ export interface GovernorOptions extends GovernorTuning {
   /** Instead of the built-in five. */
   readonly meters?: readonly Meter[];
   /**
-   * Default: the environment's `PLIMSOLL`, in any letter case, else `on`. A value there that is none of the three ends nothing: `on` holds,
-   * and the snapshot's faults say so.
-   *
-   * `observe` refuses nobody, asks nobody to give back, aborts nothing, and `dieFast` does not act; what goes over `maxConsumers` or `maxScopes`
-   * is noted in the faults. It samples, knows the level, and writes what explains an end: flight recorder and termination log. `off` does none of this
-   * either: the level is `optimal`, no file is written or removed, nothing is listened for. Unsound options are refused in all three.
-   */
-  readonly mode?: GovernorMode;
-  /**
    * What Node itself holds, kept in the consumer `runtime`: the limit less this is what can be reserved. Default: measured at the start (RSS without
    * pages of files, and 8 MiB for what a running program adds), and lowered when less than that is seen. What grows later outside the ledger is not added
    * to it: the other meters see that.
@@ -86,8 +91,6 @@ export interface GovernorOptions extends GovernorTuning {
   readonly journal?: 'brief' | 'detailed';
   /** The part of the limit that consumers with `fairShare` leave free for those that cannot give back. 0 up to 1. Default 0.1. */
   readonly headroomShare?: number;
-  /** By name of the point; a point without a rule turns away from `critical` on. */
-  readonly shed?: Readonly<Record<string, ShedRule>>;
   readonly breaker?: BreakerOptions;
   /** Default: none, the process is left to live. */
   readonly dieFast?: DieFastOptions;
@@ -140,7 +143,7 @@ export type ResolvedOptions = Omit<GovernorOptions, keyof typeof GOVERNOR_DEFAUL
     readonly modeFault?: string;
   };
 
-const TUNABLE = ['limitBytes', 'thresholds', 'strategy'] as const;
+const TUNABLE = ['limitBytes', 'thresholds', 'strategy', 'mode', 'shed'] as const;
 /** An option that is missing here does not compile. */
 const OTHERS: Record<
   Exclude<keyof GovernorOptions, keyof typeof GOVERNOR_DEFAULTS | (typeof TUNABLE)[number]>,
@@ -148,10 +151,8 @@ const OTHERS: Record<
 > = {
   clock: true,
   meters: true,
-  mode: true,
   runtimeBytes: true,
   collect: true,
-  shed: true,
   breaker: true,
   dieFast: true,
   flightRecorder: true,
@@ -219,7 +220,8 @@ export function checkTuning(given: GovernorTuning): GovernorTuning {
   const tuning = copyOptions('tune', given, TUNABLE);
   if (tuning.limitBytes !== undefined) checkWhole('limitBytes', tuning.limitBytes, 1);
   if (tuning.strategy !== undefined) checkOneOf('strategy', tuning.strategy, RECLAIM_STRATEGIES);
-  return tuning;
+  if (tuning.mode !== undefined) checkOneOf('mode', tuning.mode, GOVERNOR_MODES);
+  return tuning.shed === undefined ? tuning : { ...tuning, shed: checkShedRules(tuning.shed) };
 }
 
 function withoutUndefined(options: GovernorOptions): GovernorOptions {

@@ -15,6 +15,7 @@ import { Faults } from './faults.ts';
 import type { FlightParts } from './flight-dump.ts';
 import { FlightRecorder } from './flight-recorder.ts';
 import { Garbage } from './garbage.ts';
+import type { GovernorMode } from './governor-mode.ts';
 import type { ResolvedOptions } from './governor-options.ts';
 import { Journal } from './journal.ts';
 import { LastResort } from './last-resort.ts';
@@ -38,6 +39,7 @@ export interface GovernorCalls {
   readonly strategy: () => ReclaimStrategy;
   readonly runtime: () => Account;
   readonly onLevel: (to: PressureLevel, from: PressureLevel) => void;
+  readonly mode: () => GovernorMode;
   /** A sample with all that belongs to it, by the clock. */
   readonly sample: () => void;
   /** The same in a turn of its own: whoever was granted something has had one. */
@@ -54,14 +56,14 @@ export type GovernorParts = ReturnType<typeof assemble>;
 
 /** Throws `RangeError` for unsound options of the parts. */
 export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
-  const books = openBooks(options, calls.thresholds().emergency);
+  const books = openBooks(options, calls);
   const sampler = new Sampler({
     clock: options.clock,
     faults: books.faults,
     meters: books.line.meters,
     thresholds: calls.thresholds(),
     onLevel: calls.onLevel,
-    acts: options.mode !== 'off',
+    acts: () => calls.mode() !== 'off',
   });
   const drift = makeDrift(books, sampler, calls);
   const late: { lastResort?: LastResort } = {};
@@ -78,7 +80,7 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
   const shed = new LoadShed({ rules: options.shed, breaker, mode: options.mode });
   const responder = makeResponder(options, calls, books, sampler, givingBack, granting);
   granting.block.responder = responder;
-  const lastResort = makeLastResort(options, books, sampler, granting.scopes);
+  const lastResort = makeLastResort(options, calls, books, sampler, granting.scopes);
   late.lastResort = lastResort;
   const { fairShares, budget, admission, scopes } = granting;
   return {
@@ -100,12 +102,16 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
 
 type Books = ReturnType<typeof openBooks>;
 
-function openBooks(options: ResolvedOptions, emergency: number) {
-  const { clock, share, root, meters, mode, maxConsumers } = options;
+function openBooks(options: ResolvedOptions, calls: GovernorCalls) {
+  const { clock, share, root, meters, maxConsumers } = options;
   const faults = new Faults();
   // Who switches the governor off, or lets it only watch, is not stopped by its bounds: going over them is noted.
-  const onTooMany = () => faults.note('maxConsumers', `more than ${maxConsumers} are open, which \`on\` would refuse`);
-  const ledger = new Ledger(1, maxConsumers, mode === 'on' ? undefined : onTooMany);
+  const onTooMany = () => {
+    if (calls.mode() === 'on') return false;
+    faults.note('maxConsumers', `more than ${maxConsumers} are open, which \`on\` would refuse`);
+    return true;
+  };
+  const ledger = new Ledger(1, maxConsumers, onTooMany);
   const mapped = MEMORY_KINDS.indexOf('mapped');
   const line = new Line({
     limitBytes: options.limitBytes,
@@ -119,7 +125,10 @@ function openBooks(options: ResolvedOptions, emergency: number) {
   });
   ledger.whole.maxBytes = line.limit.bytes;
   // Past that V8 ends the process, however much the line would leave.
-  if (line.v8 !== undefined) ledger.boundKind('heap', 'V8’s heap', Math.floor(line.v8.heap.limitBytes * emergency));
+  if (line.v8 !== undefined) {
+    const mostBytes = Math.floor(line.v8.heap.limitBytes * calls.thresholds().emergency);
+    ledger.boundKind('heap', 'V8’s heap', mostBytes);
+  }
   return { faults, ledger, line, journal: new Journal() };
 }
 
@@ -217,7 +226,7 @@ function makeBudget(
   calls: GovernorCalls,
   { faults, ledger, line }: Books,
   sampler: Sampler,
-  { reclaimers, train, fairShares }: ReturnType<typeof makeTrain>,
+  { reclaimers, train, fairShares, garbage }: ReturnType<typeof makeTrain>,
 ) {
   const { clock, mode, sampleEveryBytes, maxWaiters, maxBypass, maxScopes } = options;
   const level = () => sampler.level;
@@ -226,6 +235,7 @@ function makeBudget(
     ledger,
     reclaimers,
     mode,
+    onTracked: ({ kind }, bytes) => garbage.noteTracked(kind, bytes),
     sampleEveryBytes: sampleEveryBytes ?? defaultSampleEvery(line.limit.bytes),
     adaptive: sampleEveryBytes === undefined,
     level,
@@ -270,11 +280,11 @@ function makeResponder(
   { train, allocator, garbage, slackBytes }: ReturnType<typeof makeTrain>,
   { scopes, admission, budget, fairShares }: ReturnType<typeof makeBudget>,
 ): Responder {
-  const { clock, mode, coolDownMs } = options;
+  const { clock, coolDownMs } = options;
   return new Responder({
     clock,
     faults,
-    mode: () => mode,
+    mode: calls.mode,
     thresholds: calls.thresholds,
     strategy: calls.strategy,
     coolDownMs,
@@ -327,7 +337,13 @@ export function readingOf(
   };
 }
 
-function makeLastResort(options: ResolvedOptions, books: Books, sampler: Sampler, scopes: Scopes): LastResort {
+function makeLastResort(
+  options: ResolvedOptions,
+  calls: GovernorCalls,
+  books: Books,
+  sampler: Sampler,
+  scopes: Scopes,
+): LastResort {
   const { clock, mode, flightRecorder, terminationLog, dieFast } = options;
   const { faults, journal, ledger, line } = books;
   const parts: FlightParts = {
@@ -335,7 +351,7 @@ function makeLastResort(options: ResolvedOptions, books: Books, sampler: Sampler
     journal,
     ledger,
     faults,
-    mode,
+    mode: calls.mode,
     limitBytes: () => line.limit.bytes,
     level: () => sampler.level,
     decidingMeter: () => sampler.last().decidingMeter,
@@ -354,7 +370,8 @@ function makeLastResort(options: ResolvedOptions, books: Books, sampler: Sampler
   const lastResort: LastResort = new LastResort({
     recorder,
     log,
-    dieFast: dieFast === undefined || mode !== 'on' ? undefined : new DieFast({ ...dieFast, faults, onDie }),
+    dieFast: dieFast === undefined || mode === 'off' ? undefined : new DieFast({ ...dieFast, faults, onDie }),
+    mayEnd: () => calls.mode() === 'on',
     heapRatio: () => sampler.ratio('heap'),
     filledHeapRatio: () =>
       line.v8 !== undefined && sampler.reading('heap') !== undefined

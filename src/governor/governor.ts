@@ -1,6 +1,5 @@
 import { levelEvents } from '../events.ts';
 import { checkKnownOptions, checkWhole, invalidOption } from '../invalid-option.ts';
-import type { GovernorMode } from './budget.ts';
 import { type Capabilities, readCapabilities } from './capabilities.ts';
 import { LedgerConsumer } from './consumer.ts';
 import {
@@ -12,6 +11,7 @@ import {
   type Scope,
   type ScopeOptions,
 } from './contract.ts';
+import type { GovernorMode } from './governor-mode.ts';
 import {
   checkTuning,
   type GovernorOptions,
@@ -59,7 +59,6 @@ export interface ReclaimCallOptions {
  * if (room !== undefined) render(Buffer.alloc(room.bytes));
  */
 export class Governor implements Disposable {
-  readonly mode: GovernorMode;
   readonly #options: ResolvedOptions;
   readonly #parts: GovernorParts;
   readonly #runtime: Account;
@@ -73,11 +72,14 @@ export class Governor implements Disposable {
 
   constructor(options: GovernorOptions = {}) {
     const resolved = (this.#options = resolveOptions(options));
-    this.mode = resolved.mode;
     this.#thresholds = resolveThresholds(resolved.thresholds);
     this.#strategy = resolved.strategy;
     this.#runtimeIsMeasured = resolved.runtimeBytes === undefined;
-    const parts = (this.#parts = assemble(resolved, {
+    // Known before the parts are: some are made with it.
+    let parts: GovernorParts | undefined;
+    const mode = () => parts?.budget.mode ?? resolved.mode;
+    parts = this.#parts = assemble(resolved, {
+      mode,
       thresholds: () => this.#thresholds,
       strategy: () => this.#strategy,
       runtime: () => this.#runtime,
@@ -85,7 +87,7 @@ export class Governor implements Disposable {
       sample: () => this.#sampleOutside(),
       sampleByTheClock: () => this.#sampleByTheClock(),
       sampleInline: (comingBytes) => this.#sampleInline(comingBytes),
-    }));
+    });
     if (resolved.modeFault !== undefined) parts.faults.note('PLIMSOLL', resolved.modeFault);
     this.#runtime = parts.ledger.openOwn('runtime');
     new LedgerConsumer(parts.budget, this.#runtime);
@@ -105,6 +107,11 @@ export class Governor implements Disposable {
   /** Where the limit comes from, and all that were found. */
   get limit(): EffectiveLimit {
     return this.#parts.line.limit;
+  }
+
+  /** As it was made, or tuned to since. */
+  get mode(): GovernorMode {
+    return this.#parts.budget.mode;
   }
 
   /** As the last sample had it. */
@@ -237,15 +244,18 @@ export class Governor implements Disposable {
   }
 
   /**
-   * Changes limit, thresholds and strategy from now on. A limit below what is held takes nothing away: it grants nothing until there is room.
+   * Changes limit, thresholds, strategy, mode and rules for shedding from now on. A limit below what is held takes nothing away: it grants nothing until
+   * there is room.
    */
   tune(tuning: GovernorTuning): void {
-    const { thresholds, strategy, limitBytes } = checkTuning(tuning);
+    const { thresholds, strategy, limitBytes, mode, shed } = checkTuning(tuning);
     this.#thresholds = resolveThresholds(thresholds, this.#thresholds);
     this.#strategy = strategy ?? this.#strategy;
     if (limitBytes !== undefined) this.#parts.line.configure(limitBytes);
     this.#parts.sampler.setThresholds(this.#thresholds);
+    if (shed !== undefined) this.#parts.shed.setRules(shed);
     this.#parts.scopes.outside(() => {
+      if (mode !== undefined && mode !== this.mode && !this.#disposed) this.#setMode(mode);
       this.#refreshLimits();
       // What was blocked or turned away under the old limit need not be now.
       this.#sampleAll();
@@ -287,6 +297,19 @@ export class Governor implements Disposable {
     sampler.take(true);
     drift.note(this.#options.clock.now());
     garbage.noteStart();
+  }
+
+  #setMode(mode: GovernorMode): void {
+    const { budget, shed, triggers, responder, admission, sampler } = this.#parts;
+    budget.mode = mode;
+    shed.setMode(mode);
+    responder.noteMode();
+    // A level that nobody looks at any more is none.
+    if (mode === 'off') sampler.calm();
+    else sampler.start(() => this.#sampleByTheClock());
+    if (mode === 'on') return;
+    triggers.note('optimal', 0);
+    admission.letIn();
   }
 
   /** Those of the last capability report; before the first, the one that costs next to nothing to find out. */

@@ -2,9 +2,9 @@ import { rmSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { writeHeapSnapshot } from 'node:v8';
 import { formatBytes } from '../bytes.ts';
+import { describeCause } from '../describe-cause.ts';
 import { PlimsollError } from '../errors.ts';
 import { checkWhole, invalidOption } from '../invalid-option.ts';
-import { describeCause } from './faults.ts';
 
 /** The least that is ever asked to be free, by used heap; and what is asked unless somebody knows their heap better. */
 const SMALLEST_FACTOR = 2;

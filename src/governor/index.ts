@@ -3,7 +3,7 @@
  * memory back. It knows consumers and reclaimers, and not what they are.
  * @module
  */
-export type { GovernorMode } from './budget.ts';
+
 export {
   AdmissionQueueFullError,
   AdmissionTimeoutError,
@@ -40,12 +40,14 @@ export {
   type Reservation,
   type Scope,
   type ScopeOptions,
+  type Tracked,
 } from './contract.ts';
 export type { DriftKind, DriftRow } from './drift.ts';
 export type { BreakerOptions } from './emergency-breaker.ts';
 export type { FaultRow } from './faults.ts';
 export type { FlightConsumer, FlightDump, FlightScope } from './flight-dump.ts';
 export { createGovernor, Governor, type LevelListener, type ReclaimCallOptions } from './governor.ts';
+export type { GovernorMode } from './governor-mode.ts';
 export {
   type DieFastOptions,
   type FlightRecorderOptions,

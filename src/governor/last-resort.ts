@@ -36,6 +36,8 @@ export interface LastResortOptions {
   /** The same with what is lost in its pages: by it the last words are written, for a process that V8 may end sooner than it seems. */
   readonly filledHeapRatio: () => number;
   readonly trainCount: () => number;
+  /** False while nothing may be done, and nobody ended. */
+  readonly mayEnd: () => boolean;
 }
 
 export class LastResort implements Disposable {
@@ -60,12 +62,13 @@ export class LastResort implements Disposable {
 
   /** Of each sample. Does not return when the process is lost and `dieFast` was asked for. */
   note({ level, meter }: Reading, nowMs: number): void {
-    const { dieFast, heapRatio, trainCount } = this.#options;
+    const { dieFast, heapRatio, trainCount, mayEnd } = this.#options;
     if (levelRank(level) >= EMERGENCY && meter !== 'ledger') this.#noteEmergency(nowMs);
     else this.#calm();
     this.#lastMs = nowMs;
     this.#noteHeap(nowMs, false);
-    dieFast?.note(level, meter === 'ledger', trainCount(), nowMs, meter === 'heap' && heapRatio() >= FULL_HEAP);
+    if (mayEnd())
+      dieFast?.note(level, meter === 'ledger', trainCount(), nowMs, meter === 'heap' && heapRatio() >= FULL_HEAP);
   }
 
   /** Right after a full collection, the meters having been read: what is in the heap now stays there. */

@@ -128,10 +128,10 @@ export class Ledger {
   /** All that was ever given back. */
   releasedBytes = 0;
   readonly #maxAccounts: number;
-  readonly #onTooMany: (() => void) | undefined;
+  readonly #onTooMany: (() => boolean) | undefined;
 
-  /** `onTooMany` is told of each account beyond `maxAccounts`, which is opened all the same; without it that throws. */
-  constructor(limitBytes: number, maxAccounts: number, onTooMany?: () => void) {
+  /** `onTooMany` is asked about each account beyond `maxAccounts`: with true it is opened all the same, otherwise that throws. */
+  constructor(limitBytes: number, maxAccounts: number, onTooMany?: () => boolean) {
     this.#onTooMany = onTooMany;
     this.whole = new Account({ name: 'the whole', kind: 'heap', maxBytes: limitBytes }, undefined);
     this.#maxAccounts = maxAccounts;
@@ -161,8 +161,7 @@ export class Ledger {
   #add(account: Account): Account {
     if (this.accounts.length >= this.#maxAccounts) {
       const expected = 'enough for one more consumer (dispose some, or raise it)';
-      if (this.#onTooMany === undefined) throw invalidOption('maxConsumers', expected, this.#maxAccounts);
-      this.#onTooMany();
+      if (this.#onTooMany?.() !== true) throw invalidOption('maxConsumers', expected, this.#maxAccounts);
     }
     this.accounts.push(account);
     return account;

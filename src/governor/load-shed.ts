@@ -6,8 +6,8 @@
  * Asked for every request: a look in a map and two or three whole numbers. What a sample changes is worked out when the sample comes.
  */
 import { checkOneOf, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { GovernorMode } from './budget.ts';
 import { PRESSURE_LEVELS, type PressureLevel } from './contract.ts';
+import type { GovernorMode } from './governor-mode.ts';
 import { levelRank } from './pressure.ts';
 import { checkRange, type ScaledRange, scaleAt } from './scaled-range.ts';
 
@@ -40,9 +40,9 @@ const ALL = 65_536;
 class Point {
   readonly name: string;
   /** Of the level, or -1 for a scaled one. */
-  readonly rank: number;
-  readonly from: number;
-  readonly to: number;
+  rank = 0;
+  from = 0;
+  to = 1;
   /** How much of each call is to be turned away, 0 to `ALL`, and what is carried on to the next. */
   share = 0;
   carried = 0;
@@ -51,9 +51,14 @@ class Point {
 
   constructor(name: string, rule: ShedRule) {
     this.name = name;
+    this.setRule(rule, 0, 0);
+  }
+
+  setRule(rule: ShedRule, rank: number, ratio: number): void {
     this.rank = 'level' in rule ? levelRank(rule.level) : -1;
     this.from = 'level' in rule ? 0 : rule.from;
     this.to = 'level' in rule ? 1 : rule.to;
+    this.follow(rank, ratio);
   }
 
   follow(rank: number, ratio: number): void {
@@ -75,7 +80,8 @@ export class LoadShed {
   readonly #all: Point[] = [];
   readonly #breaker: LoadShedOptions['breaker'];
   #off: boolean;
-  readonly #enforced: boolean;
+  #closed = false;
+  #enforced: boolean;
   #unknown = 0;
   #others: Point | undefined;
   #rank = 0;
@@ -122,7 +128,22 @@ export class LoadShed {
 
   /** From now on nothing is turned away. */
   close(): void {
-    this.#off = true;
+    this.#off = this.#closed = true;
+  }
+
+  setMode(mode: GovernorMode): void {
+    this.#off = this.#closed || mode === 'off';
+    this.#enforced = mode === 'on';
+    if (mode === 'off') this.note('optimal', 0);
+  }
+
+  /** Puts sound rules in the place of those of the same name; their counts go on. */
+  setRules(rules: Readonly<Record<string, ShedRule>>): void {
+    for (const [name, rule] of Object.entries(rules)) {
+      const point = this.#points.get(name);
+      if (point === undefined) this.#add(name, rule);
+      else point.setRule(rule, this.#rank, this.#ratio);
+    }
   }
 
   /** In the order in which they were configured or first asked. */

@@ -6,9 +6,10 @@
  * counts is how far the ledger went down while it ran. Whoever releases nothing is left alone for a time that doubles.
  */
 import type { Clock } from '../clock.ts';
+import { describeCause } from '../describe-cause.ts';
 import { reclaimEvents } from '../events.ts';
 import type { MemoryKind, PressureLevel, Reclaimer, ReclaimRequest, ReclaimStrategy } from './contract.ts';
-import { describeCause, type Faults } from './faults.ts';
+import type { Faults } from './faults.ts';
 import type { Account, BackOff, Ledger, ReclaimRecord } from './ledger.ts';
 import type { MeterName } from './meters.ts';
 import type { Prices } from './prices.ts';

@@ -9,10 +9,10 @@
  * a limit on tracked bytes that lets RSS grow past it is none.
  */
 import type { Clock } from '../clock.ts';
-import type { GovernorMode } from './budget.ts';
 import type { PressureLevel, ReclaimStrategy } from './contract.ts';
 import { CoolDown } from './cool-down.ts';
 import type { Faults } from './faults.ts';
+import type { GovernorMode } from './governor-mode.ts';
 import type { TrainReason, TrainReport } from './journal.ts';
 import type { MeterName } from './meters.ts';
 import { levelRank, type PressureThresholds } from './pressure.ts';
@@ -163,6 +163,12 @@ export class Responder {
   /** While it is blocked: whether so much has been given back since that it is worth finding out if that still holds. */
   get mayUnblock(): boolean {
     return this.#blocked && this.#isWorthRetrying;
+  }
+
+  /** The mode is another one: what was found out in the last one does not hold back. */
+  noteMode(): void {
+    this.#wantedBytes = 0;
+    if (this.#blocked) this.#block(false);
   }
 
   #guarded<T>(act: () => T): T | undefined {

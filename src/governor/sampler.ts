@@ -47,7 +47,7 @@ export interface SamplerOptions {
   /** Called when the level changes, after the readings stand. */
   readonly onLevel: (to: PressureLevel, from: PressureLevel) => void;
   /** `false`: the level stays `optimal`, whatever the meters say. Default true. */
-  readonly acts?: boolean;
+  readonly acts?: () => boolean;
 }
 
 class Slot {
@@ -148,7 +148,7 @@ export class Sampler implements Disposable {
       const worst = this.#readAll();
       this.#deciding = worst;
       const from = this.#level;
-      if (this.#options.acts !== false) this.#decide(worst);
+      if (this.#options.acts?.() !== false) this.#decide(worst);
       this.#count++;
       this.#record(dense);
       const tookMs = clock.now() - startedAt;
@@ -158,6 +158,13 @@ export class Sampler implements Disposable {
     } finally {
       this.#inside = false;
     }
+  }
+
+  /** Nobody looks any more: what was seen last is no level. */
+  calm(): void {
+    const from = this.#level;
+    this.#level = this.#physicalLevel = 'optimal';
+    if (from !== 'optimal') this.#tellLevel(from);
   }
 
   /** What the last sample saw. */

@@ -1,8 +1,8 @@
 import type { CircuitState } from '../circuit-breaker.ts';
-import type { GovernorMode } from './budget.ts';
 import { MEMORY_KINDS, type MemoryKind, type PressureLevel, type ReclaimStrategy } from './contract.ts';
 import type { DriftRow } from './drift.ts';
 import type { FaultRow } from './faults.ts';
+import type { GovernorMode } from './governor-mode.ts';
 import type { GovernorParts } from './governor-parts.ts';
 import type { Ledger } from './ledger.ts';
 import type { LimitSource } from './limits.ts';

@@ -15,7 +15,7 @@ export function flightParts(limitBytes = 100 * MIB) {
     history: new History(),
     journal: new Journal(),
     faults: new Faults(),
-    mode: 'on' as const,
+    mode: () => 'on' as const,
     levelNow: 'emergency' as PressureLevel,
     limitBytes: () => limitBytes,
     level: () => parts.levelNow,

@@ -88,6 +88,7 @@ function makeResort() {
     heapRatio: () => heap.used,
     filledHeapRatio: () => heap.filled,
     trainCount: () => 1,
+    mayEnd: () => true,
   });
   const reading = { level: 'high', meter: 'heap', bytes: 1, limitBytes: 2, falling: false } as const;
   const sample = (filled: number, afterMs = 500) => {

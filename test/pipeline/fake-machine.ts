@@ -73,6 +73,10 @@ export class FakeConsumer implements Consumer {
     return { [Symbol.dispose]() {} };
   }
 
+  track(): never {
+    throw new Error('a stage reserves what it needs');
+  }
+
   [Symbol.dispose](): void {
     this.heldBytes = 0;
     this.disposed = true;

@@ -49,6 +49,9 @@ export function countingConsumer(maxBytes = Infinity): Consumer & { heldBytes: n
       return Promise.resolve(consumer.reserve(bytes));
     },
     nonReclaimable: () => ({ [Symbol.dispose]() {} }),
+    track(): never {
+      throw new Error('a guide reserves what it needs');
+    },
     [Symbol.dispose](): void {},
   };
   return consumer;
