@@ -8,7 +8,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['cache', 'pool', 'intern', 'lifetime', 'shared', 'mmap', 'wasm', 'message', 'adopt', 'http'],
   ['pipeline'],
   ['observe'],
-  ['cli', 'dashboard'],
+  ['cli', 'dashboard', 'auto'],
 ];
 
 /** Files of `src/` that are entries and no vocabulary: they put rooms together. */

@@ -83,7 +83,8 @@ const heapStatistics = reserved({
 
 const processGovernor = reserved({
   name: 'nothing below the command line, the apps and the `auto` entry reaches for the process-wide governor',
-  where: (path) => !/^(src\/(cli\/|auto\.ts|index\.ts|governor\/(process-governor|index)\.ts)|apps\/)/.test(path),
+  where: (path) =>
+    !/^(src\/(cli\/|auto\/|auto\.ts|index\.ts|governor\/(process-governor|index)\.ts)|apps\/)/.test(path),
   names: /^(get)?processGovernor$/i,
   texts: /process-governor/,
   broken: [

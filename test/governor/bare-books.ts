@@ -1,9 +1,11 @@
 import { ManualClock, type PressureLevel } from 'plimsoll';
 import { Admission, type AdmissionOptions } from '../../src/governor/admission.ts';
-import { Budget, type GovernorMode, type ShareKeeper } from '../../src/governor/budget.ts';
+import { Budget } from '../../src/governor/budget.ts';
 import { LedgerConsumer } from '../../src/governor/consumer.ts';
 import type { Consumer, ConsumerOptions } from '../../src/governor/contract.ts';
+import type { ShareKeeper } from '../../src/governor/fair-shares.ts';
 import { Faults } from '../../src/governor/faults.ts';
+import type { GovernorMode } from '../../src/governor/governor-mode.ts';
 import { checkConsumerOptions, Ledger } from '../../src/governor/ledger.ts';
 import { Reclaimers } from '../../src/governor/reclaimers.ts';
 import { Scopes, type ScopesOptions } from '../../src/governor/scopes.ts';
