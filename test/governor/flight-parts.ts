@@ -1,6 +1,7 @@
-import type { MeterName, PressureLevel } from 'plimsoll';
+import { ManualClock, type MeterName, type PressureLevel } from 'plimsoll';
 import { Faults } from '../../src/governor/faults.ts';
 import type { FlightParts } from '../../src/governor/flight-dump.ts';
+import { FlightRecorder, type FlightRecorderSettings } from '../../src/governor/flight-recorder.ts';
 import { History } from '../../src/governor/history.ts';
 import { Journal, type TrainReport } from '../../src/governor/journal.ts';
 import { Ledger } from '../../src/governor/ledger.ts';
@@ -46,6 +47,15 @@ export function eventfulParts() {
   journal.record(trainReport(2));
   faults.note('trim', new Error('no such function'), true);
   return parts;
+}
+
+/** A recorder of such parts that writes into `folder`. */
+export function recordInto(folder: string, more: Partial<FlightRecorderSettings> = {}) {
+  const clock = new ManualClock(1_700_000_000_000);
+  const faults = new Faults();
+  const parts = eventfulParts();
+  const recorder = new FlightRecorder({ folder, clock, faults, parts, ...more });
+  return { clock, faults, parts, recorder };
 }
 
 export function trainReport(number: number, parts = 1): TrainReport {

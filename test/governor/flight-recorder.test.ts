@@ -14,15 +14,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import { ManualClock } from 'plimsoll';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Faults } from '../../src/governor/faults.ts';
 import type { FlightDump } from '../../src/governor/flight-dump.ts';
 import { nameDump } from '../../src/governor/flight-folder.ts';
-import { FlightRecorder, type FlightRecorderSettings } from '../../src/governor/flight-recorder.ts';
+import type { FlightRecorderSettings } from '../../src/governor/flight-recorder.ts';
 import { whyNoLimits } from '../cgroup/memory-group.ts';
 import { runInLimit } from '../cgroup/run-in-limit.ts';
-import { eventfulParts, flightParts, MIB, trainReport } from './flight-parts.ts';
+import { eventfulParts, flightParts, MIB, recordInto, trainReport } from './flight-parts.ts';
 
 const CHILD = join(import.meta.dirname, 'flight-child.ts');
 const whyNot = await whyNoLimits();
@@ -34,13 +32,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function setUp(more: Partial<FlightRecorderSettings> = {}) {
-  const clock = new ManualClock(1_700_000_000_000);
-  const faults = new Faults();
-  const parts = eventfulParts();
-  const recorder = new FlightRecorder({ folder, clock, faults, parts, ...more });
-  return { clock, faults, parts, recorder };
-}
+const setUp = (more: Partial<FlightRecorderSettings> = {}) => recordInto(folder, more);
 
 /** Of one process, or of all. */
 function dumps(pid: number | '' = process.pid): FlightDump[] {

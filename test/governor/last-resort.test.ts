@@ -2,14 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ManualClock } from 'plimsoll';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DieFast } from '../../src/governor/die-fast.ts';
-import { Faults } from '../../src/governor/faults.ts';
-import { FlightRecorder, type FlightRecorderSettings } from '../../src/governor/flight-recorder.ts';
+import type { FlightRecorderSettings } from '../../src/governor/flight-recorder.ts';
 import { LastResort } from '../../src/governor/last-resort.ts';
 import { TerminationLog } from '../../src/governor/termination-log.ts';
-import { eventfulParts } from './flight-parts.ts';
+import { recordInto } from './flight-parts.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -17,13 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-function setUp(more: Partial<FlightRecorderSettings> = {}) {
-  const clock = new ManualClock(1_700_000_000_000);
-  const faults = new Faults();
-  const parts = eventfulParts();
-  const recorder = new FlightRecorder({ folder, clock, faults, parts, ...more });
-  return { clock, faults, parts, recorder };
-}
+const setUp = (more: Partial<FlightRecorderSettings> = {}) => recordInto(folder, more);
 
 describe('the flight recorder, told of the heap', () => {
   it('writes when the heap comes near its limit, once per approach, and once more when it comes nearer', () => {
