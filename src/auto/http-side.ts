@@ -1,0 +1,41 @@
+import type { Clock } from '../clock.ts';
+import type { Governor } from '../governor/index.ts';
+import { type LinableServer, lineServer } from '../http/index.ts';
+import type { ListeningServers } from './listening-servers.ts';
+import type { RecycleSettings, ShedSettings } from './settings.ts';
+
+export interface HttpSideOptions {
+  readonly governor: Governor;
+  readonly clock: Clock;
+  readonly write: (line: string) => void;
+  readonly exit: (code: number) => void;
+  readonly servers: ListeningServers;
+  readonly shed?: ShedSettings;
+  readonly recycle?: RecycleSettings;
+}
+
+/** A test run makes servers by the thousand. */
+const SWEEP_ABOVE = 64;
+
+/** What is done for the servers of a program that knows nothing of it: they turn requests away, and are drained before a recycle. */
+export class HttpSide implements Disposable {
+  readonly #options: HttpSideOptions;
+  /** Each lives as long as its server. */
+  #lines: WeakRef<Disposable>[] = [];
+
+  constructor(options: HttpSideOptions) {
+    this.#options = options;
+  }
+
+  /** Takes in a server that is about to listen. */
+  note(server: LinableServer): void {
+    const { governor, clock, shed } = this.#options;
+    if (shed === undefined) return;
+    if (this.#lines.length >= SWEEP_ABOVE) this.#lines = this.#lines.filter((line) => line.deref() !== undefined);
+    this.#lines.push(new WeakRef(lineServer(governor, server, { ...shed, clock })));
+  }
+
+  [Symbol.dispose](): void {
+    for (const line of this.#lines.splice(0)) line.deref()?.[Symbol.dispose]();
+  }
+}
