@@ -91,4 +91,14 @@ describe('what old space may grow to', () => {
     expect(bytes).toBeGreaterThan(4_000 * MIB);
     expect(bytes).toBeLessThan(4_288 * MIB);
   });
+
+  it('without flags it is most of the limit in a small container too', () => {
+    // Objects came to 247 MiB there before V8 gave up; in 1 GiB to 503.
+    const small = oldSpaceLimitBytes([], '', 259 * MIB) / MIB;
+    expect(small).toBeGreaterThan(215);
+    expect(small).toBeLessThan(247);
+    const larger = oldSpaceLimitBytes([], '', 560 * MIB) / MIB;
+    expect(larger).toBeGreaterThan(450);
+    expect(larger).toBeLessThan(503);
+  });
 });
