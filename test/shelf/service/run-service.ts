@@ -14,6 +14,8 @@ const READY_MS = 60_000;
 export interface Database extends AsyncDisposable {
   readonly url: string;
   readonly rows: number;
+  /** Transactions so far, as its statistics have it: a second late at most. */
+  queries(): Promise<number>;
 }
 
 /** PostgreSQL with `rows` documents, in no memory group. Throws with its log when it does not start. */
@@ -28,6 +30,11 @@ export async function startDatabase(rows: number): Promise<Database> {
   return {
     url: `postgres://postgres:shelf@127.0.0.1:${port}/postgres`,
     rows,
+    async queries() {
+      child.stdin.write('\n');
+      const [answer] = (await once(child.stdout, 'data')) as [Buffer];
+      return Number(String(answer));
+    },
     async [Symbol.asyncDispose]() {
       const ended = once(child, 'exit');
       child.stdin.end();
@@ -89,6 +96,8 @@ export interface ServiceRun {
   /** Of all seconds that the service lived. */
   readonly served: number;
   readonly shed: number;
+  /** What the database was asked by it, about. */
+  readonly queries: number;
   /** From the first request on, until it died or was ended. */
   readonly aliveMs: number;
   /** It died by itself. */
@@ -103,6 +112,7 @@ export interface ServiceRun {
 export async function runService(options: ServiceOptions): Promise<ServiceRun> {
   const { program, database, limitBytes, nodeArgs = [], env = {}, sampleMs = 50 } = options;
   const port = await freePort();
+  const queriesBefore = await database.queries();
   let loaded: Promise<Loaded> | undefined;
   let ending = false;
   const run = await runInLimit({
@@ -128,7 +138,8 @@ export async function runService(options: ServiceOptions): Promise<ServiceRun> {
     throw new Error(`${program} did not start: ${run.stderr.slice(-1500)}`, { cause });
   });
   const sum = (what: 'served' | 'shed') => result.seconds.reduce((total, row) => total + row[what], 0);
-  return { run, ...result, served: sum('served'), shed: sum('shed'), died: !ending };
+  const queries = (await database.queries()) - queriesBefore;
+  return { run, ...result, queries, served: sum('served'), shed: sum('shed'), died: !ending };
 }
 
 type Loaded = Pick<ServiceRun, 'phases' | 'seconds' | 'aliveMs' | 'cpuMs' | 'rssBytes'>;
