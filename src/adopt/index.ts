@@ -3,7 +3,15 @@
  * alone: nothing of theirs is imported.
  * @module
  */
+export { type AdoptConcurrencyOptions, adoptConcurrency } from './adopt-concurrency.ts';
+export { type BodyBudgetOptions, BodyTooLargeError } from './body-budget.ts';
 export { ByteStore, type ByteStoreOptions, type ByteStoreStats } from './byte-store.ts';
+export type { GateOptions } from './concurrency-gate.ts';
+export type { ConcurrencyTarget, SettableConcurrency } from './concurrency-target.ts';
+export { type FollowedLevel, type FollowLevelOptions, followLevel, LEVEL_SHARES } from './follow-level.ts';
+export { type GovernedFetch, type GovernedFetchOptions, governedFetch } from './governed-fetch.ts';
+export { type GovernedPool, type GovernedPoolOptions, governedPool, type PgPoolLike } from './governed-pool.ts';
+export { type GovernedRun, type GovernedRunOptions, governedRun, type RunnablePool } from './governed-run.ts';
 export { KeyvStore, type KeyvStoreEntry, keyvStore } from './keyv-store.ts';
 export {
   PLIMSOLL,
@@ -21,4 +29,6 @@ export {
   nextCacheHandler,
 } from './next-cache-handler.ts';
 export { type NextUseCacheEntry, type NextUseCacheHandler, nextUseCacheHandler } from './next-use-cache-handler.ts';
+export { type PgPoolSizeOptions, pgPoolSize } from './pg-pool-size.ts';
 export type { Weight } from './stored-weight.ts';
+export { type GovernedDispatch, governedDispatch, type UndiciDispatch } from './undici-interceptor.ts';
