@@ -124,7 +124,7 @@ export interface Deeds {
 export function describeDeeds({ observed, count, seenBytes, shed, parts }: Deeds): string[] {
   const deeds: string[] = [];
   if (count > 0) {
-    const done = parts.filter(({ skipped }) => skipped === undefined).map(({ part }) => part);
+    const done = parts.filter(({ skipped }) => observed || skipped === undefined).map(({ part }) => part);
     const verbs = [
       ...(done.some((part) => part.startsWith('reclaim')) ? ['asked holders'] : []),
       ...(done.some((part) => part.endsWith('collection')) ? ['collected'] : []),

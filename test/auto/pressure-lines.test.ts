@@ -142,6 +142,10 @@ describe('what was done', () => {
     [{ ...nothing, count: 1, seenBytes: 31 * MIB, parts }, ['asked holders, collected and trimmed, 31 MiB back']],
     [{ ...nothing, count: 3, observed: true, parts }, ['would have asked holders, collected and trimmed, 3 times']],
     [{ ...nothing, count: 1, parts: [{ part: 'trim', skipped: 'no' }] as const }, ['found nothing to give back']],
+    [
+      { ...nothing, count: 1, observed: true, parts: [{ part: 'trim', skipped: 'only observed' }] as const },
+      ['would have trimmed'],
+    ],
     [{ ...nothing, shed: 1 }, ['turned away 1 request']],
     [{ ...nothing, shed: 20, observed: true }, ['would have turned away 20 requests']],
   ])('is told as it was: %j', (deeds, told) => {

@@ -1,0 +1,1 @@
+export const word = 'in a file of its own';
