@@ -47,7 +47,9 @@ export class KeyvStore implements Disposable {
     return this.#set(key, value, ttl);
   }
 
-  async setMany(entries: readonly KeyvStoreEntry[]): Promise<boolean[]> {
+  /** Resolves to a boolean for each: Keyv 5 reads them, though its types say `void`. */
+  // biome-ignore lint/suspicious/noExplicitAny: types of Keyv 5 and 6 contradict each other
+  async setMany(entries: readonly KeyvStoreEntry[]): Promise<any> {
     return entries.map(({ key, value, ttl }) => this.#set(key, value, ttl));
   }
 
