@@ -105,7 +105,9 @@ function answer(reply: FastifyReplyShape, { status, headers, body }: Refusal) {
   reply.code(status);
   // HTTP/2 has no such header.
   reply.headers(connection === undefined || reply.raw.req.httpVersionMajor >= 2 ? others : headers);
-  reply.send(body);
+  // An empty text would be sent with a content type.
+  if (body === '') reply.send();
+  else reply.send(body);
 }
 
 function markOf(config: unknown): 'exempt' | 'first' | undefined {

@@ -1,9 +1,13 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Governor } from '../governor/index.ts';
+import { isLargeUpload, NodeLine } from './node-line.ts';
 import type { Refusal } from './refusals.ts';
 import { ResponseEnds } from './response-ends.ts';
 import { ShedPolicy, type ShedPolicyOptions } from './shed-policy.ts';
+
+/** By this header `@hono/node-server` knows that the response has been sent past it. */
+const ALREADY_SENT = 'x-hono-already-sent';
 
 /** What is used of a Hono context. Under `@hono/node-server` its `env` has Node's request and response. */
 export interface HonoContextShape {
@@ -26,16 +30,29 @@ export function honoLine(
 ): (context: HonoContextShape, next: () => Promise<void>) => Promise<Response | undefined> {
   const policy = new ShedPolicy(governor, options);
   const ends = new ResponseEnds();
+  const line = new NodeLine(policy);
+  const answer = ({ env }: HonoContextShape, refusal: Refusal): Response => {
+    const { incoming, outgoing } = nodeSide(env);
+    if (incoming === undefined || outgoing === undefined || !isLargeUpload(incoming)) return responseOf(refusal);
+    line.refuse(incoming, outgoing, refusal);
+    return new Response(null, { headers: { [ALREADY_SENT]: 'true' } });
+  };
   return (context, next) => {
     const { method, path } = context.req;
     const refusal = policy.decide({ method, path });
-    if (refusal !== undefined) return Promise.resolve(responseOf(refusal));
+    if (refusal !== undefined) return Promise.resolve(answer(context, refusal));
     if (!policy.hasScopes) return next() as Promise<undefined>;
-    return inScope(policy, ends, context, next);
+    return inScope(policy, ends, context, next, answer);
   };
 }
 
-function inScope(policy: ShedPolicy, ends: ResponseEnds, context: HonoContextShape, next: () => Promise<void>) {
+function inScope(
+  policy: ShedPolicy,
+  ends: ResponseEnds,
+  context: HonoContextShape,
+  next: () => Promise<void>,
+  answer: (context: HonoContextShape, refusal: Refusal) => Response,
+) {
   const { incoming, outgoing } = nodeSide(context.env);
   return new Promise<Response | undefined>((resolve, reject) => {
     let isOver = false;
@@ -55,7 +72,7 @@ function inScope(policy: ShedPolicy, ends: ResponseEnds, context: HonoContextSha
         end = onEnd;
         if (incoming !== undefined && outgoing !== undefined) ends.watch(incoming, outgoing, onEnd);
       },
-      refuse: (refusal) => resolve(responseOf(refusal)),
+      refuse: (refusal) => resolve(answer(context, refusal)),
       // What the handler returns after this is passed over.
       abort: (refusal) => (isOver ? outgoing?.destroy() : resolve(responseOf(refusal))),
     });
@@ -72,5 +89,7 @@ function nodeSide(env: unknown): {
 }
 
 function responseOf({ status, headers, body }: Refusal): Response {
-  return new Response(body === '' ? null : body, { status, headers });
+  // Without its length no body would be sent in pieces.
+  const sent = { ...headers, 'content-length': String(new TextEncoder().encode(body).length) };
+  return new Response(body === '' ? null : body, { status, headers: sent });
 }

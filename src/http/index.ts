@@ -17,5 +17,5 @@ export { type LinedHandler, withLine } from './node-http.ts';
 export type { LinedRequest } from './node-line.ts';
 export type { Refusal, RefusalOptions, RetryAfterRange } from './refusals.ts';
 export type { RequestScopeOptions, ScopeForRequest, ScopeLife } from './request-scopes.ts';
-export { type LinableServer, lineServer, type ServerLineOptions } from './server-line.ts';
+export { lineServer, type ServerLineOptions } from './server-line.ts';
 export { SHED_POLICY_DEFAULTS, ShedPolicy, type ShedPolicyOptions } from './shed-policy.ts';

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Governor } from '../governor/index.ts';
@@ -5,20 +6,12 @@ import { copyOptions, invalidOption } from '../invalid-option.ts';
 import { NodeLine } from './node-line.ts';
 import { SHED_POLICY_OPTIONS, ShedPolicy, type ShedPolicyOptions } from './shed-policy.ts';
 
-/** What is used of a server of `node:http`, `node:https` or `node:http2`. */
-export interface LinableServer {
-  emit(event: string, ...args: unknown[]): boolean;
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  off(event: string, listener: (...args: never[]) => void): unknown;
-  listenerCount(event: string): number;
-}
-
 export interface ServerLineOptions extends ShedPolicyOptions {
   /** Whether requests to upgrade, to WebSocket say, are turned away as well. They have no scope. Default false. */
   readonly upgrades?: boolean;
 }
 
-type Emit = LinableServer['emit'];
+type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
 
 /**
  * Puts the line before a server as it stands, whatever framework listens to it, until the result is disposed: for services that are not to be changed, for
@@ -30,7 +23,7 @@ type Emit = LinableServer['emit'];
  * import { lineServer } from 'plimsoll/http';
  * using line = lineServer(governor, server, { upgrades: true });
  */
-export function lineServer(governor: Governor, server: LinableServer, options: ServerLineOptions = {}): Disposable {
+export function lineServer(governor: Governor, server: EventEmitter, options: ServerLineOptions = {}): Disposable {
   const given = copyOptions('lineServer', options, [...SHED_POLICY_OPTIONS, 'upgrades']);
   const { upgrades = false, ...policy } = given;
   if (typeof upgrades !== 'boolean') throw invalidOption('upgrades', 'a boolean', upgrades);
@@ -41,7 +34,7 @@ export function lineServer(governor: Governor, server: LinableServer, options: S
 }
 
 class ServerLine implements Disposable {
-  readonly #server: LinableServer;
+  readonly #server: EventEmitter;
   readonly #policy: ShedPolicy;
   readonly #line: NodeLine;
   readonly #upgrades: boolean;
@@ -51,7 +44,7 @@ class ServerLine implements Disposable {
   readonly #ours: Emit;
   #isOff = false;
 
-  constructor(server: LinableServer, policy: ShedPolicy, upgrades: boolean) {
+  constructor(server: EventEmitter, policy: ShedPolicy, upgrades: boolean) {
     this.#server = server;
     this.#policy = policy;
     this.#line = new NodeLine(policy);
@@ -81,7 +74,7 @@ class ServerLine implements Disposable {
     this.#pass('request', [request, response]);
   };
 
-  #hear(event: string, args: unknown[]): boolean {
+  #hear(event: string | symbol, args: unknown[]): boolean {
     if (this.#isOff) return this.#pass(event, args);
     if (event === 'request' || event === 'checkContinue') {
       const [request, response] = args as [IncomingMessage, ServerResponse];
@@ -99,7 +92,7 @@ class ServerLine implements Disposable {
     return this.#pass(event, args);
   }
 
-  #pass(event: string, args: unknown[]): boolean {
+  #pass(event: string | symbol, args: unknown[]): boolean {
     return Reflect.apply(this.#emit, this.#server, [event, ...args]);
   }
 }

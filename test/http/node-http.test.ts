@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { lineServer, withLine } from 'plimsoll/http';
+import { describe, expect } from 'vitest';
+import { lineContract } from './line-contract.ts';
+import type { Site } from './site.ts';
+
+async function readJson(request: IncomingMessage) {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  return JSON.parse(text);
+}
+
+function handlerOf(site: Site): RequestListener {
+  const routes: Record<string, (request: IncomingMessage, response: ServerResponse) => unknown> = {
+    '/hold': async (_, response) => response.setHeader('x-late', '1').end(await site.hold()),
+    '/count': async (request, response) => response.end(JSON.stringify(site.count(await readJson(request)))),
+    '/fail': (_, response) => {
+      try {
+        throw new Error('of the handler');
+      } catch {
+        response.writeHead(500).end('its own');
+      }
+    },
+    '/stream': async (_, response) => {
+      response.write('begun');
+      response.end(await site.hold());
+    },
+  };
+  return (request, response) => {
+    const route = routes[request.url!];
+    if (route === undefined) response.end('hello');
+    else void route(request, response);
+  };
+}
+
+async function listen(server: ReturnType<typeof createServer>) {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+const ownError = (status: number, body: string) => expect([status, body]).toEqual([500, 'its own']);
+
+describe('withLine', () => {
+  lineContract(
+    (site, governor, options) => listen(createServer(withLine(governor, handlerOf(site), options))),
+    ownError,
+  );
+});
+
+describe('lineServer', () => {
+  lineContract((site, governor, options) => {
+    const server = createServer(handlerOf(site));
+    lineServer(governor, server, options);
+    return listen(server);
+  }, ownError);
+});
