@@ -124,7 +124,6 @@ export class LevelFollower implements FollowedLevel {
     if (this.#disposed) return;
     this.#disposed = true;
     for (const trigger of this.#triggers) this.#open.run(() => trigger[Symbol.dispose](), undefined);
-    this.#timer?.[Symbol.dispose]();
     this.#set(this.max);
   }
 
@@ -178,20 +177,27 @@ export class LevelFollower implements FollowedLevel {
 
   #follow(mayRise: boolean): void {
     const ceiling = this.#paused ? 0 : this.#ceilings[this.#level];
-    if (ceiling < this.#current) this.#set(ceiling);
-    else if (mayRise) this.#set(Math.min(ceiling, this.#current + this.#riseStep));
+    if (ceiling > this.#current) {
+      if (mayRise) this.#set(Math.min(ceiling, this.#current + this.#riseStep));
+      return;
+    }
+    // Pressure has been seen: from here on a step takes its whole time.
+    if (!mayRise) this.#stopTimer();
+    this.#set(ceiling);
   }
 
   #set(concurrency: number): void {
     if (concurrency !== this.#current) {
-      const isLower = concurrency < this.#current;
       this.#current = concurrency;
       this.#open.watch(this.#open.run(() => this.#apply(concurrency), undefined));
-      // From here on a step takes its whole time.
-      if (isLower) this.#timer = void this.#timer?.[Symbol.dispose]();
     }
-    if (this.#current < this.max && !this.#disposed)
-      this.#timer ??= this.#clock.after(this.#riseMs, () => this.#tick());
+    if (this.#current === this.max || this.#disposed) this.#stopTimer();
+    else this.#timer ??= this.#clock.after(this.#riseMs, () => this.#tick());
+  }
+
+  #stopTimer(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
   }
 
   #tick(): void {
@@ -200,6 +206,7 @@ export class LevelFollower implements FollowedLevel {
     if (this.#isActing()) {
       this.#look();
       this.#follow(true);
+      this.#set(this.#current);
     } else this.#letGo();
   }
 }

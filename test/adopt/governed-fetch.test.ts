@@ -1,0 +1,453 @@
+import fc from 'fast-check';
+import { type GovernedFetchOptions, governedFetch } from 'plimsoll/adopt';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { refusedEvents } from '../../src/events.ts';
+import { breakable } from '../contract/broken-governor.ts';
+import { MIB, setUp } from '../governor/fake-meter.ts';
+import { type BodyServer, startBodyServer } from './body-server.ts';
+
+const KIB = 1024;
+let server: BodyServer;
+beforeAll(async () => {
+  server = await startBodyServer();
+});
+afterAll(() => server.close());
+
+function open(options: Partial<GovernedFetchOptions> = {}, mode: 'on' | 'observe' | 'off' = 'on') {
+  const { governor, clock } = setUp({ mode });
+  const { governor: fragile, breakIt } = breakable(governor);
+  const fetch = governedFetch(fragile, {
+    name: 'upstream',
+    maxInFlightBytes: MIB,
+    maxBodyBytes: 512 * KIB,
+    clock,
+    ...options,
+  });
+  const get = (path: string, init?: RequestInit) => fetch(server.origin + path, init);
+  return { governor, clock, fetch, get, breakIt };
+}
+
+function streamOf(chunk: unknown): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(chunk as Uint8Array);
+      controller.close();
+    },
+  });
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+/** Waits, by turns of the loop and not by the time, for what sockets bring about. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; i < 100_000 && !holds(); i++) await turn();
+  expect(holds()).toBe(true);
+}
+
+describe('what a body holds', () => {
+  it('is what was expected, then its length, then nothing', async () => {
+    const { fetch, get, governor } = open();
+    const asking = get('/length?bytes=1000');
+    await turn();
+    expect(governor.heldBytes).toBe(64 * KIB);
+    const response = await asking;
+    expect(fetch.heldBytes).toBe(1000);
+    expect((await response.text()).length).toBe(1000);
+    expect(governor.heldBytes).toBe(0);
+  });
+
+  it('grows to a longer length before it is read, and by what arrives where there is no length', async () => {
+    const { fetch, get } = open();
+    const long = await get('/length?bytes=300000');
+    expect(fetch.heldBytes).toBe(300_000);
+    await long.arrayBuffer();
+    const chunked = await get('/chunked?bytes=300000');
+    expect(fetch.heldBytes).toBe(64 * KIB);
+    const reader = chunked.body!.getReader();
+    let bytes = 0;
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      bytes += read.value.byteLength;
+      expect(fetch.heldBytes).toBeGreaterThanOrEqual(Math.min(bytes, 1));
+      if (bytes < 300_000) expect(fetch.heldBytes).toBeGreaterThanOrEqual(bytes);
+    }
+    expect([bytes, fetch.heldBytes]).toEqual([300_000, 0]);
+  });
+
+  it('counts decompressed', async () => {
+    const { fetch, get } = open();
+    const response = await get('/gzip?bytes=400000');
+    const reader = response.body!.getReader();
+    let bytes = 0;
+    let most = 0;
+    for (let read = await reader.read(); !read.done; read = await reader.read()) {
+      bytes += read.value.byteLength;
+      most = Math.max(most, fetch.heldBytes);
+    }
+    expect([bytes, fetch.heldBytes]).toEqual([400_000, 0]);
+    expect(most).toBeGreaterThanOrEqual(380_000);
+    await expect((await get('/gzip?bytes=600000')).text()).rejects.toMatchObject({ code: 'PLIMSOLL_BODY_TOO_LARGE' });
+    expect(fetch.heldBytes).toBe(0);
+  });
+
+  it.each([
+    ['HEAD', '/length?bytes=400000', { method: 'HEAD' }],
+    ['204', '/empty?status=204', {}],
+    ['304', '/empty?status=304', {}],
+  ])('is nothing without a body: %s', async (_, path, init) => {
+    const { fetch, get } = open();
+    const response = await get(path, init);
+    expect([fetch.heldBytes, await response.text()]).toEqual([0, '']);
+  });
+
+  it('is let go when the request fails, the body is cancelled, breaks off, or is aborted before and in the middle', async () => {
+    const { fetch, get } = open();
+    await expect(fetch('http://127.0.0.1:1/')).rejects.toThrow(TypeError);
+    await expect(fetch('no address')).rejects.toThrow(TypeError);
+    expect(fetch.heldBytes).toBe(0);
+    const cancelled = await get('/stuck');
+    await cancelled.body!.cancel('enough');
+    expect(fetch.heldBytes).toBe(0);
+    await expect((await get('/broken?bytes=1')).text()).rejects.toThrow();
+    expect(fetch.heldBytes).toBe(0);
+    await expect(get('/stuck', { signal: AbortSignal.abort() })).rejects.toThrow('aborted');
+    const stop = new AbortController();
+    const aborted = await get('/stuck', { signal: stop.signal });
+    const unread = await get('/stuck', { signal: stop.signal });
+    const reading = aborted.text();
+    stop.abort();
+    await expect(reading).rejects.toMatchObject({ name: 'AbortError' });
+    // Nobody reads the other one.
+    await until(() => fetch.heldBytes === 0);
+    await expect(unread.text()).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('is let go when nobody can read it any more', async () => {
+    const { fetch, get } = open();
+    await (async () => void (await get('/length?bytes=1000')))();
+    expect(fetch.heldBytes).toBe(1000);
+    for (let i = 0; i < 50 && fetch.heldBytes > 0; i++) {
+      globalThis.gc!();
+      await turn();
+    }
+    expect(fetch.heldBytes).toBe(0);
+  });
+});
+
+describe('the response', () => {
+  it('is as with plain fetch', async () => {
+    const { get } = open();
+    for (const path of ['/length?bytes=10', '/redirect', '/gzip?bytes=9', '/empty?status=204', '/cookies']) {
+      const [governed, plain] = await Promise.all([get(path), fetch(server.origin + path)]);
+      expect(governed).toBeInstanceOf(Response);
+      for (const name of ['url', 'redirected', 'type', 'status', 'statusText', 'ok', 'bodyUsed'] as const) {
+        expect([path, name, governed[name]]).toEqual([path, name, plain[name]]);
+      }
+      const without = (headers: Headers) => [...headers].filter(([name]) => name !== 'date');
+      expect(without(governed.headers)).toEqual(without(plain.headers));
+      expect(governed.headers.getSetCookie()).toEqual(plain.headers.getSetCookie());
+      expect(governed.body === null).toBe(plain.body === null);
+      expect(await governed.text()).toBe(await plain.text());
+      expect(governed.bodyUsed).toBe(plain.bodyUsed);
+    }
+  });
+
+  it('can be read in every way, with a reader of one’s own buffers too', async () => {
+    const { fetch, get } = open();
+    const post = (body: RequestInit['body']) => get('/echo', { method: 'POST', body: body! });
+    expect(await (await post('{"a":1}')).json()).toEqual({ a: 1 });
+    expect((await (await post('abc')).blob()).size).toBe(3);
+    expect(new Uint8Array(await (await post('abc')).arrayBuffer())).toEqual(new Uint8Array([97, 98, 99]));
+    const reader = (await get('/length?bytes=100000')).body!.getReader({ mode: 'byob' });
+    let bytes = 0;
+    for (;;) {
+      const { done, value } = await reader.read(new Uint8Array(1000));
+      bytes += value?.byteLength ?? 0;
+      if (done) break;
+    }
+    expect([bytes, fetch.heldBytes]).toEqual([100_000, 0]);
+  });
+
+  it('can be cloned, and clones again; what one has read and the other has not stays counted', async () => {
+    const { fetch, get } = open();
+    const one = await get('/length?bytes=200000');
+    const two = one.clone();
+    const three = two.clone();
+    expect([two.url, two.status, two.headers.get('x-kind')]).toEqual([one.url, 200, 'length']);
+    expect((await one.text()).length).toBe(200_000);
+    expect(fetch.heldBytes).toBeGreaterThanOrEqual(400_000);
+    expect((await two.text()).length).toBe(200_000);
+    const four = three.clone();
+    expect(await three.text()).toBe('a'.repeat(200_000));
+    expect(() => three.clone()).toThrow(TypeError);
+    await four.body!.cancel();
+    expect(fetch.heldBytes).toBe(0);
+  });
+
+  it('takes a Request, with its signal', async () => {
+    const { fetch } = open();
+    expect(await (await fetch(new Request(`${server.origin}/length?bytes=3`))).text()).toBe('aaa');
+    await expect(fetch(new Request(server.origin, { signal: AbortSignal.abort() }))).rejects.toThrow('aborted');
+  });
+
+  it('comes from the fetch that is given, and is handed on where it cannot be rebuilt', async () => {
+    const shared = Buffer.from('pooled');
+    const odd = { body: { getReader: undefined }, headers: new Headers() };
+    const answers = [
+      new Response(streamOf(shared)),
+      odd as never as Response,
+      Response.error(),
+      new Response(streamOf('text')),
+    ];
+    const { fetch } = open({ fetch: async () => answers.shift()! });
+    expect(await (await fetch('a')).text()).toBe('pooled');
+    expect(shared.toString()).toBe('pooled');
+    expect(await fetch('a')).toBe(odd);
+    expect((await fetch('a')).type).toBe('error');
+    await expect((await fetch('a')).text()).rejects.toThrow(TypeError);
+    expect(fetch.heldBytes).toBe(0);
+  });
+});
+
+describe('what is refused', () => {
+  it.each([
+    ['by its length', '/length?bytes=30000000'],
+    ['by what arrives', '/chunked?bytes=30000000'],
+  ])('is a body that is too long, %s: reading fails and the connection is closed', async (_, path) => {
+    const { fetch, get } = open();
+    const before = server.cut.length;
+    const response = await get(path);
+    expect(response.status).toBe(200);
+    const copy = response.clone();
+    await expect(response.text()).rejects.toMatchObject({
+      code: 'PLIMSOLL_BODY_TOO_LARGE',
+      recovery: 'fail',
+      consumer: 'upstream',
+      maxBodyBytes: 512 * KIB,
+    });
+    await expect(copy.text()).rejects.toMatchObject({ code: 'PLIMSOLL_BODY_TOO_LARGE' });
+    expect(fetch.heldBytes).toBe(0);
+    await until(() => server.cut.length > before);
+  });
+
+  it('is a request that finds no room in time, before it is sent', async () => {
+    const { clock, get, fetch } = open({ maxInFlightBytes: 512 * KIB, expectedBodyBytes: 300_000, timeoutMs: 500 });
+    const first = await get('/stuck');
+    const asked = server.asked.length;
+    const second = get('/length?bytes=1');
+    await turn();
+    clock.advance(500);
+    await expect(second).rejects.toMatchObject({ code: 'PLIMSOLL_ADMISSION_TIMEOUT' });
+    expect(server.asked.length).toBe(asked);
+    const stop = new AbortController();
+    const third = get('/length?bytes=1', { signal: stop.signal });
+    stop.abort(new Error('left'));
+    await expect(third).rejects.toThrow('left');
+    const fourth = get('/length?bytes=1');
+    await first.body!.cancel();
+    expect(await (await fourth).text()).toBe('a');
+    expect(fetch.heldBytes).toBe(0);
+  });
+
+  it('is a length for which there is no room in time; the others go first, and nothing is held meanwhile', async () => {
+    const { clock, get, fetch } = open({ maxInFlightBytes: 512 * KIB, expectedBodyBytes: 10, timeoutMs: 500 });
+    const first = await get('/length?bytes=400000');
+    const second = get('/length?bytes=300000');
+    const third = get('/length?bytes=300000');
+    await until(() => server.asked.length > 0 && fetch.heldBytes === 400_000);
+    await first.text();
+    const response = await Promise.race([second, third]);
+    expect(fetch.heldBytes).toBe(300_000);
+    clock.advance(500);
+    const settled = await Promise.allSettled([second, third]);
+    const refused = settled.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+    expect(refused.map(({ reason }) => reason.code)).toEqual(['PLIMSOLL_ADMISSION_TIMEOUT']);
+    await response.text();
+    expect(fetch.heldBytes).toBe(0);
+  });
+
+  it('is the youngest of bodies without a length that all wait for each other', async () => {
+    const { clock, get, fetch } = open({ maxInFlightBytes: 400_000, maxBodyBytes: 400_000, expectedBodyBytes: 10 });
+    const responses = [await get('/chunked?bytes=390000'), await get('/chunked?bytes=390000')];
+    const reading = responses.map((response) =>
+      response.text().then(
+        (text) => text.length,
+        (cause) => cause.code,
+      ),
+    );
+    let settled = 0;
+    for (const one of reading) one.then(() => settled++);
+    for (let i = 0; i < 5_000 && settled < 2; i++) {
+      await turn();
+      if (i % 50 === 49) clock.advance(20);
+    }
+    expect(await Promise.all(reading)).toEqual([390_000, 'PLIMSOLL_BUDGET_EXCEEDED']);
+    expect(fetch.heldBytes).toBe(0);
+  });
+
+  it('is what a scope would have to wait for while it holds something, and not what it declared', async () => {
+    const { governor, get, fetch } = open({ maxInFlightBytes: 512 * KIB, expectedBodyBytes: 300_000 });
+    const other = await get('/stuck');
+    const scope = { name: 'GET /page', maxBytes: MIB };
+    const inScope = governor.scope(scope, async () => {
+      const own = await get('/length?bytes=10');
+      return Promise.all([own.text(), get('/length?bytes=300001')]);
+    });
+    await other.body!.cancel();
+    await inScope.then(([, late]) => late.text());
+    const held = governor.consumer({ name: 'rows', kind: 'heap', maxBytes: MIB });
+    const blocker = await get('/stuck');
+    await expect(
+      governor.scope(scope, async () => {
+        using _rows = held.reserve(10);
+        return await get('/length?bytes=10');
+      }),
+    ).rejects.toMatchObject({ code: 'PLIMSOLL_HOLD_AND_WAIT' });
+    await blocker.body!.cancel();
+    await governor.scope({ ...scope, upFrontBytes: 600_000 }, async () => {
+      const [a, b] = await Promise.all([get('/length?bytes=10'), get('/length?bytes=20')]);
+      expect((await a.text()) + (await b.text())).toHaveLength(30);
+    });
+    expect(fetch.heldBytes).toBe(0);
+  });
+});
+
+describe('when it is not to act', () => {
+  it('observes: counts, says what it would refuse, once each, and refuses nothing', async () => {
+    const { fetch, get } = open({ maxInFlightBytes: 512 * KIB }, 'observe');
+    const said: string[] = [];
+    using _listening = refusedEvents.subscribe(({ boundBy, observed }) => void said.push(`${boundBy} ${observed}`));
+    const response = await get('/chunked?bytes=1000000');
+    expect(fetch.heldBytes).toBe(64 * KIB);
+    expect((await response.text()).length).toBe(1_000_000);
+    expect(fetch.heldBytes).toBe(0);
+    expect(said.filter((one) => one === 'maxBodyBytes true')).toHaveLength(1);
+  });
+
+  it('hands on what fetch gives, off and disposed', async () => {
+    const answer = new Response('a');
+    const one = open({ fetch: async () => answer }, 'off');
+    expect(await one.fetch('a')).toBe(answer);
+    const two = open({ fetch: async () => answer });
+    two.fetch[Symbol.dispose]();
+    expect(await two.fetch('a')).toBe(answer);
+    const three = open({ fetch: async () => answer });
+    three.governor[Symbol.dispose]();
+    expect(await three.fetch('a')).toBe(answer);
+  });
+
+  it('lets bodies under way go on when it, or the governor, is disposed, and lets in who waits', async () => {
+    for (const dispose of ['fetch', 'governor'] as const) {
+      const all = open({ maxInFlightBytes: 512 * KIB, expectedBodyBytes: 300_000 });
+      const response = await all.get('/chunked?bytes=500000');
+      const waiting = all.get('/length?bytes=5');
+      await turn();
+      all[dispose][Symbol.dispose]();
+      expect((await response.text()).length).toBe(500_000);
+      expect(await (await waiting).text()).toBe('aaaaa');
+    }
+  });
+
+  it('serves on where the governor is broken from the start, or breaks at any time', async () => {
+    const { governor, breakIt } = breakable(setUp().governor);
+    breakIt();
+    const broken = governedFetch(governor, { name: 'a', maxShare: 0.1, maxBodyBytes: 1000 });
+    expect(await (await broken(`${server.origin}/length?bytes=5`)).text()).toBe('aaaaa');
+    for (const when of ['asked', 'answered', 'reading'] as const) {
+      const one = open();
+      const asking = one.get('/chunked?bytes=400000');
+      if (when === 'asked') one.breakIt();
+      const response = await asking;
+      if (when === 'answered') one.breakIt();
+      const reader = response.body!.getReader();
+      let bytes = 0;
+      for (let read = await reader.read(); !read.done; read = await reader.read()) {
+        bytes += read.value.byteLength;
+        if (bytes > 50_000 && when === 'reading') one.breakIt();
+      }
+      expect(bytes).toBe(400_000);
+      expect(await (await one.get('/length?bytes=600000')).text()).toHaveLength(600_000);
+    }
+  });
+});
+
+describe('the books', () => {
+  const step = fc.record({
+    path: fc.constantFrom(
+      '/length?bytes=70000',
+      '/chunked?bytes=70000',
+      '/gzip?bytes=90000',
+      '/stuck',
+      '/length?bytes=90001',
+      '/broken?bytes=1',
+      '/empty?status=204',
+    ),
+    end: fc.constantFrom('read', 'cancel', 'abort', 'clone', 'some', 'late'),
+  });
+
+  it('are even at the end, in whatever order bodies are read, cancelled, aborted, cloned, broken off and refused', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (steps) => {
+        const { fetch, get, governor, clock } = open({
+          maxInFlightBytes: 150_000,
+          maxBodyBytes: 90_000,
+          expectedBodyBytes: 20_000,
+          timeoutMs: 2_000,
+        });
+        const all = steps.map(async ({ path, end }) => {
+          const stop = new AbortController();
+          const response = await get(path, { signal: stop.signal });
+          expect(fetch.heldBytes).toBeLessThanOrEqual(150_000);
+          if (path === '/stuck' && (end === 'read' || end === 'clone' || end === 'late')) stop.abort();
+          if (end === 'read') await response.arrayBuffer();
+          else if (end === 'cancel') await response.body?.cancel();
+          else if (end === 'abort') stop.abort();
+          else if (end === 'clone') await Promise.all([response.clone().arrayBuffer(), response.arrayBuffer()]);
+          else if (end === 'some') {
+            const reader = response.body?.getReader();
+            await reader?.read();
+            await reader?.cancel();
+          } else {
+            await turn();
+            await response.text();
+          }
+        });
+        let isOver = false;
+        const settled = Promise.allSettled(all).then(() => {
+          isOver = true;
+        });
+        for (let i = 0; !isOver; i++) {
+          await turn();
+          if (i % 100 === 99) clock.advance(100);
+        }
+        await settled;
+        await until(() => fetch.heldBytes === 0);
+        expect(governor.heldBytes).toBe(0);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+describe('what it takes', () => {
+  it.each([
+    [{ maxInFlightBytes: undefined }, '`maxInFlightBytes`'],
+    [{ maxShare: 0.5 }, '`maxInFlightBytes`'],
+    [{ maxInFlightBytes: undefined, maxShare: 2 }, '`maxShare`'],
+    [{ maxBodyBytes: 2 * MIB }, '`maxBodyBytes`'],
+    [{ maxBodyBytes: undefined }, '`maxBodyBytes`'],
+    [{ expectedBodyBytes: 600 * KIB }, '`expectedBodyBytes`'],
+    [{ timeoutMs: -1 }, '`timeoutMs`'],
+    [{ name: '' }, '`name`'],
+    [{ fetch: 'no' }, '`fetch`'],
+    [{ maxBodybytes: 1 }, 'did you mean `maxBodyBytes`'],
+  ])('is looked at: %j', (options, named) => {
+    const make = () => open(options as never);
+    expect(make).toThrow(named);
+    expect(make).toThrow(RangeError);
+  });
+
+  it('may be a part of the limit', async () => {
+    const { governor } = setUp();
+    governedFetch(governor, { name: 'part', maxShare: 0.1, maxBodyBytes: MIB });
+    expect(governor.snapshot().consumers.find(({ name }) => name === 'part')).toMatchObject({ maxBytes: 10 * MIB });
+  });
+});
