@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Governor } from '../governor/index.ts';
-import { type LinableServer, lineServer } from '../http/index.ts';
-import type { ListeningServers } from './listening-servers.ts';
+import { lineServer } from '../http/index.ts';
+import type { ListeningServers, WebServer } from './listening-servers.ts';
 import type { RecycleSettings, ShedSettings } from './settings.ts';
 
 export interface HttpSideOptions {
@@ -28,7 +28,7 @@ export class HttpSide implements Disposable {
   }
 
   /** Takes in a server that is about to listen. */
-  note(server: LinableServer): void {
+  note(server: WebServer): void {
     const { governor, clock, shed } = this.#options;
     if (shed === undefined) return;
     if (this.#lines.length >= SWEEP_ABOVE) this.#lines = this.#lines.filter((line) => line.deref() !== undefined);

@@ -1,12 +1,8 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { EventEmitter } from 'node:events';
 
 /** A server that hears requests. */
-export interface WebServer {
-  emit(event: string, ...args: unknown[]): boolean;
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  off(event: string, listener: (...args: never[]) => void): unknown;
-  listenerCount(event: string): number;
-}
+export type WebServer = EventEmitter;
 
 /** One of `node:http` or `node:https`, which can be drained. */
 export interface DrainableServer extends WebServer {
