@@ -4,10 +4,15 @@ import { demand } from './gate.ts';
 
 const execute = promisify(execFile);
 
-/** Runs a program to its end and resolves to its standard output; all that it printed is in the failure. */
-export async function runProgram(command: string, args: readonly string[], cwd: string): Promise<string> {
+/** Runs a program to its end and resolves to its standard output; the end of what it printed is in the failure. `env` is added to this process's. */
+export async function runProgram(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string | undefined>> = {},
+): Promise<string> {
   try {
-    return (await execute(command, [...args], { cwd, maxBuffer: 1 << 24 })).stdout;
+    return (await execute(command, [...args], { cwd, env: { ...process.env, ...env }, maxBuffer: 1 << 24 })).stdout;
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
     demand(false, `${command} ${args.join(' ')}: ${(stdout + stderr).trim().slice(-1500)}`);
