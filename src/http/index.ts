@@ -4,6 +4,7 @@
  * @module
  */
 export type { Call, CallMatch } from './call-match.ts';
+export { Drain, type DrainableServer, type DrainOptions, type DrainReport } from './drain.ts';
 export { expressLine } from './express.ts';
 export {
   type FastifyLineOptions,
