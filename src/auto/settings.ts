@@ -101,11 +101,6 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
   return { settings, complaints: from.complaints };
 }
 
-/** True when nothing can ever come of it: there is no need for a governor then. */
-export function isIdle({ mode, controlPath, signal }: AutoSettings): boolean {
-  return mode === 'off' && controlPath === undefined && signal === undefined;
-}
-
 /** The mode that the first word of a text asks for; undefined when it asks for none. */
 export function readMode(text: string): AutoMode | undefined {
   const word = /^\s*([a-z]+)/i.exec(text)?.[1]?.toLowerCase();

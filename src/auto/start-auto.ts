@@ -7,7 +7,7 @@ import { ListeningServers } from './listening-servers.ts';
 import { loadBeside } from './load-beside.ts';
 import { ModeSwitch } from './mode-switch.ts';
 import { PressureLines } from './pressure-lines.ts';
-import { type AutoSettings, isIdle } from './settings.ts';
+import type { AutoSettings } from './settings.ts';
 import { StderrLines } from './stderr-lines.ts';
 import { steadyClock } from './steady-clock.ts';
 
@@ -31,18 +31,13 @@ export interface AutoParts {
 type Running = Disposable[];
 
 /**
- * Puts a governor into this process and lets it tell and act as the settings say; undefined when there is nothing to do. What one part cannot have is a line, and the
+ * Puts a governor into this process and lets it tell and act as the settings say. What one part cannot have is a line, and the
  * others work. Throws only where there can be no governor at all.
  */
-export function startAuto(
-  settings: AutoSettings,
-  complaints: readonly string[],
-  parts: AutoParts = {},
-): Auto | undefined {
+export function startAuto(settings: AutoSettings, complaints: readonly string[], parts: AutoParts = {}): Auto {
   const clock = parts.clock ?? steadyClock();
   const write = settings.log ? (parts.write ?? toStderr()) : () => {};
   if (complaints.length > 0) write(complaints.join('; '));
-  if (isIdle(settings)) return undefined;
   const failOpen = new FailOpen('auto');
   const running: Running = [];
   if (settings.log) running.push(tellFaults(write));

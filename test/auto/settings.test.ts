@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { AUTO_DEFAULTS, isIdle, readMode, readSettings } from '../../src/auto/settings.ts';
+import { AUTO_DEFAULTS, readMode, readSettings } from '../../src/auto/settings.ts';
 
 describe('the settings of auto', () => {
   it('observe, recycle nothing that is not on, and leave requests and signals alone when nothing is said', () => {
@@ -92,13 +92,6 @@ describe('the settings of auto', () => {
     const [complaint] = readSettings({ PLIMSOLL: `on\nroot: ${'x'.repeat(5_000)}` }).complaints;
     expect(complaint).not.toContain('\n');
     expect(complaint!.length).toBeLessThan(200);
-  });
-
-  it('call for nothing at all only when nothing could switch it on', () => {
-    const idle = (env: Record<string, string>) => isIdle(readSettings(env).settings);
-    expect(idle({ PLIMSOLL: 'off' })).toBe(true);
-    expect(idle({ PLIMSOLL: 'off', PLIMSOLL_CONTROL: '/run/switch' })).toBe(false);
-    expect(idle({})).toBe(false);
   });
 });
 

@@ -13,11 +13,11 @@ import { MIB, setUp as setUpGovernor } from '../governor/fake-meter.ts';
 
 const SLOT = Symbol.for('plimsoll.governor.v1');
 const slots = globalThis as Record<symbol, unknown>;
-const begun: (Auto | undefined)[] = [];
+const begun: Auto[] = [];
 const servers: Server[] = [];
 
 afterEach(async () => {
-  for (const auto of begun.splice(0)) auto?.[Symbol.dispose]();
+  for (const auto of begun.splice(0)) auto[Symbol.dispose]();
   for (const server of servers.splice(0)) {
     server.closeAllConnections();
     if (server.listening) await new Promise((resolve) => server.close(resolve));
@@ -61,7 +61,7 @@ describe('what cannot be read', () => {
     expect(lines.filter((line) => line.includes('PLIMSOLL_'))).toHaveLength(1);
     expect(lines[0]).toContain('PLIMSOLL_LIMIT: Expected a size');
     expect(lines[0]).toContain('; PLIMSOLL_SHARE: ');
-    expect(auto?.settings.mode).toBe('observe');
+    expect(auto.settings.mode).toBe('observe');
   });
 
   it('is not told where no lines are wanted', () => {
@@ -76,25 +76,19 @@ describe('the governor', () => {
     const { settings } = readSettings({ PLIMSOLL_LIMIT: '300MiB', PLIMSOLL_SHARE: '0.5', PLIMSOLL_LOG: 'off' });
     const auto = startAuto(settings, []);
     begun.push(auto);
-    expect(auto?.governor.mode).toBe('observe');
-    expect(auto?.governor.limitBytes).toBeLessThanOrEqual(150 * MIB);
-    expect(slots[SLOT]).toBe(auto?.governor);
+    expect(auto.governor.mode).toBe('observe');
+    expect(auto.governor.limitBytes).toBeLessThanOrEqual(150 * MIB);
+    expect(slots[SLOT]).toBe(auto.governor);
   });
 
   it('that is there already is used, and stays its maker’s', () => {
     const { governor } = setUpGovernor({ mode: 'on' });
     slots[SLOT] = governor;
     const auto = startAuto(readSettings({ PLIMSOLL_LOG: 'off' }).settings, []);
-    expect(auto?.governor).toBe(governor);
+    expect(auto.governor).toBe(governor);
     expect(governor.mode).toBe('on');
-    auto?.[Symbol.dispose]();
+    auto[Symbol.dispose]();
     expect(governor.disposed).toBe(false);
-  });
-
-  it('is none when it is off and nothing could switch it on', () => {
-    const { settings } = readSettings({ PLIMSOLL: 'off' });
-    expect(startAuto(settings, [])).toBeUndefined();
-    expect(slots[SLOT]).toBeUndefined();
   });
 
   it('that was made here ends with the rest, and leaves no timer and no listener behind', async () => {
@@ -104,8 +98,8 @@ describe('the governor', () => {
     const { clock, governor, auto } = setUp({ PLIMSOLL: 'on', PLIMSOLL_HTTP: 'shed', PLIMSOLL_SIGNAL: 'SIGUSR2' });
     const { server, get } = await listen();
     expect(await get()).toBe('200 hello');
-    auto?.[Symbol.dispose]();
-    auto?.[Symbol.dispose]();
+    auto[Symbol.dispose]();
+    auto[Symbol.dispose]();
     governor[Symbol.dispose]();
     expect(clock.pending).toBe(0);
     expect(counts()).toEqual(before);
