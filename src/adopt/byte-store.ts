@@ -73,8 +73,9 @@ type Gone = 'evicted' | 'expired' | 'reclaimed';
  * the governor has no room, the oldest go, and where that does not help the value is not stored: a cache may always say no. The governor has the
  * oldest given back when it needs their bytes. Its own bound holds in every mode, and where the governor is broken.
  *
- * `get` about 60 ns; `set` of a short string about 0.6 µs, plus the walk for values that are neither strings nor buffers. Values are kept as they
- * are, not copied: do not change them afterwards. After its construction nothing throws. Whoever made it disposes it.
+ * Among 100,000 entries `get` takes about 0.2 µs, `set` 0.9 µs for a short text, 1.3 µs for a buffer or a small object; `storedWeight` says what larger ones
+ * take. An entry costs 144 bytes besides key and value, which are in the figures. Values are kept as they are, not copied: do not change them afterwards.
+ * After its construction nothing throws. Whoever made it disposes it.
  * @example
  * import { ByteStore } from 'plimsoll/adopt';
  * using pages = new ByteStore<string>(governor, { name: 'pages', maxShare: 0.1 });
@@ -237,7 +238,8 @@ export class ByteStore<Value = unknown> implements Disposable {
 
   #live(key: string): Entry<Value> | undefined {
     const entry = this.#entries.get(key);
-    if (entry === undefined || entry.expiresAt > this.#clock.now()) return entry;
+    if (entry === undefined || entry.expiresAt === Number.POSITIVE_INFINITY) return entry;
+    if (entry.expiresAt > this.#clock.now()) return entry;
     this.#drop(entry, 'expired');
     this.#settle();
     return undefined;

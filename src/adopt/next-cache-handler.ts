@@ -62,14 +62,14 @@ const TAGS_HEADER = 'x-next-cache-tags';
 const DEFAULT_MAX_TAGS = 10_000;
 
 /**
- * Makes a cache handler for Next.js (13.5 to 16: `cacheHandler`, pages, route answers, images, `fetch`) that keeps entries in memory, bounded by bytes
+ * Makes a cache handler for Next.js (`cacheHandler`: pages, route answers, images, `fetch`; tested with 16) that keeps entries in memory, bounded by bytes
  * and under the line: see `ByteStore`. Set `cacheMaxMemorySize: 0` beside it. Not for `'use cache'`: that is `nextUseCacheHandler`.
  *
  * What the build prerendered is not in it: the first request for each page makes it anew. Entries past their `expire` go by themselves. A tag revalidated at once
  * makes a miss; one revalidated with a profile (`revalidateTag(tag, 'max')`) has the entry served while it is made anew, except for pages without `revalidate`,
  * which Next.js then makes anew before it answers. Several processes do not hear of each other's revalidations.
  *
- * Throws `RangeError` for unsound options; what it returns never throws. Keys and values are Next.js's own and weighed to the byte.
+ * Throws `RangeError` for unsound options; what it returns never throws.
  * @example
  * // cache-handler.mjs
  * import { ensureProcessGovernor } from 'plimsoll';

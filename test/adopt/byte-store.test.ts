@@ -170,6 +170,42 @@ describe('the governor', () => {
     }
   });
 
+  it('broken while bytes are held: they are given up, and the store goes on within its own bound', () => {
+    const { governor } = setUp();
+    const open = governor.consumer.bind(governor);
+    let broken = false;
+    const guarded =
+      <T>(act: (bytes: number) => T) =>
+      (bytes: number) => {
+        if (broken) throw new Error('broken on purpose');
+        return act(bytes);
+      };
+    governor.consumer = (options) => {
+      const consumer = open(options);
+      const reserve = consumer.reserve.bind(consumer);
+      consumer.reserve = (bytes) => {
+        const reservation = reserve(bytes);
+        reservation.tryGrow = guarded(reservation.tryGrow.bind(reservation));
+        reservation.shrink = guarded(reservation.shrink.bind(reservation));
+        return reservation;
+      };
+      return consumer;
+    };
+    const store = new ByteStore(governor, { name: 'things', maxBytes: MIB });
+    for (let i = 0; i < 5; i++) store.set(`${i}`, Buffer.alloc(100 * KIB));
+    agree(governor, store);
+    expect(store.stats.faults).toBe(0);
+    broken = true;
+    for (let i = 5; i < 25; i++) expect(store.set(`${i}`, Buffer.alloc(100 * KIB))).toBe(true);
+    expect(store.get('24')).toHaveLength(100 * KIB);
+    expect(store.bytes).toBeLessThanOrEqual(MIB);
+    broken = false;
+    store.clear();
+    expect(store.stats.bytes).toBe(0);
+    store[Symbol.dispose]();
+    expect(governor.heldBytes).toBe(0);
+  });
+
   it('is disposed: the store goes on within its own bound', () => {
     const { governor, store } = open();
     store.set('a', 'x');
@@ -266,6 +302,7 @@ describe('a weight', () => {
     ['Latin text', 'é'.repeat(1000), 1016, 0],
     ['a plain object', { a: 1, b: 1, c: true, d: null, e: 3 }, 64, 0],
     ['an array', [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], 128, 0],
+    ['an array of fractions', [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5, 8.5, 9.5, 10.5], 128, 0],
     ['a buffer', Buffer.alloc(16_384), 200, 16_384],
     ['a slice of the pool', Buffer.from('y'.repeat(100)), 104, 100],
     ['a slice of something large', Buffer.alloc(MIB).subarray(0, 10), 200, MIB],
@@ -302,6 +339,21 @@ describe('a weight', () => {
       }),
     ).toBe(false);
     expect(store.stats.unweighed).toBe(2);
+  });
+
+  it('of a table counts its names, of records it does not', () => {
+    const names = Array.from({ length: 2_000 }, (_, i) => `visitor-${i}`);
+    const table = (from: number) => Object.fromEntries(names.map((name, i) => [`${name}-${from}`, i]));
+    const kept: object[] = [];
+    globalThis.gc!();
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 20; i++) kept.push(table(i));
+    globalThis.gc!();
+    const seen = (process.memoryUsage().heapUsed - before) / kept.length;
+    expect(storedWeight(kept[0])!.heapBytes / seen).toBeGreaterThan(0.75);
+    expect(storedWeight(kept[0])!.heapBytes / seen).toBeLessThan(1.6);
+    const record = () => Object.fromEntries(names.slice(0, 30).map((name, i) => [name, i]));
+    expect(storedWeight([record(), record()])!.heapBytes - storedWeight([record()])!.heapBytes).toBeLessThan(300);
   });
 
   it('of 20,000 entries is what V8 says, within a tenth', () => {
