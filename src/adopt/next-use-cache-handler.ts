@@ -45,6 +45,7 @@ export function nextUseCacheHandler(governor: Governor, options: NextCacheOption
   async function keep(cacheKey: string, pendingEntry: Promise<NextUseCacheEntry>): Promise<void> {
     try {
       const { value, ...rest } = await pendingEntry;
+      tagTimes.noteTime(rest.timestamp);
       const ttlMs = rest.timestamp + rest.expire * 1000 - tagTimes.now();
       const bytes = await readAll(value, ttlMs > 0 ? store.maxEntryBytes : 0);
       if (bytes === undefined) store.delete(cacheKey);

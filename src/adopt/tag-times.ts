@@ -28,19 +28,28 @@ export class TagTimes {
   /** Longest ago first. */
   readonly #tags = new Map<string, TagTime>();
   #forgottenAt = Number.NEGATIVE_INFINITY;
+  /** What the clock's own time is counted from, milliseconds since 1970. */
+  #origin: number;
 
   constructor({ clock, maxTags }: { readonly clock: Clock; readonly maxTags: number }) {
     this.#clock = clock;
     this.#maxTags = maxTags;
+    this.#origin = clock.wall() - clock.now();
   }
 
   get size(): number {
     return this.#tags.size;
   }
 
-  /** Milliseconds since 1970 that never go back: what Next.js stamps its entries with. */
+  /** Milliseconds since 1970 that never go back, whatever becomes of the wall clock: as Next.js stamps its entries. */
   now(): number {
-    return performance.timeOrigin + this.#clock.now();
+    return this.#origin + this.#clock.now();
+  }
+
+  /** Something was made at that time by the clock of others, which this one must not be behind: otherwise what is revalidated now would seem older than it. */
+  noteTime(madeAt: number): void {
+    const ahead = madeAt - this.now();
+    if (ahead > 0 && ahead < Number.POSITIVE_INFINITY) this.#origin += ahead;
   }
 
   /** Without `durations` what carries the tags is expired; with them it is stale, and expired after `expire` seconds, if there are any. */

@@ -18,7 +18,7 @@ const answer = (body: string) => ({ kind: 'FETCH', data: { headers: {}, body, ur
 function open(options: { maxBytes?: number; maxTags?: number } = {}) {
   const { governor, clock } = setUp();
   const Handler = nextCacheHandler(governor, { name: 'pages', maxBytes: MIB, clock, ...options });
-  const now = () => performance.timeOrigin + clock.now();
+  const now = () => clock.wall();
   return { governor, clock, Handler, now };
 }
 
@@ -156,6 +156,19 @@ describe('times of tags', () => {
     expect(times.state(['b'], old)).toBe('expired');
   });
 
+  it('are never behind what others made by a clock that is ahead', () => {
+    const { clock, times } = begin();
+    const madeAt = clock.wall() + 5_000;
+    times.noteTime(madeAt);
+    clock.advance(1);
+    times.revalidate(['a']);
+    expect(times.state(['a'], madeAt)).toBe('expired');
+    times.noteTime(0);
+    times.noteTime(Number.NaN);
+    times.noteTime(Number.POSITIVE_INFINITY);
+    expect(times.now()).toBe(madeAt + 1);
+  });
+
   it('past the most that are remembered, whatever is older than the forgotten expires', () => {
     const { times, tick } = begin(2);
     const old = tick();
@@ -190,7 +203,7 @@ describe('use cache', () => {
       value,
       tags: ['posts'],
       stale: 30,
-      timestamp: performance.timeOrigin + clock.now(),
+      timestamp: clock.wall(),
       expire: 3600,
       revalidate: 60,
       ...more,
