@@ -3,11 +3,14 @@
  * alone: nothing of theirs is imported.
  * @module
  */
+export { type AdoptableCache, type AdoptOptions, adopt, type KnownCache } from './adopt.ts';
 export { type AdoptConcurrencyOptions, adoptConcurrency } from './adopt-concurrency.ts';
+export type { AdoptedCache, AdoptedCacheStats } from './adopted-cache.ts';
 export { type BodyBudgetOptions, BodyTooLargeError } from './body-budget.ts';
 export { ByteStore, type ByteStoreOptions, type ByteStoreStats } from './byte-store.ts';
 export type { GateOptions } from './concurrency-gate.ts';
 export type { ConcurrencyTarget, SettableConcurrency } from './concurrency-target.ts';
+export type { WeighFunction } from './entry-weigher.ts';
 export { type FollowedLevel, type FollowLevelOptions, followLevel, LEVEL_SHARES } from './follow-level.ts';
 export { type GovernedFetch, type GovernedFetchOptions, governedFetch } from './governed-fetch.ts';
 export { type GovernedPool, type GovernedPoolOptions, governedPool, type PgPoolLike } from './governed-pool.ts';
@@ -30,5 +33,7 @@ export {
 } from './next-cache-handler.ts';
 export { type NextUseCacheEntry, type NextUseCacheHandler, nextUseCacheHandler } from './next-use-cache-handler.ts';
 export { type PgPoolSizeOptions, pgPoolSize } from './pg-pool-size.ts';
+export type { CacheSource } from './source-driver.ts';
 export type { Weight } from './stored-weight.ts';
 export { type GovernedDispatch, governedDispatch, type UndiciDispatch } from './undici-interceptor.ts';
+export { type WeighOptions, weigh } from './weigh.ts';
