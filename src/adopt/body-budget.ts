@@ -2,10 +2,10 @@
  * A byte-weighted semaphore over the governor for bodies that come in: what a body is expected to be is admitted before it is asked for, and corrected by what
  * its length is said to be, then by what arrives.
  *
- * Who waits here holds nothing, with one exception. A body whose length turns out to be more than was admitted gives back all that it holds before it waits for
- * the whole. A body without a length that outgrows what it holds has to keep what has arrived: it waits holding. When the bound of this budget is in the way and
- * every body that holds anything waits like that, the youngest fails, so that the others go on (wound-wait with age as the order: Rosenkrantz, Stearns and Lewis
- * 1978). Where other holders are in the way, the governor makes them give back; the timeout is the end of it.
+ * Who waits here holds nothing, with one exception: a body without a length that outgrows what it holds has to keep what has arrived. That these do not wait for
+ * each other, the room for one longest body is kept back while any of them is under way, and is one body's at a time until that has been read, then the
+ * oldest's that waits: so one at least can always go on to its end (the banker's algorithm, Dijkstra 1965, with one loan). A body whose length turns out to be
+ * more than was admitted gives back all that it holds before it waits for the whole.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { formatBytes } from '../bytes.ts';
@@ -15,25 +15,13 @@ import { refusedEvents } from '../events.ts';
 import { FailOpen } from '../fail-open.ts';
 import type { Consumer, Governor, GovernorMode, Reservation } from '../governor/index.ts';
 import { checkName, checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import { BodyHold } from './body-hold.ts';
+import { isRefusal } from './governor-refusal.ts';
 
 const KIB = 1_024;
 const DEFAULT_EXPECTED_BYTES = 64 * KIB;
-/** What a body without a length grows by. */
-const GROW_BYTES = 64 * KIB;
 const DEFAULT_TIMEOUT_MS = 30_000;
 const LONGEST_MS = 2_147_483_647;
-/** Bodies that all wait for each other are found in at most twice this time. */
-const LOOK_MS = 100;
-/** What the governor says on purpose; anything else it throws is a fault of its own. */
-const REFUSALS: ReadonlySet<unknown> = new Set([
-  'PLIMSOLL_BUDGET_EXCEEDED',
-  'PLIMSOLL_ADMISSION_TIMEOUT',
-  'PLIMSOLL_ADMISSION_QUEUE_FULL',
-  'PLIMSOLL_HOLD_AND_WAIT',
-  'PLIMSOLL_DEADLOCK',
-  'PLIMSOLL_SCOPE_ABORTED',
-]);
-
 export interface BodyBudgetOptions {
   /** Of the consumer that holds the bodies. 1 to 120 characters. */
   readonly name: string;
@@ -95,8 +83,14 @@ export class BodyBudget implements Disposable {
   readonly #clock: Clock;
   /** Undefined where the governor was broken from the start, and at the end. */
   #consumer: Consumer | undefined;
-  readonly #holds = new Set<BodyHold>();
-  #timer: Disposable | undefined;
+  /** What is kept back belongs to no scope. */
+  readonly #outside = new AsyncResource('PlimsollBodyBudget');
+  /** Bodies without a length, oldest first. */
+  readonly #openEnded = new Set<BodyHold>();
+  #reserve: Reservation | undefined;
+  #reserving: Promise<void> | undefined;
+  /** Whose the reserve is as of now. */
+  #finisher: BodyHold | undefined;
 
   /** Throws `RangeError` for unsound options. */
   constructor(governor: Governor, what: string, options: BodyBudgetOptions) {
@@ -143,9 +137,7 @@ export class BodyBudget implements Disposable {
     if (this.mode === 'off') return undefined;
     const room = await this.take(this.#expectedBytes, signal);
     if (room === undefined) return undefined;
-    const hold = new BodyHold(this, room, signal);
-    this.#holds.add(hold);
-    return hold;
+    return new BodyHold(this, room, signal);
   }
 
   /** Undefined where the governor failed. */
@@ -176,186 +168,99 @@ export class BodyBudget implements Disposable {
     if (mode === 'on') throw new BodyTooLargeError(name, maxBodyBytes, seenBytes);
   }
 
-  forget(hold: BodyHold): void {
-    this.#holds.delete(hold);
+  /** Nobody knows how long this body will be: something is kept back for it. Resolves when there is. */
+  openEnded(hold: BodyHold): Promise<void> | undefined {
+    const consumer = this.#consumer;
+    this.#openEnded.add(hold);
+    if (this.#reserve !== undefined || consumer === undefined) return undefined;
+    const reserve = () => consumer.tryReserve(this.maxBodyBytes);
+    this.#reserve = this.open.run(() => this.#outside.runInAsyncScope(reserve), undefined);
+    return this.#reserve === undefined ? this.#waitForReserve(hold) : undefined;
   }
 
-  /** One waits for more and holds something: somebody has to look whether they all do. */
-  watch(): void {
-    this.#timer ??= this.#clock.after(LOOK_MS, () => this.#look());
+  /** What is kept back for it. */
+  reserveFor(hold: BodyHold): number {
+    return this.#finisher === hold ? this.maxBodyBytes : 0;
+  }
+
+  /** Makes the reserve this body's when it is nobody's. */
+  mayFinish(hold: BodyHold): boolean {
+    if (this.#finisher !== undefined || this.#reserve === undefined || !this.#openEnded.has(hold)) return false;
+    this.#finisher = hold;
+    return true;
+  }
+
+  /** Its body is over. */
+  forget(hold: BodyHold): void {
+    this.#openEnded.delete(hold);
+    if (this.#finisher === hold) {
+      this.#finisher = undefined;
+      for (const next of this.#openEnded) {
+        if (!next.isWaiting) continue;
+        this.#finisher = next;
+        next.goOn();
+        break;
+      }
+    }
+    if (this.#openEnded.size === 0) this.#dropReserve();
   }
 
   /** Nothing is held or counted from then on; bodies under way go on. */
   [Symbol.dispose](): void {
     const consumer = this.#consumer;
     this.#consumer = undefined;
-    this.#timer = void this.#timer?.[Symbol.dispose]();
     this.open.run(() => consumer?.[Symbol.dispose](), undefined);
   }
 
-  #look(): void {
-    this.#timer = undefined;
-    const consumer = this.#consumer;
-    let youngest: BodyHold | undefined;
-    for (const hold of this.#holds) {
-      if (hold.wantsBytes === 0) {
-        if (hold.bytes === 0) continue;
-        youngest = undefined;
-        break;
+  async #waitForReserve(hold: BodyHold): Promise<void> {
+    hold.giveBack();
+    const deadline = this.#clock.now() + this.timeoutMs;
+    while (this.#reserve === undefined && !hold.isOver) {
+      // All that wait for it wait for the same.
+      this.#reserving ??= this.#takeReserve();
+      try {
+        await raced(this.#reserving, hold.signal);
+        if (this.#reserve === undefined) return;
+      } catch (cause) {
+        const { code } = (cause ?? {}) as { code?: unknown };
+        // More than this machine ever has, outside of this budget: then without.
+        if (code === 'PLIMSOLL_BUDGET_EXCEEDED') break;
+        // It was another that had waited so long.
+        if (code !== 'PLIMSOLL_ADMISSION_TIMEOUT' || this.#clock.now() >= deadline) throw cause;
       }
-      youngest = hold;
     }
-    if (youngest !== undefined && consumer !== undefined) {
-      const wants = youngest.wantsBytes;
-      const isOwnBound = this.open.run(() => consumer.maxBytes - consumer.heldBytes < wants, false);
-      if (isOwnBound && youngest.isSeenWaiting) youngest.giveUp();
-      for (const hold of this.#holds) hold.isSeenWaiting = hold.wantsBytes > 0;
-    }
-    if ([...this.#holds].some((hold) => hold.wantsBytes > 0)) this.watch();
+    if (!hold.isOver && !this.mayFinish(hold)) await hold.waitForMore(this.#expectedBytes);
+  }
+
+  #takeReserve(): Promise<void> {
+    const taking = this.#outside
+      .runInAsyncScope(() => this.take(this.maxBodyBytes))
+      .then((room) => {
+        if (this.#reserve === undefined && this.#openEnded.size > 0) this.#reserve = room;
+        else this.open.run(() => room?.[Symbol.dispose](), undefined);
+      })
+      .finally(() => {
+        this.#reserving = undefined;
+      });
+    // Whoever waited for it may have gone.
+    taking.catch(() => {});
+    return taking;
+  }
+
+  #dropReserve(): void {
+    const reserve = this.#reserve;
+    this.#reserve = undefined;
+    this.open.run(() => reserve?.[Symbol.dispose](), undefined);
   }
 }
 
-/** What one body holds, from before it is asked for to when it has been read. */
-export class BodyHold {
-  /** What it waits for while it holds something. */
-  wantsBytes = 0;
-  /** It has waited since the last look. */
-  isSeenWaiting = false;
-  readonly #budget: BodyBudget;
-  readonly #signal: AbortSignal | undefined;
-  /** What is waited for is waited for in the scope in which the body was asked for. */
-  readonly #origin = new AsyncResource('PlimsollBody');
-  #rooms: Reservation[];
-  #arrivedBytes = 0;
-  #copiesBytes = 0;
-  #isOver = false;
-  #isTooLarge = false;
-  #giveUp: AbortController | undefined;
-
-  constructor(budget: BodyBudget, room: Reservation, signal: AbortSignal | undefined) {
-    this.#budget = budget;
-    this.#rooms = [room];
-    this.#signal = signal;
-  }
-
-  /** As the books have it. */
-  get bytes(): number {
-    return this.#budget.open.run(() => this.#rooms.reduce((sum, { bytes }) => sum + bytes, 0), 0);
-  }
-
-  /** The body will be so long. Resolves when there is room for that; throws or rejects when it is too long or there is none. */
-  expect(bodyBytes: number): Promise<void> | undefined {
-    this.#checkLength(bodyBytes);
-    return this.#correct(bodyBytes, false);
-  }
-
-  /** The body will be longer than that, and nobody knows by how much: the room for as much is waited for, none is given back. */
-  expectAtLeast(bodyBytes: number): Promise<void> | undefined {
-    this.#checkLength(bodyBytes);
-    return this.#correct(bodyBytes, true);
-  }
-
-  /**
-   * So many bytes more have come, and are held `copies` times. A promise when they have to wait for room; throws or rejects when the body has become too long
-   * or there is none.
-   */
-  arrive(bytes: number, copies = 1): Promise<void> | undefined {
-    if (this.#isOver) return undefined;
-    this.#arrivedBytes += bytes;
-    this.#copiesBytes += bytes * copies;
-    this.#checkLength(this.#arrivedBytes);
-    const missing = this.#copiesBytes - this.bytes;
-    if (missing <= 0 || this.#rooms.length === 0) return undefined;
-    const left = Math.max(missing, this.#budget.maxBodyBytes * copies - this.bytes);
-    if (this.#tryGrow(Math.max(missing, Math.min(GROW_BYTES, left))) || this.#tryGrow(missing)) return undefined;
-    return this.#waitForMore(missing);
-  }
-
-  /** The body has been read, or never will be. */
-  release(): void {
-    if (this.#isOver) return;
-    this.#isOver = true;
-    this.#budget.forget(this);
-    this.#giveBack();
-    this.#giveUp?.abort(new PlimsollError('the body is not read any more', { code: 'PLIMSOLL_DISPOSED' }));
-  }
-
-  /** Of all that wait for each other this one goes. */
-  giveUp(): void {
-    const { open } = this.#budget;
-    try {
-      // The refusal that it would get if it did not wait.
-      this.#rooms[0]?.grow(this.wantsBytes);
-      this.#rooms[0]?.shrink(this.wantsBytes);
-    } catch (cause) {
-      if (isRefusal(cause)) this.#giveUp?.abort(cause);
-      else open.note(cause);
-    }
-  }
-
-  /** Where that is only observed, it is said once. */
-  #checkLength(bodyBytes: number): void {
-    if (bodyBytes <= this.#budget.maxBodyBytes || this.#isTooLarge) return;
-    this.#isTooLarge = true;
-    this.#budget.tooLarge(bodyBytes);
-  }
-
-  #correct(bodyBytes: number, atLeast: boolean): Promise<void> | undefined {
-    const difference = bodyBytes - this.bytes;
-    const [room] = this.#rooms;
-    if (room === undefined || difference === 0 || this.#isOver) return undefined;
-    if (difference < 0) {
-      if (!atLeast) this.#budget.open.run(() => room.shrink(-difference), undefined);
-      return undefined;
-    }
-    return this.#tryGrow(difference) ? undefined : this.#waitForAll(bodyBytes);
-  }
-
-  /** True also when the governor failed: then nothing is counted any more. */
-  #tryGrow(bytes: number): boolean {
-    const [room] = this.#rooms;
-    return room === undefined || this.#budget.isOver || this.#budget.open.run(() => room.tryGrow(bytes), true);
-  }
-
-  /** Nothing has arrived: what is held is given back first. */
-  async #waitForAll(bytes: number): Promise<void> {
-    this.#giveBack();
-    const room = await this.#admit(bytes, this.#signal);
-    if (room === undefined) return;
-    if (this.#isOver) this.#budget.open.run(() => room[Symbol.dispose](), undefined);
-    else this.#rooms.push(room);
-  }
-
-  async #waitForMore(bytes: number): Promise<void> {
-    const over = (this.#giveUp = new AbortController());
-    const signals = this.#signal === undefined ? [over.signal] : [over.signal, this.#signal];
-    this.wantsBytes = bytes;
-    this.#budget.watch();
-    try {
-      const room = await this.#admit(bytes, AbortSignal.any(signals));
-      if (room === undefined) return;
-      if (this.#isOver) this.#budget.open.run(() => room[Symbol.dispose](), undefined);
-      else this.#rooms.push(room);
-    } finally {
-      this.wantsBytes = 0;
-      this.isSeenWaiting = false;
-      this.#giveUp = undefined;
-    }
-  }
-
-  #admit(bytes: number, signal: AbortSignal | undefined): Promise<Reservation | undefined> {
-    return this.#origin.runInAsyncScope(() => this.#budget.take(bytes, signal));
-  }
-
-  #giveBack(): void {
-    const rooms = this.#rooms;
-    this.#rooms = [];
-    for (const room of rooms) this.#budget.open.run(() => room[Symbol.dispose](), undefined);
-  }
-}
-
-/** An abort of a scope by its own signal looks like this as well. */
-function isRefusal(cause: unknown): boolean {
-  const { code, name } = (cause ?? {}) as { code?: unknown; name?: unknown };
-  return REFUSALS.has(code) || name === 'AbortError' || name === 'TimeoutError';
+/** As the promise, unless the signal is aborted before. */
+function raced(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }

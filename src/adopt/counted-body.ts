@@ -1,4 +1,5 @@
-import type { BodyBudget, BodyHold } from './body-budget.ts';
+import type { BodyBudget } from './body-budget.ts';
+import type { BodyHold } from './body-hold.ts';
 
 type ByteController = ReadableByteStreamController;
 

@@ -1,6 +1,7 @@
 import type { Governor } from '../governor/index.ts';
 import { copyOptions, invalidOption } from '../invalid-option.ts';
-import { BODY_BUDGET_OPTIONS, BodyBudget, type BodyBudgetOptions, type BodyHold } from './body-budget.ts';
+import { BODY_BUDGET_OPTIONS, BodyBudget, type BodyBudgetOptions } from './body-budget.ts';
+import type { BodyHold } from './body-hold.ts';
 import { type Branch, CountedBody } from './counted-body.ts';
 
 type Fetch = typeof globalThis.fetch;
@@ -25,7 +26,9 @@ export interface GovernedFetch extends Fetch, Disposable {
  * - A body that is too long: `fetch` resolves, reading fails with `PLIMSOLL_BODY_TOO_LARGE`, the connection is closed.
  * - No room: `fetch` rejects with the governor's own error: `PLIMSOLL_ADMISSION_TIMEOUT` after `timeoutMs`, `PLIMSOLL_ADMISSION_QUEUE_FULL`,
  *   `PLIMSOLL_BUDGET_EXCEEDED`, and inside a scope that holds what it did not declare `PLIMSOLL_HOLD_AND_WAIT`: a scope that fetches gives `upFrontBytes`
- *   for all that it fetches at a time. Bodies without a length wait in the middle, and fail there with the same codes.
+ *   for all that it fetches at a time.
+ * - Bodies without a length may wait in the middle. While any is under way `maxBodyBytes` are kept back beside them, so that one can always be read to its
+ *   end, then the next: make the bound of all several times that of one. One that is begun and not read on makes others fail after `timeoutMs`.
  * - `observe`: counted, nothing waits or fails. `off`, or a governor that is disposed or broken: plain `fetch`.
  *
  * Request bodies are not counted. Costs about 20 µs a request beside `fetch` itself. Throws `RangeError` for unsound options.
@@ -90,7 +93,7 @@ async function count(response: Response, hold: BodyHold, budget: BodyBudget): Pr
 
 function expectFor(headers: Headers, hold: BodyHold): Promise<void> | undefined {
   const length = headers.get('content-length');
-  if (length === null || !/^\d{1,15}$/.test(length)) return undefined;
+  if (length === null || !/^\d{1,15}$/.test(length)) return hold.expectAtLeast(0);
   // Of what comes compressed this is the least.
   return headers.has('content-encoding') ? hold.expectAtLeast(Number(length)) : hold.expect(Number(length));
 }

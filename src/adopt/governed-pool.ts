@@ -12,7 +12,7 @@ export interface PgPoolLike {
   on(event: 'release', listener: (error: any, client: any) => void): unknown;
   // biome-ignore lint/suspicious/noExplicitAny: the same
   off(event: 'release', listener: (error: any, client: any) => void): unknown;
-  readonly options?: { readonly max?: number; readonly connectionTimeoutMillis?: number };
+  readonly options?: { readonly max?: number; readonly connectionTimeoutMillis?: number | undefined };
 }
 
 export interface GovernedPoolOptions extends Omit<GateOptions, 'max' | 'name'> {

@@ -1,4 +1,4 @@
-import type { BodyHold } from './body-budget.ts';
+import type { BodyHold } from './body-hold.ts';
 
 type Room = Promise<void> | undefined;
 
@@ -94,6 +94,6 @@ export function expectBody(
 ): Promise<void> | undefined {
   if (noBody || status === 204 || status === 304) return hold.expect(0);
   const length = header('content-length');
-  if (length === undefined || !/^\d{1,15}$/.test(length)) return undefined;
+  if (length === undefined || !/^\d{1,15}$/.test(length)) return hold.expectAtLeast(0);
   return header('content-encoding') === undefined ? hold.expect(Number(length)) : hold.expectAtLeast(Number(length));
 }

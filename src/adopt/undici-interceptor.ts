@@ -4,7 +4,8 @@
  */
 import type { Governor } from '../governor/index.ts';
 import { copyOptions } from '../invalid-option.ts';
-import { BODY_BUDGET_OPTIONS, BodyBudget, type BodyBudgetOptions, type BodyHold } from './body-budget.ts';
+import { BODY_BUDGET_OPTIONS, BodyBudget, type BodyBudgetOptions } from './body-budget.ts';
+import type { BodyHold } from './body-hold.ts';
 import { GovernedHandler, type UndiciHandler } from './undici-handler.ts';
 import { GovernedLegacyHandler, type UndiciLegacyHandler } from './undici-legacy-handler.ts';
 

@@ -1,4 +1,4 @@
-import type { BodyHold } from './body-budget.ts';
+import type { BodyHold } from './body-hold.ts';
 import { expectBody, HeldFlow, noRoom } from './held-flow.ts';
 
 type RawHeaders = readonly (Uint8Array | string)[] | null;
