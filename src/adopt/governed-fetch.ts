@@ -31,7 +31,7 @@ export interface GovernedFetch extends Fetch, Disposable {
  *   end, then the next: make the bound of all several times that of one. One that is begun and not read on makes others fail after `timeoutMs`.
  * - `observe`: counted, nothing waits or fails. `off`, or a governor that is disposed or broken: plain `fetch`.
  *
- * Request bodies are not counted. Costs about 20 µs a request beside `fetch` itself. Throws `RangeError` for unsound options.
+ * Request bodies are not counted. Costs about 80 µs a request beside the 170 of `fetch` itself. Throws `RangeError` for unsound options.
  * @example
  * import { governedFetch } from 'plimsoll/adopt';
  * const fetch = governedFetch(governor, { name: 'catalogue', maxShare: 0.1, maxBodyBytes: 8 * 1024 * 1024 });
@@ -80,9 +80,9 @@ async function count(response: Response, hold: BodyHold, budget: BodyBudget): Pr
     return withError(response, cause);
   }
   try {
-    // What none can be made of, such as one with odd bytes in its status line, is handed on as it is.
-    new (response.constructor as typeof Response)(null, { status: response.status, statusText: response.statusText });
+    if (isOdd(response)) new (response.constructor as typeof Response)(null, initOf(response));
   } catch (cause) {
+    // What none can be made of, such as one with odd bytes in its status line, is handed on as it is.
     budget.open.note(cause);
     hold.release();
     return response;
@@ -123,6 +123,18 @@ function rebuilt(original: Response, body: ReadableStream<Uint8Array>, clone: ()
     }),
   });
   return response;
+}
+
+/** One that a `Response` may not be made of. */
+function isOdd(response: Response): boolean {
+  const { status, statusText } = response;
+  return (
+    response.constructor !== globalThis.Response || status < 200 || status > 599 || !/^[\t\x20-\x7e]*$/.test(statusText)
+  );
+}
+
+function initOf({ status, statusText }: Response): ResponseInit {
+  return { status, statusText };
 }
 
 function failing(cause: unknown): ReadableStream<Uint8Array> {
