@@ -166,7 +166,7 @@ function readLimit(text: string): number {
 }
 
 function readTime(text: string, least: number): number {
-  const ms = parseDuration(text);
+  const ms = Math.round(parseDuration(text));
   if (ms < least || ms > LONGEST_MS) throw unreadable(`a duration from ${least}ms to 1d`, text);
   return ms;
 }

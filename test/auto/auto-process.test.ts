@@ -30,14 +30,13 @@ async function run(args: readonly string[], env: Record<string, string> = {}): P
 const program = (name: string): string => join(PROGRAMS, name);
 
 describe('a program with auto', () => {
-  it.concurrent.each(['observe', 'on', 'off'])(
-    'sees nothing of it in itself (%s), and ends as it would',
-    async (mode) => {
-      const bare = await run(['--conditions=source', program('looks-around.mjs'), 'one', '--two']);
-      expect(bare.end).toBe(7);
+  it.concurrent('sees nothing of it in itself, and ends as it would', async () => {
+    const bare = await run(['--conditions=source', program('looks-around.mjs'), 'one', '--two']);
+    expect(bare.end).toBe(7);
+    for (const mode of ['observe', 'on', 'off']) {
       expect(await run([...AUTO, program('looks-around.mjs'), 'one', '--two'], { PLIMSOLL: mode })).toEqual(bare);
-    },
-  );
+    }
+  });
 
   it.concurrent('falls as it would, by --require with the same stack', async () => {
     const bare = await run(['--conditions=source', program('falls.cjs')]);
@@ -52,7 +51,7 @@ describe('a program with auto', () => {
   });
 
   it.concurrent('says what goes on and changes nothing, in a limit that is too small', async () => {
-    const hold = { HOLD_MIB: '40', PAUSE_MS: '700' };
+    const hold = { HOLD_MIB: '40', PAUSE_MS: '400' };
     const bare = await run(['--conditions=source', program('answers.mjs')], hold);
     const { stdout, stderr, end } = await run([...AUTO, program('answers.mjs')], { ...hold, PLIMSOLL_LIMIT: '160MiB' });
     expect({ stdout, end }).toEqual({ stdout: bare.stdout, end: 3 });
