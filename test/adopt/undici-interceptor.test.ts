@@ -39,6 +39,16 @@ async function until(holds: () => boolean): Promise<void> {
   expect(holds()).toBe(true);
 }
 
+interface GovernedParts {
+  readonly log: string[];
+  readonly controller: object;
+  readonly handler: {
+    onResponseStart(controller: object, statusCode: number, headers: object): void;
+    onResponseEnd(controller: object, trailers: object): void;
+    onResponseError(controller: object, error: Error): void;
+  };
+}
+
 describe('an interceptor of undici', () => {
   it('holds what is expected, then the length, until the last byte has been handed on', async () => {
     const { governed, get, governor } = open();
@@ -173,6 +183,39 @@ describe('an interceptor of undici', () => {
     breaks.breakIt();
     expect((await half.body.text()).length).toBe(400_000);
     expect((await (await breaks.get('/length?bytes=900000')).body.text()).length).toBe(900_000);
+  });
+});
+
+describe('a connection', () => {
+  it('stays paused while its body waits for room, also when its reader wants more, and while its reader is full', async () => {
+    const { governed } = open({ maxInFlightBytes: 5_000, maxBodyBytes: 5_000, expectedBodyBytes: 10 });
+    const started: GovernedParts[] = [];
+    const dispatch = governed(((_options, handler) => {
+      const log: string[] = [];
+      const controller = { pause: () => void log.push('pause'), resume: () => void log.push('resume'), abort() {} };
+      handler.onRequestStart(controller, {});
+      started.push({ log, handler, controller });
+      return true;
+    }) as UndiciDispatch);
+    let seen: { pause(): void; resume(): void } | undefined;
+    for (const length of ['4000', '3000']) {
+      dispatch({ method: 'GET' }, { onRequestStart: (given: typeof seen) => void (seen = given) });
+      await turn();
+      const { handler, controller } = started.at(-1)!;
+      handler.onResponseStart(controller, 200, { 'content-length': length });
+    }
+    const [first, second] = started;
+    expect(second!.log).toEqual(['pause']);
+    seen!.resume();
+    seen!.pause();
+    expect(second!.log).toEqual(['pause', 'pause']);
+    first!.handler.onResponseEnd(first!.controller, {});
+    await turn();
+    expect(second!.log).toEqual(['pause', 'pause']);
+    seen!.resume();
+    expect(second!.log).toEqual(['pause', 'pause', 'resume']);
+    second!.handler.onResponseError(second!.controller, new Error('gone'));
+    expect(governed.heldBytes).toBe(0);
   });
 });
 
