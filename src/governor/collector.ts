@@ -44,15 +44,16 @@ export interface CollectCall {
   readonly emptyPages?: boolean;
   /** Somebody asked for it in so many words: it is made whatever it costs. Default false. */
   readonly asked?: boolean;
-  /** Times the pause budget, and up to half of the time: where the alternative is to be killed. Default 1. */
+  /** Times the pause budget, and an eighth of the time each, half at most: where the alternative is to refuse, or to be killed. Default 1. */
   readonly patience?: number;
 }
 
 /** The shortest time between two collections of a type. */
 const COOL_DOWN_MS = 250;
 const LONGEST_WAIT_MS = 10_000;
-/** Of the time, for those that are urgent. */
-const URGENT_SHARE = 0.5;
+/** Of the time, for those that are urgent: for each time of patience, and at most. */
+const PATIENT_SHARE = 0.125;
+const MOST_SHARE = 0.5;
 /** One that frees less than this part of what was in use was in vain: the wait doubles. */
 const WORTH = 0.01;
 /** The cap on their share of the time looks so far back, at so many collections. */
@@ -186,8 +187,9 @@ export class Collector {
       return `expected to pause for ${Math.round(expectedMs)}ms, ${Math.round(this.#pauseBudgetMs * patience)}ms are allowed`;
     }
     const spentMs = this.#spentLately(now);
-    // Where the alternative is to be killed they may have more of it: what is in vain waits all the same.
-    const share = patience > 1 && isFresh ? Math.max(this.#share, URGENT_SHARE) : this.#share;
+    // Where the alternative is worse they may have more of it: what is in vain waits all the same.
+    const patientShare = Math.min(MOST_SHARE, PATIENT_SHARE * patience);
+    const share = patience > 1 && isFresh ? Math.max(this.#share, patientShare) : this.#share;
     // The first in the window may always run: else a share that is smaller than one pause would be none.
     if (spentMs > 0 && spentMs + expectedMs > share * WINDOW_MS) return 'collections have had their share of the time';
     return undefined;

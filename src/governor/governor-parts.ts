@@ -57,6 +57,7 @@ export type GovernorParts = ReturnType<typeof assemble>;
 /** Throws `RangeError` for unsound options of the parts. */
 export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
   const books = openBooks(options, calls);
+  const late: { lastResort?: LastResort; givingBack?: ReturnType<typeof makeTrain> } = {};
   const sampler = new Sampler({
     clock: options.clock,
     faults: books.faults,
@@ -64,11 +65,16 @@ export function assemble(options: ResolvedOptions, calls: GovernorCalls) {
     thresholds: calls.thresholds(),
     onLevel: calls.onLevel,
     acts: () => calls.mode() !== 'off',
+    // Where nothing can be trimmed, what the allocator keeps is there for the next who asks it.
+    reusableBytes: () => {
+      const { allocator, slackBytes } = late.givingBack ?? {};
+      return allocator?.why === undefined || slackBytes === undefined ? 0 : slackBytes();
+    },
   });
   const drift = makeDrift(books, sampler, calls);
-  const late: { lastResort?: LastResort } = {};
   const afterCollection = () => late.lastResort?.noteCollection(options.clock.now());
   const givingBack = makeTrain(options, calls, books, sampler, drift, afterCollection);
+  late.givingBack = givingBack;
   const granting = makeBudget(options, calls, books, sampler, givingBack);
   const triggers = new Triggers({ faults: books.faults });
   const breaker = new EmergencyBreaker({
@@ -181,6 +187,8 @@ function makeTrain(
   const unknownBytes = () => sampler.bytes('rss') - sampler.bytes('heap') - sampler.bytes('external');
   let nodeBytes: number | undefined;
   const slackBytes = () => {
+    // What V8 has is told from the rest by its own figures.
+    if (sampler.reading('heap') === undefined || sampler.reading('external') === undefined) return 0;
     nodeBytes = Math.min(nodeBytes ?? Number.POSITIVE_INFINITY, Math.max(0, unknownBytes()));
     // No more than was ever held at once and is not held now: the rest is somebody's.
     const { peak, total } = ledger.whole;
@@ -203,7 +211,7 @@ function makeTrain(
     faults,
     measure: (meter) => {
       sampler.take(true);
-      return sampler.bytes(meter);
+      return sampler.usedBytes(meter);
     },
     decidingMeter: () => sampler.last().decidingMeter,
     usedBytes: () => sampler.bytes('heap') + sampler.bytes('external'),

@@ -16,7 +16,7 @@ import type { GovernorMode } from './governor-mode.ts';
 import type { TrainReason, TrainReport } from './journal.ts';
 import type { MeterName } from './meters.ts';
 import { levelRank, type PressureThresholds } from './pressure.ts';
-import type { TrainCall } from './train.ts';
+import type { TrainCall } from './train-run.ts';
 
 const MODERATE = levelRank('moderate');
 const HIGH = levelRank('high');

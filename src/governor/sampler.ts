@@ -10,23 +10,25 @@ import type { Clock } from '../clock.ts';
 import type { PressureLevel } from './contract.ts';
 import type { Faults } from './faults.ts';
 import { History, type Sample } from './history.ts';
+import { FIRST_RETRY_MS, MeterSlot } from './meter-slot.ts';
 import type { Meter, MeterName } from './meters.ts';
 import { levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
 import { SamplePace } from './sample-pace.ts';
-import { Trend, type TrendRow } from './trend.ts';
+import type { Trend, TrendRow } from './trend.ts';
 
 /** More than that is no number of bytes, and no JSON. */
 const MOST_BYTES = Number.MAX_SAFE_INTEGER;
 const MOST_FAILURES = 3;
-const FIRST_RETRY_MS = 30_000;
 const LONGEST_RETRY_MS = 600_000;
-const NONE = { meter: { name: 'ledger' }, bytes: 0, limitBytes: 0, ratio: 0 } as const;
+const NONE = { meter: { name: 'ledger' }, usedBytes: 0, limitBytes: 0, pressure: 0 } as const;
 
 export interface MeterRow {
   readonly name: MeterName;
   readonly bytes: number;
   readonly limitBytes: number;
   readonly ratio: number;
+  /** Of the bytes: kept by the C library's allocator for the next who asks, and no pressure below `emergency`. Only where there is no trim. */
+  readonly reusableBytes: number;
   readonly peakBytes: number;
   /** Growth, signed; 0 while there is no trend. */
   readonly bytesPerSecond: number;
@@ -48,39 +50,24 @@ export interface SamplerOptions {
   readonly onLevel: (to: PressureLevel, from: PressureLevel) => void;
   /** `false`: the level stays `optimal`, whatever the meters say. Default true. */
   readonly acts?: () => boolean;
-}
-
-class Slot {
-  readonly meter: Meter;
-  readonly trend = new Trend();
-  bytes = 0;
-  limitBytes = 0;
-  ratio = 0;
-  peakBytes = 0;
-  failures = 0;
-  off = false;
-  offAt = 0;
-  retryMs = FIRST_RETRY_MS;
-
-  constructor(meter: Meter) {
-    this.meter = meter;
-  }
-
-  /** Not at a time before it failed either: then the clock was set back. */
-  rests(now: number): boolean {
-    return this.off && now >= this.offAt && now - this.offAt < this.retryMs;
-  }
+  /**
+   * What is in RAM and free to be used again without the process growing, where it cannot be given back: below `emergency` it is no pressure. Asked once a
+   * sample, when all meters have been read. Default: nothing.
+   */
+  readonly reusableBytes?: () => number;
 }
 
 export class Sampler implements Disposable {
   readonly #options: SamplerOptions;
-  #slots: Slot[];
+  #slots: MeterSlot[];
+  /** Those that were read in this sample. */
+  readonly #fresh = new Set<MeterSlot>();
   readonly history = new History();
   #thresholds: PressureThresholds;
   #level: PressureLevel = 'optimal';
-  #deciding: Slot | undefined;
+  #deciding: MeterSlot | undefined;
   /** The same without the books. */
-  #physical: Slot | undefined;
+  #physical: MeterSlot | undefined;
   #physicalLevel: PressureLevel = 'optimal';
   readonly #startedAt: number;
   readonly #pace = new SamplePace();
@@ -96,7 +83,7 @@ export class Sampler implements Disposable {
 
   constructor(options: SamplerOptions) {
     this.#options = options;
-    this.#slots = options.meters.map((meter) => new Slot(meter));
+    this.#slots = options.meters.map((meter) => new MeterSlot(meter));
     this.#thresholds = options.thresholds;
     const now = options.clock.now();
     this.#startedAt = this.#at = Number.isFinite(now) ? now : 0;
@@ -129,7 +116,7 @@ export class Sampler implements Disposable {
   /** Puts another meter in the place of the one of that name, or takes it away; peaks start anew. */
   replace(name: MeterName, meter: Meter | undefined): void {
     const others = this.#slots.filter((slot) => slot.meter.name !== name);
-    this.#slots = meter === undefined ? others : [...others, new Slot(meter)];
+    this.#slots = meter === undefined ? others : [...others, new MeterSlot(meter)];
     if (this.#deciding?.meter.name === name) this.#deciding = undefined;
     if (this.#physical?.meter.name === name) this.#physical = undefined;
   }
@@ -173,7 +160,7 @@ export class Sampler implements Disposable {
       atMs: this.#at,
       level: this.#level,
       decidingMeter: this.#deciding?.meter.name ?? 'ledger',
-      ratio: this.#deciding?.ratio ?? 0,
+      ratio: this.#deciding?.pressure ?? 0,
       ledgerBytes: this.bytes('ledger'),
       heapBytes: this.bytes('heap'),
       externalBytes: this.bytes('external'),
@@ -184,8 +171,14 @@ export class Sampler implements Disposable {
 
   /** The meter that decided the last time, and how far it stands from its limit; of 0 bytes when none could be read. */
   get deciding(): { readonly meter: MeterName; readonly bytes: number; readonly limitBytes: number } {
-    const { meter, bytes, limitBytes } = this.#deciding ?? NONE;
-    return { meter: meter.name, bytes, limitBytes };
+    const { meter, usedBytes, limitBytes } = this.#deciding ?? NONE;
+    return { meter: meter.name, bytes: usedBytes, limitBytes };
+  }
+
+  /** As `bytes`, without what is free to be used again. */
+  usedBytes(name: MeterName): number {
+    for (const slot of this.#slots) if (slot.meter.name === name && !slot.off) return slot.usedBytes;
+    return 0;
   }
 
   bytes(name: MeterName): number {
@@ -200,8 +193,8 @@ export class Sampler implements Disposable {
     readonly limitBytes: number;
     readonly ratio: number;
   } {
-    const { meter, bytes, limitBytes, ratio } = this.#physical ?? NONE;
-    return { meter: meter.name, bytes, limitBytes, ratio };
+    const { meter, usedBytes, limitBytes, pressure } = this.#physical ?? NONE;
+    return { meter: meter.name, bytes: usedBytes, limitBytes, ratio: pressure };
   }
 
   get physicalLevel(): PressureLevel {
@@ -254,9 +247,9 @@ export class Sampler implements Disposable {
   }
 
   rows(): MeterRow[] {
-    return this.#slots.map(({ meter, bytes, limitBytes, ratio, peakBytes, off, trend }) => {
+    return this.#slots.map(({ meter, bytes, limitBytes, ratio, reusableBytes, peakBytes, off, trend }) => {
       const bytesPerSecond = off ? 0 : trend.bytesPerSecond;
-      return { name: meter.name, bytes, limitBytes, ratio, peakBytes, bytesPerSecond, off };
+      return { name: meter.name, bytes, limitBytes, ratio, reusableBytes, peakBytes, bytesPerSecond, off };
     });
   }
 
@@ -302,7 +295,7 @@ export class Sampler implements Disposable {
     this.#timer = undefined;
   }
 
-  #leastBytes(of: (slot: Slot) => number): number {
+  #leastBytes(of: (slot: MeterSlot) => number): number {
     let least = Number.POSITIVE_INFINITY;
     for (const slot of this.#slots) {
       const { name } = slot.meter;
@@ -346,33 +339,45 @@ export class Sampler implements Disposable {
    * The meter that is nearest to its limit. Where the kernel's own charge can be read against a limit as small, RSS has no say: it has pages
    * of files in it, the program's own first of all, about 44 MiB, that are charged to whoever read them first.
    */
-  #readAll(): Slot | undefined {
-    let worst: Slot | undefined;
-    let rss: Slot | undefined;
-    let ledger: Slot | undefined;
+  #readAll(): MeterSlot | undefined {
+    let worst: MeterSlot | undefined;
+    let rss: MeterSlot | undefined;
+    let ledger: MeterSlot | undefined;
     let chargeLimitBytes = Number.POSITIVE_INFINITY;
-    for (const slot of this.#slots) {
-      if (slot.rests(this.#at) || !this.#read(slot)) continue;
+    this.#fresh.clear();
+    for (const slot of this.#slots) if (!slot.rests(this.#at) && this.#read(slot)) this.#fresh.add(slot);
+    this.#noteReusable();
+    for (const slot of this.#fresh) {
       const { name } = slot.meter;
       if (name === 'cgroup') chargeLimitBytes = slot.meter.leastLimitBytes ?? slot.limitBytes;
       if (name === 'rss') rss = slot;
       else if (name === 'ledger') ledger = slot;
-      else if (worst === undefined || slot.ratio > worst.ratio) worst = slot;
+      else if (worst === undefined || slot.pressure > worst.pressure) worst = slot;
     }
     this.#rssCounts = rss !== undefined && chargeLimitBytes > rss.limitBytes;
-    if (rss !== undefined && this.#rssCounts && (worst === undefined || rss.ratio > worst.ratio)) worst = rss;
+    if (rss !== undefined && this.#rssCounts && (worst === undefined || rss.pressure > worst.pressure)) worst = rss;
     this.#physical = worst;
-    return ledger !== undefined && (worst === undefined || ledger.ratio > worst.ratio) ? ledger : worst;
+    return ledger !== undefined && (worst === undefined || ledger.ratio > worst.pressure) ? ledger : worst;
   }
 
-  #decide(worst: Slot | undefined): void {
-    if (worst !== undefined) this.#level = nextLevel(this.#level, worst.ratio, this.#thresholds);
+  /** At `emergency` what is charged counts, whatever it is for: the kernel does not ask. */
+  #noteReusable(): void {
+    const reusableBytes = this.#options.reusableBytes?.() ?? 0;
+    for (const slot of this.#fresh) {
+      const isResident = slot.meter.name === 'rss' || slot.meter.name === 'cgroup';
+      const counts = isResident && reusableBytes > 0 && slot.ratio < this.#thresholds.emergency;
+      slot.reusableBytes = counts ? Math.min(reusableBytes, slot.bytes) : 0;
+    }
+  }
+
+  #decide(worst: MeterSlot | undefined): void {
+    if (worst !== undefined) this.#level = nextLevel(this.#level, worst.pressure, this.#thresholds);
     else if (this.#slots.every(isOff)) this.#level = 'optimal';
-    this.#physicalLevel = nextLevel(this.#physicalLevel, this.#physical?.ratio ?? 0, this.#thresholds);
+    this.#physicalLevel = nextLevel(this.#physicalLevel, this.#physical?.pressure ?? 0, this.#thresholds);
   }
 
   /** False when the meter failed. */
-  #read(slot: Slot): boolean {
+  #read(slot: MeterSlot): boolean {
     try {
       const bytes = slot.meter.read();
       const limitBytes = slot.meter.limitBytes;
@@ -394,7 +399,7 @@ export class Sampler implements Disposable {
     }
   }
 
-  #fail(slot: Slot, cause: unknown): void {
+  #fail(slot: MeterSlot, cause: unknown): void {
     if (++slot.failures >= MOST_FAILURES) {
       if (slot.off) slot.retryMs = Math.min(slot.retryMs * 2, LONGEST_RETRY_MS);
       slot.off = true;
@@ -404,7 +409,7 @@ export class Sampler implements Disposable {
     this.#options.faults.note(`meter ${slot.meter.name}`, cause, slot.off);
   }
 
-  #recover(slot: Slot): void {
+  #recover(slot: MeterSlot): void {
     slot.off = false;
     this.#options.faults.recovered(`meter ${slot.meter.name}`);
     slot.retryMs = FIRST_RETRY_MS;
@@ -412,7 +417,13 @@ export class Sampler implements Disposable {
 
   #record(dense: boolean): void {
     const deciding = this.#deciding;
-    this.history.begin(this.#at, levelRank(this.#level), deciding?.meter.name ?? 'ledger', deciding?.ratio ?? 0, dense);
+    this.history.begin(
+      this.#at,
+      levelRank(this.#level),
+      deciding?.meter.name ?? 'ledger',
+      deciding?.pressure ?? 0,
+      dense,
+    );
     for (const slot of this.#slots) if (!slot.off) this.history.setBytes(slot.meter.name, slot.bytes);
   }
 }
@@ -421,6 +432,6 @@ function isBytes(value: unknown): boolean {
   return typeof value === 'number' && value >= 0 && value <= MOST_BYTES;
 }
 
-function isOff(slot: Slot): boolean {
+function isOff(slot: MeterSlot): boolean {
   return slot.off;
 }

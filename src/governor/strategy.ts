@@ -34,6 +34,8 @@ export interface StrategyView extends StepFigures {
   readonly prices: Prices;
   /** Parts that cannot be had in this train, whatever they would bring: nothing is counted on them. */
   readonly unavailable?: ReadonlySet<TrainPartName>;
+  /** Released by holders lately, and not collected yet. */
+  readonly uncollectedBytes?: number;
   /** What a full collection would make the meter see by the books: V8 counts it and nobody holds it any more. */
   readonly garbageBytes?: number;
 }
@@ -72,7 +74,9 @@ export function partsOf(view: StrategyView): readonly TrainPartName[] {
 export function askBytes(view: StrategyView, byKind: ArrayLike<number>): number {
   const { targetBytes, seenBytes, releasedBytes } = view;
   if (view.strategy !== 'smart' || !isCollected(view.meter)) return targetBytes - Math.max(seenBytes, releasedBytes);
-  const coming = Math.max(expected(view, 'full-collection'), seesTrim(view.meter) ? expected(view, 'trim') : 0);
+  const trimmed = seesTrim(view.meter) ? expected(view, 'trim') : 0;
+  // What was released lately comes with the next collection, be it not in this train: it is not asked for once more.
+  const coming = Math.max(expected(view, 'full-collection'), view.uncollectedBytes ?? 0, trimmed);
   let offered = 0;
   let seen = 0;
   for (const [k, kind] of MEMORY_KINDS.entries()) {

@@ -8,7 +8,8 @@ import { type Account, Ledger } from '../../src/governor/ledger.ts';
 import type { MeterName } from '../../src/governor/meters.ts';
 import { Prices } from '../../src/governor/prices.ts';
 import { Reclaimers } from '../../src/governor/reclaimers.ts';
-import { Train, type TrainOptions } from '../../src/governor/train.ts';
+import { Train } from '../../src/governor/train.ts';
+import type { TrainOptions } from '../../src/governor/train-run.ts';
 import { MIB } from './fake-meter.ts';
 
 /**

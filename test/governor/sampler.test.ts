@@ -349,6 +349,29 @@ describe('fails open', () => {
     expect([sampler.trend, sampler.trendRow()]).toEqual([undefined, undefined]);
   });
 
+  it('is not raised by what is free to be used again, but for at the line', () => {
+    const rss = new FakeMeter('rss');
+    const heap = new FakeMeter('heap');
+    const sampler = new Sampler({
+      clock: new ManualClock(),
+      faults: new Faults(),
+      meters: [heap, rss],
+      thresholds: DEFAULT_THRESHOLDS,
+      onLevel: () => {},
+      reusableBytes: () => 40 * MIB,
+    });
+    const level = (mib: number) => {
+      rss.bytes = mib * MIB;
+      sampler.take();
+      return [sampler.level, sampler.physical.bytes / MIB, sampler.rows()[1]!.reusableBytes / MIB];
+    };
+    expect(level(80)).toEqual(['optimal', 40, 40]);
+    expect(level(94)).toEqual(['moderate', 54, 40]);
+    expect(level(95)).toEqual(['emergency', 95, 0]);
+    expect(level(30)).toEqual(['optimal', 0, 30]);
+    expect([sampler.usedBytes('rss'), sampler.bytes('rss')]).toEqual([0, 30 * MIB]);
+  });
+
   it('a clock that sets no timer is a fault, and samples can still be taken', () => {
     const { sampler, clock, faults } = makeSampler();
     clock.after = () => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { RECLAIM_STRATEGIES } from '../../src/governor/contract.ts';
 import { Prices } from '../../src/governor/prices.ts';
 import { aim, askBytes, partsOf, type StrategyView, spares, whyNot } from '../../src/governor/strategy.ts';
-import type { TrainCall } from '../../src/governor/train.ts';
+import type { TrainCall } from '../../src/governor/train-run.ts';
 import { setUpTrain } from './fake-memory.ts';
 import { MIB } from './fake-meter.ts';
 
@@ -103,6 +103,12 @@ describe('a strategy decides', () => {
     expect(askBytes(view({ prices }), offered) / MIB).toBeCloseTo(60 / 0.97, -1);
     // Little of it would be seen: three times as much at most.
     expect(askBytes(view({ meter: 'heap', prices: learned(), measuredBytes: 0 }), offered)).toBe(300 * MIB);
+  });
+
+  it('not to ask again for what was released lately and is not collected yet', () => {
+    const waiting = { ...view(), unavailable: new Set(['full-collection', 'trim'] as const) };
+    expect(askBytes({ ...waiting, uncollectedBytes: 0 }, [0, 100, 0, 0])).toBeGreaterThan(0);
+    expect(askBytes({ ...waiting, uncollectedBytes: waiting.targetBytes }, [0, 100, 0, 0])).toBe(0);
   });
 
   it('something sound, whatever the figures', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type TrainEvent, trainEvents } from '../../src/events.ts';
-import type { TrainCall } from '../../src/governor/train.ts';
+import type { TrainCall } from '../../src/governor/train-run.ts';
 import { setUpTrain } from './fake-memory.ts';
 import { MIB } from './fake-meter.ts';
 
@@ -99,6 +99,39 @@ describe('a train', () => {
       );
       expect([memory.collections, clock.now() > 0]).toEqual([collections, true]);
     }
+  });
+
+  it('bears one at critical as well where by the books a collection brings what is missing', async () => {
+    for (const [garbageMib, collections] of [
+      [1, []],
+      [80, ['full']],
+    ] as const) {
+      const garbageBytes = () => garbageMib * MIB;
+      const { train, memory } = setUpTrain({ heapBytes: 500 * MIB, garbageBytes });
+      memory.garbageBytes = garbageMib * MIB;
+      await train.run(call(50 * MIB, { level: 'critical' }));
+      expect(memory.collections).toEqual(collections);
+    }
+  });
+
+  it('asks nobody again for what was released and could not be collected, for ten seconds', async () => {
+    let garbage = 0;
+    const { train, memory, holder, clock } = setUpTrain({
+      heapBytes: 5_000 * MIB,
+      trim: false,
+      garbageBytes: () => garbage,
+    });
+    const one = holder('cache', 600 * MIB);
+    await train.run(call(30 * MIB, { level: 'critical' }));
+    const released = 600 * MIB - one.heldBytes;
+    expect([released >= 30 * MIB, memory.collections]).toEqual([true, []]);
+    garbage = released;
+    clock.advance(1_000);
+    await train.run(call(30 * MIB, { level: 'critical' }));
+    expect(600 * MIB - one.heldBytes).toBe(released);
+    clock.advance(10_000);
+    await train.run(call(30 * MIB, { level: 'critical' }));
+    expect(600 * MIB - one.heldBytes).toBeGreaterThan(released);
   });
 
   it('lets the service have its turn between two parts', async () => {

@@ -382,7 +382,9 @@ export class World {
   /** The meter that decided says so. */
   #hearLevel(to: PressureLevel, from: PressureLevel): void {
     const { meters, decidingMeter } = this.governor.snapshot();
-    const ratio = meters.find(({ name }) => name === decidingMeter)?.ratio ?? 0;
+    const row = meters.find(({ name }) => name === decidingMeter);
+    const ratio = row === undefined ? 0 : (row.bytes - row.reusableBytes) / row.limitBytes;
+    this.demand(row === undefined || row.ratio < 0.95 || row.reusableBytes === 0, 'at the line all counts', String);
     const expected = levelAfter(from, ratio);
     this.demand(
       to === expected,
