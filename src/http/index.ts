@@ -16,6 +16,14 @@ export {
 export { type HonoContextShape, honoLine } from './hono.ts';
 export { type LinedHandler, withLine } from './node-http.ts';
 export type { LinedRequest } from './node-line.ts';
+export {
+  type PoliteRecycle,
+  type PoliteRecycleOptions,
+  politeRecycle,
+  type RecycleEvent,
+  type RecycleReason,
+  type RecycleState,
+} from './polite-recycle.ts';
 export type { Refusal, RefusalOptions, RetryAfterRange } from './refusals.ts';
 export type { RequestScopeOptions, ScopeForRequest, ScopeLife } from './request-scopes.ts';
 export { lineServer, type ServerLineOptions } from './server-line.ts';
