@@ -7,7 +7,6 @@
  */
 import { trainEvents } from '../events.ts';
 import type { TrainReport } from './journal.ts';
-import { whyNot } from './strategy.ts';
 import { type TrainCall, type TrainOptions, TrainRun, type Uncollected } from './train-run.ts';
 
 /** The most that the `reclaimNow` of all may take together in an asynchronous train, ms: the service stands still meanwhile. */

@@ -122,15 +122,15 @@ describe('a train', () => {
       garbageBytes: () => garbage,
     });
     const one = holder('cache', 600 * MIB);
-    await train.run(call(30 * MIB, { level: 'critical' }));
+    await train.run(call(30 * MIB, { level: 'critical', strategy: 'smart' }));
     const released = 600 * MIB - one.heldBytes;
     expect([released >= 30 * MIB, memory.collections]).toEqual([true, []]);
     garbage = released;
     clock.advance(1_000);
-    await train.run(call(30 * MIB, { level: 'critical' }));
+    await train.run(call(30 * MIB, { level: 'critical', strategy: 'smart' }));
     expect(600 * MIB - one.heldBytes).toBe(released);
     clock.advance(10_000);
-    await train.run(call(30 * MIB, { level: 'critical' }));
+    await train.run(call(30 * MIB, { level: 'critical', strategy: 'smart' }));
     expect(600 * MIB - one.heldBytes).toBeGreaterThan(released);
   });
 
