@@ -1,4 +1,6 @@
 /** `npm run bench -- playlist` runs all of a program's benches, `npm run bench -- playlist parse` one of them. */
+import { benchAdoption } from './adoption/overhead.ts';
+import { benchAllocators } from './adoption-allocators/bench-allocators.ts';
 import { benchMainJob } from './governor/main-job.ts';
 import { benchOperations } from './governor/operations.ts';
 import { drawPicture } from './picture.ts';
@@ -9,6 +11,7 @@ import { benchWholeJob } from './playlist/whole-job.ts';
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
   playlist: { parse: benchParse, guide: benchGuide, 'whole-job': benchWholeJob },
   governor: { operations: benchOperations, 'main-job': benchMainJob },
+  adoption: { overhead: benchAdoption, allocators: benchAllocators },
   picture: { draw: drawPicture },
 };
 

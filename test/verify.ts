@@ -8,17 +8,23 @@ import { flatPeakGate } from '../apps/playlist/test/gates/flat-peak.ts';
 import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
 import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
 import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
+import { adoptionGate } from './gates/adoption.ts';
 import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
 import { governorFaultsGate } from './gates/governor-faults.ts';
 import { governorLimitsGate } from './gates/governor-limits.ts';
 import { packedPackageGate } from './gates/packed-package.ts';
+import { recipesGate } from './gates/recipes.ts';
 import { simulationGate } from './gates/simulation.ts';
+import { untouchedProgramsGate } from './gates/untouched-programs.ts';
 
 const GATES: readonly Gate[] = [
   packedPackageGate,
   simulationGate,
   governorLimitsGate,
   governorFaultsGate,
+  untouchedProgramsGate,
+  recipesGate,
+  adoptionGate,
   realDataGate,
   survivalGate,
   flatPeakGate,

@@ -2,6 +2,8 @@
  * `npm run soak -- [MINUTES] [SEED]`, default 10 minutes: made-up jobs of random size in random kernel limits, a third of them interrupted at a
  * random moment. Every one that finishes must have written exactly what its sources hold; none may be killed by the kernel, and
  * none may leave a temporary file behind. The first that fails ends the soak, and is told with the seed that repeats it.
+ *
+ * `npm run soak -- adoption [MINUTES]`, default 10: the service of the gate `adoption` for that long, and what people use today for as long each.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,6 +14,7 @@ import { freshDir } from '../../apps/playlist/test/gates/fixtures.ts';
 import { countInFile, RULES, runApp } from '../../apps/playlist/test/gates/run-app.ts';
 import { whyNoLimits } from '../cgroup/memory-group.ts';
 import { demand, demandEqual, GateFailure, mib, seconds } from '../gates/gate.ts';
+import { soakAdoption } from './adoption.ts';
 
 const MIB = 1 << 20;
 const ENDINGS = ['', '.gz', '.zst'] as const;
@@ -67,10 +70,7 @@ async function oneJob(dir: string, seed: number): Promise<string> {
   return `${said}: ${seconds(run.elapsedMs)}, VmHWM ${mib(run.rssPeakBytes)}`;
 }
 
-const [minutes = 10, seed = Math.floor(Math.random() * 2 ** 31)] = process.argv.slice(2).map(Number);
-const whyNot = await whyNoLimits();
-if (whyNot !== undefined) console.log(`The soak needs real memory limits: ${whyNot}.`);
-else {
+async function soakJobs(minutes: number, seed: number): Promise<void> {
   const until = performance.now() + minutes * 60_000;
   let jobs = 0;
   try {
@@ -86,3 +86,21 @@ else {
     process.exitCode = 1;
   }
 }
+
+async function soakService(minutes: number): Promise<void> {
+  try {
+    console.log(await soakAdoption(minutes, console.log));
+  } catch (error) {
+    if (!(error instanceof GateFailure)) throw error;
+    console.log(`FAIL ${error.message}`);
+    process.exitCode = 1;
+  }
+}
+
+const args = process.argv.slice(2);
+const isService = args[0] === 'adoption';
+const [minutes = 10, seed = Math.floor(Math.random() * 2 ** 31)] = (isService ? args.slice(1) : args).map(Number);
+const whyNot = await whyNoLimits();
+if (whyNot !== undefined) console.log(`The soak needs real memory limits: ${whyNot}.`);
+else if (isService) await soakService(minutes);
+else await soakJobs(minutes, seed);
