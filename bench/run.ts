@@ -11,7 +11,8 @@ import { benchWholeJob } from './playlist/whole-job.ts';
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
   playlist: { parse: benchParse, guide: benchGuide, 'whole-job': benchWholeJob },
   governor: { operations: benchOperations, 'main-job': benchMainJob },
-  adoption: { overhead: benchAdoption, allocators: benchAllocators },
+  adoption: { overhead: benchAdoption },
+  allocators: { rss: benchAllocators },
   picture: { draw: drawPicture },
 };
 
