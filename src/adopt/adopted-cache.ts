@@ -313,8 +313,11 @@ export class AdoptedCache implements Disposable {
     if (cache === undefined) return;
     const { clock, driver } = this.#parts;
     const startedAt = clock.now();
+    // One that says it has dropped, and is no smaller, is not asked for ever.
+    const most = this.#count;
     let met = 0;
-    for (let missing = missingBytes(); missing > 0 && this.#count > driver.keeps; missing = missingBytes()) {
+    for (let missing = missingBytes(); missing > 0 && met < most; missing = missingBytes()) {
+      if (this.#count <= driver.keeps) return;
       const before = this.#count;
       const bytes = this.#all();
       const wanted = Math.min(driver.batch, before, Math.max(1, Math.ceil((missing * before) / Math.max(1, bytes))));
