@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Governor, Scope } from '../governor/index.ts';
 import { invalidOption } from '../invalid-option.ts';
@@ -27,7 +26,7 @@ type Hook = (request: never, reply: never, next: () => void) => void;
 
 /** What is used of a Fastify instance. */
 export interface FastifyShape {
-  addHook(name: 'onRequest' | 'preValidation', hook: Hook): unknown;
+  addHook(name: 'onRequest', hook: Hook): unknown;
   decorateRequest(name: string, value?: unknown): unknown;
   hasRequestDecorator(name: string): boolean;
 }
@@ -69,7 +68,6 @@ function install(instance: FastifyShape, { governor, ...options }: FastifyLineOp
   const policy = new ShedPolicy(governor, own);
   const line = new NodeLine(policy);
   if (typeof instance?.addHook !== 'function') throw invalidOption('instance', 'a Fastify instance', instance);
-  const begun = new WeakMap<object, AsyncResource>();
   if (policy.hasScopes && !instance.hasRequestDecorator('memoryScope')) instance.decorateRequest('memoryScope', null);
 
   instance.addHook('onRequest', (request: FastifyRequestShape, reply: FastifyReplyShape, next) => {
@@ -83,20 +81,10 @@ function install(instance: FastifyShape, { governor, ...options }: FastifyLineOp
     if (refusal !== undefined) return void refuse(refusal);
     if (!policy.hasScopes) return next();
     const work = (scope?: Scope) => {
-      if (scope !== undefined) {
-        (request as { memoryScope?: Scope }).memoryScope = scope;
-        if (!raw.complete) begun.set(request, new AsyncResource('plimsoll.request'));
-      }
+      if (scope !== undefined) (request as { memoryScope?: Scope }).memoryScope = scope;
       next();
     };
     line.span({ method, path: request.url, route: routeOptions?.url }, raw, reply.raw, { work, refuse });
-  });
-  // A body comes in by events of the connection, which belong to no request: from here on it is in its scope again.
-  if (!policy.hasScopes) return;
-  instance.addHook('preValidation', (request: FastifyRequestShape, _reply, next) => {
-    const resource = begun.get(request);
-    if (resource === undefined) next();
-    else resource.runInAsyncScope(next);
   });
 }
 

@@ -14,7 +14,10 @@ async function readJson(request: IncomingMessage) {
 
 function handlerOf(site: Site): RequestListener {
   const routes: Record<string, (request: IncomingMessage, response: ServerResponse) => unknown> = {
-    '/hold': async (_, response) => response.setHeader('x-late', '1').end(await site.hold()),
+    '/hold': async (_, response) => {
+      const text = await site.hold();
+      response.setHeader('x-late', '1').end(text);
+    },
     '/count': async (request, response) => response.end(JSON.stringify(site.count(await readJson(request)))),
     '/fail': (_, response) => {
       try {
