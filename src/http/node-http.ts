@@ -10,7 +10,7 @@ export type LinedHandler = (request: IncomingMessage, response: ServerResponse, 
 /**
  * Puts the line before a handler of `node:http`, `node:https` or HTTP/2's compatibility API: calls are turned away by the governor's load-shed points, the rest go
  * on as they did. With option `scope` each has a scope to the end of its response; what the scope's abort leaves unanswered is answered, or cut off.
- * Under 0.1 µs a call without scopes, about 4 µs and 3 KB until it ends with them. Throws `RangeError` for unsound options, at once.
+ * Under 0.1 µs a call without scopes, with them 4 to 5 µs, and 2.3 KB until it ends. Throws `RangeError` for unsound options, at once.
  * To turn calls away before `100 Continue`, or requests to upgrade, take `lineServer`.
  * @example
  * import { createServer } from 'node:http';

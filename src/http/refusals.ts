@@ -24,7 +24,7 @@ export interface RefusalOptions {
   /** Plain text of at most 1,024 characters. Default none. */
   readonly body?: string;
   /**
-   * Whether a connection is closed with each answer. Default false: whoever comes back on it costs less than one that connects anew. True is for where a
+   * Whether a connection is closed with each answer. Default false: one that comes back on it costs less than half of one that connects anew. True is for where a
    * balancer spreads connections and not requests, so that a client that is turned away can find another replica.
    */
   readonly closeConnection?: boolean;
