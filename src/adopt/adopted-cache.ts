@@ -17,7 +17,8 @@ import {
   type ReclaimRequest,
   type Tracked,
 } from '../governor/index.ts';
-import type { CacheDriver, OnDropped } from './cache-driver.ts';
+import type { CacheDriver } from './cache-driver.ts';
+import { DropRun } from './drop-run.ts';
 import { EntryWeigher, type WeighFunction } from './entry-weigher.ts';
 import { RollingSample } from './rolling-sample.ts';
 import { WeightEstimate } from './weight-estimate.ts';
@@ -73,6 +74,7 @@ const LOOK_HIGH_MS = 250;
 const COUNT_MS = 100;
 /** What dropping may take at once; looked at every 16 entries. */
 const DROP_MS = 4;
+const LEAST_DROPPED = 64;
 /** After growth by so many, and to more than twice of what there was, it looks at once. */
 const GROWN_BY = 16;
 /** When what is over the bound was too much for one look. */
@@ -80,9 +82,7 @@ const AGAIN_MS = 50;
 const HIGH = levelRank('high');
 const MAX_NAME = 120;
 const BUFFERS = ' (buffers)';
-/** Of the entries dropped in one run so many are weighed each; of those after them one in eight, for eight. */
-const WEIGHED_EACH = 64;
-const WEIGHED_ONE_IN = 8;
+const THREW = Symbol('threw');
 /** The figure of a cache that counts itself is believed within this factor of what the sample says. */
 const BELIEVED = 3;
 const MINOR_SHARE = 1 / 16;
@@ -311,46 +311,27 @@ export class AdoptedCache implements Disposable {
   #drop(missingBytes: () => number): void {
     const cache = this.#alive();
     if (cache === undefined) return;
-    const { clock, driver } = this.#parts;
+    const { clock, driver, failOpen } = this.#parts;
     const startedAt = clock.now();
     // One that says it has dropped, and is no smaller, is not asked for ever.
     const most = this.#count;
-    let met = 0;
-    for (let missing = missingBytes(); missing > 0 && met < most; missing = missingBytes()) {
-      if (this.#count <= driver.keeps) return;
-      const before = this.#count;
-      const bytes = this.#all();
-      const wanted = Math.min(driver.batch, before, Math.max(1, Math.ceil((missing * before) / Math.max(1, bytes))));
-      const run = this.#dropSome(cache, wanted, met);
-      met += run.gone;
-      this.#count = Math.max(0, before - run.gone);
+    const before = this.#all();
+    const run = new DropRun(this.#weigher, clock);
+    for (let missing = missingBytes(); missing > 0 && run.gone < most; missing = missingBytes()) {
+      if (this.#count <= driver.keeps) break;
+      const share = missing / Math.max(1, this.#all());
+      const wanted = Math.min(driver.batch, this.#count, Math.max(1, Math.ceil(share * this.#count)));
+      const goneBefore = run.gone;
+      const ended = failOpen.run(() => void driver.dropOldest(cache, wanted, run.onDropped), THREW);
+      this.#count = Math.max(0, this.#count - (run.gone - goneBefore));
       this.#readCount();
-      if (run.gone > 0 && run.meanBytes >= 0) this.#estimate.correct(before, this.#count, run.meanBytes * run.gone);
-      this.#dropped += run.gone;
-      this.#droppedBytes += Math.max(0, bytes - this.#all());
-      if (run.threw || run.gone === 0 || clock.now() - startedAt >= DROP_MS) return;
+      if (run.bytes !== undefined) this.#estimate.correct(before, this.#count, run.bytes);
+      if (ended === THREW || run.gone === goneBefore) break;
+      // A pause of the process is not taken for the time that dropping takes: some go in any case.
+      if (run.gone >= LEAST_DROPPED && clock.now() - startedAt >= DROP_MS) break;
     }
-  }
-
-  /** How many went, and what one of them weighed, below 0 when that could not be seen. */
-  #dropSome(cache: object, wanted: number, met: number): { gone: number; meanBytes: number; threw: boolean } {
-    const { driver, failOpen } = this.#parts;
-    let gone = 0;
-    let weighed = 0;
-    let bytes = 0;
-    const onDropped: OnDropped = (value, key) => {
-      const isDue = met + gone < WEIGHED_EACH || (met + gone) % WEIGHED_ONE_IN === 0;
-      gone++;
-      const weight = value === undefined || !isDue ? undefined : this.#weigher.weighDropped(value, key);
-      if (weight === undefined) return;
-      weighed++;
-      bytes += weight.heapBytes + weight.externalBytes;
-    };
-    const threw = failOpen.run(() => {
-      driver.dropOldest(cache, wanted, onDropped);
-      return false;
-    }, true);
-    return { gone, meanBytes: weighed === 0 ? -1 : bytes / weighed, threw };
+    this.#dropped += run.gone;
+    this.#droppedBytes += Math.max(0, before - this.#all());
   }
 
   #all(): number {

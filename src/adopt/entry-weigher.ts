@@ -8,6 +8,8 @@ import { Scale } from './weigh.ts';
 export type WeighFunction = (value: unknown, key: unknown) => number | Weight;
 
 const MAX_NODES = 512;
+/** Of one that goes: there is little time. */
+const DROPPED_NODES = 64;
 const WEIGH_MS = 1;
 
 /** Weighs entries of a cache: value, key, and what the cache takes for one; or as the user has it. */
@@ -33,9 +35,10 @@ export class EntryWeigher {
 
   /** One that went. Without a key as if it had the usual one; undefined when the user weighs by the key and there is none. */
   weighDropped(value: unknown, key: unknown): Weight | undefined {
-    if (key !== undefined) return this.weigh(key, value);
+    const scale = new Scale(DROPPED_NODES);
+    if (key !== undefined) return this.weigh(key, value, scale);
     if (this.#weigh !== undefined) return undefined;
-    const { heapBytes, externalBytes } = this.weigh(undefined, value);
+    const { heapBytes, externalBytes } = this.weigh(undefined, value, scale);
     return { heapBytes: heapBytes + this.#keyBytes, externalBytes };
   }
 

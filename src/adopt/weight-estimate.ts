@@ -73,14 +73,11 @@ export class WeightEstimate {
     this.#correction = this.#correction ** (1 - known);
   }
 
-  /** Those dropped weighed `bytes` together, of `before` in all; `left` are left. The rest of what there was is what is left. */
+  /** Of what was `before` bytes in all, entries of `bytes` together were dropped, and `left` are left: the rest is theirs. */
   correct(before: number, left: number, bytes: number): void {
     const plain = left * (this.#meanHeap + this.#meanExternal);
-    if (plain <= 0) this.#correction = 1;
-    else {
-      const factor = Math.max(0, before * this.meanBytes - bytes) / plain;
-      this.#correction = Math.min(MOST_CORRECTION, Math.max(1 / MOST_CORRECTION, factor));
-    }
+    const factor = plain <= 0 ? 1 : Math.max(0, before - bytes) / plain;
+    this.#correction = Math.min(MOST_CORRECTION, Math.max(1 / MOST_CORRECTION, factor));
     this.#census = this.#census >= 0 ? left : -1;
   }
 

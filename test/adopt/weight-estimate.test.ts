@@ -65,15 +65,15 @@ describe('the estimate of a weight', () => {
     };
     add(640);
     // A hundred of a thousand were half of it all.
-    estimate.correct(1_000, 900, 1_000_000);
+    estimate.correct(2_000_000, 900, 1_000_000);
     expect(estimate.heapBytes(900) + estimate.externalBytes(900)).toBe(1_000_000);
     add(64);
     expect(estimate.meanBytes).toBeGreaterThan(1_111);
     for (let i = 0; i < 200; i++) add(64);
     expect(estimate.meanBytes).toBeCloseTo(2_000, 0);
-    estimate.correct(1_000, 900, 1e12);
+    estimate.correct(2_000_000, 900, 1e12);
     expect(estimate.meanBytes).toBe(500);
-    estimate.correct(900, 0, 5);
+    estimate.correct(450_000, 0, 5);
     expect(estimate.heapBytes(0)).toBe(0);
     expect(estimate.meanBytes).toBe(2_000);
   });
