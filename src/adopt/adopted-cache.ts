@@ -86,6 +86,8 @@ const THREW = Symbol('threw');
 /** The figure of a cache that counts itself is believed within this factor of what the sample says. */
 const BELIEVED = 3;
 const MINOR_SHARE = 1 / 16;
+/** One that holds less than this part of the limit may grow at any level. */
+const SMALL_SHARE = 1 / 64;
 
 export class AdoptedCache implements Disposable {
   readonly #parts: AdoptedCacheParts;
@@ -102,6 +104,8 @@ export class AdoptedCache implements Disposable {
   #disposed = false;
   #isExact = false;
   #isOver = false;
+  /** Entries that there were when the machine came to `high`, or fewer since: it holds no more until that is over. */
+  #ceiling: number | undefined;
   #count = 0;
   #countAtLook = 0;
   #countAtTick = 0;
@@ -299,12 +303,27 @@ export class AdoptedCache implements Disposable {
     const { governor, maxBytes, maxShare, failOpen } = this.#parts;
     const limitBytes = failOpen.run(() => governor.limitBytes, Number.POSITIVE_INFINITY);
     const bound = Math.min(maxBytes, maxShare * limitBytes);
-    const over = () => this.#all() - bound;
     this.#isOver = false;
-    if (!(over() > 0) || !this.#isOn()) return;
+    if (!this.#isOn()) return;
+    const ceiling = this.#noteCeiling(limitBytes);
+    const over = () => {
+      const bytes = this.#all();
+      return Math.max(bytes - bound, this.#count > ceiling ? bytes * (1 - ceiling / this.#count) : 0);
+    };
+    if (!(over() > 0)) return;
     this.#drop(over);
     this.#isOver = over() > 0 && this.#count > this.#parts.driver.keeps;
     this.#book(false);
+  }
+
+  /** From `high` on a cache that grows would only be asked to give back what it has just taken, and calls are turned away meanwhile. */
+  #noteCeiling(limitBytes: number): number {
+    const { governor, failOpen } = this.#parts;
+    const isHigh = failOpen.run(() => levelRank(governor.machineLevel) >= HIGH, false);
+    if (!isHigh) this.#ceiling = undefined;
+    else if (this.#all() >= limitBytes * SMALL_SHARE)
+      this.#ceiling = Math.min(this.#ceiling ?? this.#count, this.#count);
+    return this.#ceiling ?? Number.POSITIVE_INFINITY;
   }
 
   /** Drops the oldest until nothing is missing any more, the time is over, or a callback of the cache throws. */
@@ -349,8 +368,16 @@ export class AdoptedCache implements Disposable {
     this.#readCount();
     const isDue = this.#parts.clock.now() - this.#lookedAt >= this.#lookMs();
     if (isDue || this.#isOver || this.#count > 2 * this.#countAtLook + GROWN_BY) this.look();
-    else if (!this.#busy) this.#book(false);
+    else if (!this.#busy) this.#hold();
     if (!this.#disposed) this.#schedule();
+  }
+
+  #hold(): void {
+    this.#book(false);
+    if (this.#ceiling === undefined || this.#count <= this.#ceiling) return;
+    this.#busy = true;
+    this.#parts.failOpen.run(() => this.#keepBound(), undefined);
+    this.#busy = false;
   }
 
   #schedule(): void {

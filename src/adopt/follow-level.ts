@@ -51,11 +51,11 @@ export interface FollowedLevel extends Disposable {
 }
 
 /**
- * Keeps a number between `min` and `max` that follows the pressure level: `apply` is told it whenever it changes, down at once, up again a step per
+ * Keeps a number between `min` and `max` that follows the pressure level, by what the machine sees and not by the books: `apply` is told it whenever it changes, down at once, up again a step per
  * `riseMs` so that it does not swing. Nothing is told while the number is `max` from the start.
  *
  * In the modes `observe` and `off`, when the governor has been disposed or is broken, it is `max`. What `apply` throws, or rejects with, is published
- * (`plimsoll:fault`) and ends nothing. Takes up to four of the governor's 256 triggers; costs one timer per `riseMs` while below `max`, none above.
+ * (`plimsoll:fault`) and ends nothing. Takes up to five of the governor's 256 triggers; costs one timer per `riseMs` while below `max`, none above.
  * Throws `RangeError` for unsound options.
  * @example
  * import { followLevel } from 'plimsoll/adopt';
@@ -135,10 +135,10 @@ export class LevelFollower implements FollowedLevel {
     try {
       for (const [rank, level] of PRESSURE_LEVELS.entries()) {
         if (rank === 0 || this.#ceilings[level] === this.#ceilings[PRESSURE_LEVELS[rank - 1]!]) continue;
-        this.#triggers.push(this.#governor.when({ level }, onLevel));
+        this.#triggers.push(this.#governor.when({ level, by: 'machine' }, onLevel));
       }
       if (pauseAtShare === undefined) return;
-      const range = { from: pauseAtShare * (1 - PAUSE_HYSTERESIS), to: pauseAtShare, step: 1 };
+      const range = { from: pauseAtShare * (1 - PAUSE_HYSTERESIS), to: pauseAtShare, step: 1, by: 'machine' } as const;
       const onShare = ({ scale }: { readonly scale: number }) => {
         this.#paused = scale === 1;
         this.#onEvent();
@@ -166,7 +166,7 @@ export class LevelFollower implements FollowedLevel {
 
   /** A level that held before it was watched, and was left before the first sample since, is told by no trigger. */
   #look(): void {
-    this.#level = this.#isActing() ? this.#open.run(() => this.#governor.level, 'optimal') : 'optimal';
+    this.#level = this.#isActing() ? this.#open.run(() => this.#governor.machineLevel, 'optimal') : 'optimal';
   }
 
   #letGo(): void {

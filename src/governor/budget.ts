@@ -9,11 +9,10 @@ import { refusedEvents } from '../events.ts';
 import { invalidOption } from '../invalid-option.ts';
 import type { Admission } from './admission.ts';
 import { BudgetExceededError, type BudgetRefusal, type Obstacle, type RefusalReason } from './budget-errors.ts';
-import type { AdmitOptions, Consumer, PressureLevel } from './contract.ts';
-import type { ShareKeeper } from './fair-shares.ts';
+import type { BudgetOptions } from './budget-options.ts';
+import type { AdmitOptions, Consumer } from './contract.ts';
 import type { GovernorMode } from './governor-mode.ts';
 import type { Account, Ledger } from './ledger.ts';
-import type { Reclaimers } from './reclaimers.ts';
 import { fullScope, type Holding, prepaidBytes } from './scope-tag.ts';
 import type { Scopes } from './scopes.ts';
 
@@ -23,31 +22,6 @@ const STEPS_TO_CRITICAL = 16;
 const OWN_REASONS: ReadonlySet<RefusalReason> = new Set(['scope', 'aborted', 'share', 'queue']);
 const BLOCK: Obstacle = { reason: 'emergency', boundBy: 'the machine', availableBytes: 0 };
 const MACHINE: Obstacle = { reason: 'machine', boundBy: 'the machine', availableBytes: 0 };
-
-export interface BudgetOptions {
-  readonly ledger: Ledger;
-  readonly reclaimers: Reclaimers;
-  /** To begin with. */
-  readonly mode: GovernorMode;
-  readonly sampleEveryBytes: number;
-  /** Less often while the line is far. Default false. */
-  readonly adaptive?: boolean;
-  /**
-   * Takes a sample and does what it calls for; `comingBytes` have been asked for since the last one. False when the machine has no room for them,
-   * whatever the books say: the request is refused.
-   */
-  readonly onSampleDue: (comingBytes: number) => boolean;
-  /** Whether it is worth a sample to find out if a block still holds: something was given back since. */
-  readonly mayUnblock: () => boolean;
-  /** What the machine has room for as of the last sample; below 0 when it has none. Default: any. Asked for what an error says. */
-  readonly machineRoomBytes?: () => number;
-  readonly level: () => PressureLevel;
-  readonly fixedBytes: () => number;
-  /** So much was found to be there, or gone: nobody was granted it. */
-  readonly onTracked?: (account: Account, bytes: number) => void;
-  /** Divides what there is between the consumers with `fairShare`. Asked for those alone. Default: no division. */
-  readonly fairShares?: ShareKeeper;
-}
 
 export class Budget {
   readonly ledger: Ledger;
@@ -181,7 +155,12 @@ export class Budget {
     }
     this.#options.onTracked?.(account, bytes);
     if (bytes < 0) this.give(account, -bytes);
-    else if (bytes > 0) this.ledger.charge(account, bytes);
+    else if (bytes > 0) {
+      this.ledger.charge(account, bytes);
+      this.#otherBytes += bytes;
+      const isDue = this.#unsampledBytes + this.#otherBytes >= this.#sampleEveryBytes;
+      if (isDue && account.reclaiming === 0) this.#sample(this.#unsampledBytes, 0);
+    }
   }
 
   /**

@@ -159,7 +159,8 @@ function findPsi(root: string, limit: EffectiveLimit, platform: string): PsiCapa
 
 /** Put in place of the C library's allocator, each is told in a way of its own to give back. */
 const ADVICE: Readonly<Record<string, string>> = {
-  jemalloc: 'MALLOC_CONF=dirty_decay_ms:1000',
+  // The times alone give back only when somebody allocates or frees: 440 MiB stayed 440.
+  jemalloc: 'MALLOC_CONF=background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:1000',
   tcmalloc: 'TCMALLOC_RELEASE_RATE=10',
   mimalloc: 'MIMALLOC_PURGE_DELAY=0',
 };

@@ -104,7 +104,7 @@ export interface Consumer extends Disposable {
 /** What somebody holds without having asked. Disposing it is for when it is gone, or nobody looks after it any more. */
 export interface Tracked extends Disposable {
   readonly bytes: number;
-  /** Sets how many there are: a whole number from 0 up. About 20 ns. `PLIMSOLL_DISPOSED` when this or its consumer has been disposed. */
+  /** Sets how many there are: a whole number from 0 up. About 20 ns, and a sample now and then, as for reservations. `PLIMSOLL_DISPOSED` when this or its consumer has been disposed. */
   resize(bytes: number): void;
 }
 

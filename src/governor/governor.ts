@@ -35,6 +35,7 @@ const MAX_LISTENERS = 256;
 /** What Node's code and data come to while a program runs, beyond what it has at the start: 13 MiB charged become 20 to 24. */
 const RUNTIME_GROWTH_BYTES = 8 * 1_048_576;
 const MOST_SETTLED_BYTES = 16 * 1_048_576;
+const CALM = { level: 'optimal', ratio: 0 } as const;
 const RESIDENT = ['cgroup', 'rss'] as const;
 
 /** Hears of a change of level. */
@@ -117,6 +118,14 @@ export class Governor implements Disposable {
   /** As the last sample had it. */
   get level(): PressureLevel {
     return this.#parts.sampler.level;
+  }
+
+  /**
+   * The same by what the machine sees alone (heap, external, RSS, the kernel's charge): books that are full are a cache that does its work, and no reason to turn
+   * anybody away.
+   */
+  get machineLevel(): PressureLevel {
+    return this.#parts.sampler.physicalLevel;
   }
 
   /** Everything held, the runtime included. */
@@ -308,7 +317,7 @@ export class Governor implements Disposable {
     if (mode === 'off') sampler.calm();
     else sampler.start(() => this.#sampleByTheClock());
     if (mode === 'on') return;
-    triggers.note('optimal', 0);
+    triggers.note(CALM, CALM);
     admission.letIn();
   }
 
@@ -391,7 +400,8 @@ export class Governor implements Disposable {
     const { sampler, breaker, shed, triggers, lastResort, admission, budget } = this.#parts;
     const now = this.#options.clock.now();
     const { level, ratio } = sampler.last();
-    if (this.mode === 'on') triggers.note(level, ratio);
+    if (this.mode === 'on')
+      triggers.note({ level, ratio }, { level: sampler.physicalLevel, ratio: sampler.physical.ratio });
     if (this.#disposed) return;
     const { bytes, limitBytes } = sampler.physical;
     budget.noteRoom(limitBytes * this.#thresholds.critical - bytes);

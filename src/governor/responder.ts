@@ -31,6 +31,10 @@ const ROOM_TO_WORK_BYTES = 12 * 1_048_576;
 const WORTH_RETRYING_BYTES = 524_288;
 /** A train that brought the deciding meter down by less than that part of its target was in vain: the next waits longer. */
 const WORTH = 0.05;
+/** Trains that follow one another so fast aim deeper each time, by so much of the limit, so often at most: use grows back faster than they are worth. */
+const AGAIN_WITHIN_MS = 5_000;
+const DEEPER_SHARE = 0.05;
+const MOST_DEEPER = 3;
 /** Nobody waited for room in the machine for so long: what was in vain before says nothing of the next. */
 const WANTED_ANEW_MS = 5_000;
 
@@ -103,6 +107,9 @@ export class Responder {
   /** What the machine lacked for who waits when the last train set out to make it. */
   #lackedBytes = Number.POSITIVE_INFINITY;
   #wantedAt = Number.NEGATIVE_INFINITY;
+  /** When the last train for pressure ended, and how many came so soon after the one before. */
+  #pressedAt = Number.NEGATIVE_INFINITY;
+  #inARow = 0;
   #off = false;
 
   constructor(options: ResponderOptions) {
@@ -296,7 +303,8 @@ export class Responder {
     const observe = this.#options.mode() === 'observe';
     const strategy = this.#options.strategy();
     const { high, critical, hysteresis } = this.#options.thresholds();
-    const below = { basic: critical - hysteresis, smart: (high + critical) / 2, aggressive: high }[strategy];
+    const smart = (high + critical) / 2 - Math.min(this.#inARow, MOST_DEEPER) * DEEPER_SHARE;
+    const below = { basic: critical - hysteresis, smart, aggressive: high }[strategy];
     // Ahead of need, and where the kernel stalls below the thresholds, a tenth of what is used.
     const excess = bytes + comingBytes - limitBytes * below;
     const targetBytes = Math.max(1, Math.ceil(excess > 0 ? excess : bytes / 10));
@@ -311,6 +319,7 @@ export class Responder {
     if (report.number === 0) return;
     if (observe !== true && report.seenBytes > 0) this.#options.restartTrends();
     this.#releasedAtTrain = this.#options.releasedBytes();
+    if (asked !== 'ledger') this.#noteInARow(clock.now());
     this.#coolDownOf(asked).acted(clock.now(), report.seenBytes >= targetBytes * WORTH ? report.seenBytes : 0);
     const isTight = meter !== 'ledger' && rank >= CRITICAL;
     // In `observe` that only says which it would have been.
@@ -318,6 +327,12 @@ export class Responder {
     if (observe === true) return;
     if (isTight) this.#block(rank >= EMERGENCY && (meter === 'heap' || !this.#hasRoom(0)));
     if (!this.#blocked) wake();
+  }
+
+  #noteInARow(now: number): void {
+    const sinceMs = now - this.#pressedAt;
+    this.#inARow = sinceMs >= 0 && sinceMs < AGAIN_WITHIN_MS ? this.#inARow + 1 : 0;
+    this.#pressedAt = now;
   }
 
   #coolDownOf(meter: MeterName | undefined): CoolDown {

@@ -18,8 +18,19 @@ const TINY = 1e-9;
 /** Samples taken by actions inside one round that are told as well; more are left to the next sample. */
 const MAX_ROUNDS = 8;
 
-/** At a level: from entering it, or one above, until it is left downwards. Or scaled: `step` is the least change told, default 0.05. */
-export type TriggerCondition = { readonly level: PressureLevel } | (ScaledRange & { readonly step?: number });
+/**
+ * At a level: from entering it, or one above, until it is left downwards. Or scaled: `step` is the least change told, default 0.05. `by: 'machine'` goes by what the
+ * machine sees, whatever the books say. Default: by the deciding meter, the ledger included.
+ */
+export type TriggerCondition = ({ readonly level: PressureLevel } | (ScaledRange & { readonly step?: number })) & {
+  readonly by?: 'machine';
+};
+
+/** Where memory stands. */
+export interface Standing {
+  readonly level: PressureLevel;
+  readonly ratio: number;
+}
 
 /** What an action is told. */
 export interface TriggerEvent {
@@ -42,6 +53,7 @@ class Trigger {
   readonly from: number;
   readonly to: number;
   readonly step: number;
+  readonly byMachine: boolean;
   scale = 0;
   gone = false;
 
@@ -51,6 +63,7 @@ class Trigger {
     this.from = scaled?.from ?? 0;
     this.to = scaled?.to ?? 1;
     this.step = scaled?.step ?? DEFAULT_STEP;
+    this.byMachine = condition.by === 'machine';
     this.action = action;
   }
 
@@ -72,9 +85,8 @@ export class Triggers {
   readonly #faults: Faults;
   /** Replaced, never changed: a round goes through the one it began with. */
   #triggers: readonly Trigger[] = [];
-  #level: PressureLevel = 'optimal';
-  #rank = 0;
-  #ratio = 0;
+  #all: Standing = { level: 'optimal', ratio: 0 };
+  #machine: Standing = this.#all;
   #again = false;
   #inside = false;
 
@@ -106,11 +118,10 @@ export class Triggers {
     };
   }
 
-  /** A sample was taken. About 4 ns a trigger; leaves no garbage when nothing is to be told. Never throws. */
-  note(level: PressureLevel, ratio: number): void {
-    this.#level = level;
-    this.#rank = levelRank(level);
-    this.#ratio = ratio;
+  /** A sample was taken: all meters, and all but the ledger. About 4 ns a trigger. Never throws. */
+  note(all: Standing, machine: Standing = all): void {
+    this.#all = all;
+    this.#machine = machine;
     this.#again = true;
     if (this.#inside) return;
     this.#inside = true;
@@ -131,10 +142,11 @@ export class Triggers {
     const triggers = this.#triggers;
     for (let i = 0; i < triggers.length; i++) {
       const trigger = triggers[i]!;
-      const scale = trigger.due(this.#rank, this.#ratio);
+      const { level, ratio } = trigger.byMachine ? this.#machine : this.#all;
+      const scale = trigger.due(levelRank(level), ratio);
       if (Number.isNaN(scale) || trigger.gone) continue;
       trigger.scale = scale;
-      const event = { level: this.#level, ratio: this.#ratio, scale, active: scale > 0 };
+      const event = { level, ratio, scale, active: scale > 0 };
       try {
         this.#faults.watch('trigger', trigger.action(event));
       } catch (cause) {
@@ -145,8 +157,9 @@ export class Triggers {
 }
 
 function checkCondition(given: TriggerCondition): TriggerCondition {
-  const known = 'level' in Object(given) ? ['level'] : ['from', 'to', 'step'];
+  const known = 'level' in Object(given) ? ['level', 'by'] : ['from', 'to', 'step', 'by'];
   const condition = copyOptions('condition', given, known, 'an object like `{ level }` or `{ from, to }`');
+  if (condition.by !== undefined) checkOneOf('condition.by', condition.by, ['machine']);
   if ('level' in condition) checkOneOf('condition.level', condition.level, PRESSURE_LEVELS);
   else {
     checkRange('condition', condition);

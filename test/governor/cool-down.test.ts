@@ -3,12 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { CoolDown } from '../../src/governor/cool-down.ts';
 
 describe('the wait between two actions', () => {
-  it('is none before the first, then the cool-down; at emergency a quarter of it, and none when acting helped', () => {
+  it('is none before the first, then the cool-down; at critical half of it, at emergency a quarter, and none when acting helped', () => {
     const coolDown = new CoolDown(1_000);
     for (const level of PRESSURE_LEVELS) expect(coolDown.restraint(0, level, false)).toBeUndefined();
     coolDown.acted(5_000, 1);
-    expect(coolDown.restraint(5_999, 'critical', false)).toBe('cooling down');
-    expect(coolDown.restraint(6_000, 'critical', false)).toBeUndefined();
+    expect(coolDown.restraint(5_999, 'high', false)).toBe('cooling down');
+    expect(coolDown.restraint(6_000, 'high', false)).toBeUndefined();
+    // Calls are turned away meanwhile.
+    expect(coolDown.restraint(5_499, 'critical', false)).toBe('cooling down');
+    expect(coolDown.restraint(5_500, 'critical', false)).toBeUndefined();
     expect(coolDown.restraint(5_001, 'emergency', false)).toBeUndefined();
     coolDown.acted(5_000, 0);
     expect(coolDown.restraint(5_499, 'emergency', false)).toBe('cooling down');

@@ -24,7 +24,7 @@ describe('a trigger at a level', () => {
       'emergency',
       'optimal',
     ] as const)
-      triggers.note(level, 0.5);
+      triggers.note({ level: level, ratio: 0.5 });
     expect(events).toEqual([
       { level: 'high', ratio: 0.5, scale: 1, active: true },
       { level: 'moderate', ratio: 0.5, scale: 0, active: false },
@@ -35,12 +35,12 @@ describe('a trigger at a level', () => {
 
   it('that holds already is told with the next sample', () => {
     const { triggers } = setUp();
-    triggers.note('critical', 0.9);
+    triggers.note({ level: 'critical', ratio: 0.9 });
     const events: TriggerEvent[] = [];
     triggers.when({ level: 'high' }, (event) => events.push(event));
     expect(events).toEqual([]);
-    triggers.note('critical', 0.9);
-    triggers.note('critical', 0.9);
+    triggers.note({ level: 'critical', ratio: 0.9 });
+    triggers.note({ level: 'critical', ratio: 0.9 });
     expect(events).toEqual([{ level: 'critical', ratio: 0.9, scale: 1, active: true }]);
   });
 });
@@ -53,7 +53,7 @@ describe('a scaled trigger', () => {
       told.push(Number(scale.toFixed(4)));
       expect(active).toBe(scale > 0);
     });
-    for (const ratio of ratios) triggers.note('optimal', ratio);
+    for (const ratio of ratios) triggers.note({ level: 'optimal', ratio: ratio });
     return told;
   };
 
@@ -89,12 +89,12 @@ describe('a scaled trigger', () => {
           calls++;
         });
         for (const ratio of samples) {
-          triggers.note('optimal', ratio);
+          triggers.note({ level: 'optimal', ratio: ratio });
           const scale = Math.min(1, Math.max(0, (ratio - 0.3) / 0.4));
           expect(Math.abs(scale - told)).toBeLessThan(least + 1e-8);
           if (scale === 0 || scale === 1) expect(told).toBe(scale);
           const before = calls;
-          triggers.note('optimal', ratio);
+          triggers.note({ level: 'optimal', ratio: ratio });
           expect(calls).toBe(before);
         }
       }),
@@ -113,7 +113,7 @@ describe('actions', () => {
       throw new Error('later');
     }) as TriggerAction);
     triggers.when({ level: 'high' }, () => void told.push('last'));
-    triggers.note('high', 0.7);
+    triggers.note({ level: 'high', ratio: 0.7 });
     await new Promise((resolve) => setImmediate(resolve));
     expect(told).toEqual(['last']);
     expect(faults.rows()).toEqual([{ part: 'trigger', message: 'later', count: 2, off: false }]);
@@ -128,10 +128,10 @@ describe('actions', () => {
       told.push('first');
     });
     const second = triggers.when({ level: 'high' }, () => void told.push('second'));
-    triggers.note('high', 0.7);
+    triggers.note({ level: 'high', ratio: 0.7 });
     expect([told, triggers.size]).toEqual([['first'], 1]);
     triggers.clear();
-    triggers.note('optimal', 0);
+    triggers.note({ level: 'optimal', ratio: 0 });
     expect([told, triggers.size]).toEqual([['first'], 0]);
   });
 
@@ -139,11 +139,11 @@ describe('actions', () => {
     const { triggers } = setUp();
     const heard: PressureLevel[] = [];
     triggers.when({ level: 'high' }, ({ active }) => {
-      if (active) triggers.note('optimal', 0.1);
+      if (active) triggers.note({ level: 'optimal', ratio: 0.1 });
     });
     triggers.when({ level: 'high' }, ({ level }) => void heard.push(level));
     triggers.when({ level: 'moderate' }, ({ level }) => void heard.push(level));
-    triggers.note('high', 0.7);
+    triggers.note({ level: 'high', ratio: 0.7 });
     // Relieved by the first before the others had their turn: for them nothing has happened.
     expect(heard).toEqual([]);
   });
@@ -153,9 +153,9 @@ describe('actions', () => {
     let calls = 0;
     triggers.when({ level: 'high' }, ({ active }) => {
       calls++;
-      triggers.note(active ? 'optimal' : 'high', 0.5);
+      triggers.note({ level: active ? 'optimal' : 'high', ratio: 0.5 });
     });
-    triggers.note('high', 0.7);
+    triggers.note({ level: 'high', ratio: 0.7 });
     expect(calls).toBe(8);
   });
 
@@ -176,7 +176,7 @@ describe('actions', () => {
           on = active;
         });
         for (const step of steps) {
-          triggers.note(step, 0);
+          triggers.note({ level: step, ratio: 0 });
           expect(on).toBe(PRESSURE_LEVELS.indexOf(step) >= PRESSURE_LEVELS.indexOf(level));
         }
       }),
