@@ -5,6 +5,7 @@
  * Cannot be seen from JavaScript, and is not counted: private fields, what closures hold, the parent that a substring keeps alive, room that arrays and objects
  * keep to grow, and the rest of a buffer of which only a slice is held.
  */
+import { isDate, isRegExp } from 'node:util/types';
 import { checkKnownOptions, checkWhole } from '../invalid-option.ts';
 import type { Weight } from './stored-weight.ts';
 
@@ -232,7 +233,7 @@ function isShared(value: object): value is SharedArrayBuffer {
 
 function headerBytes(value: object): number {
   if (Object.getPrototypeOf(value) === Object.prototype) return PLAIN;
-  if (value instanceof Date || value instanceof RegExp) return DATE;
+  if (isDate(value) || isRegExp(value)) return DATE;
   return value instanceof Error ? ERROR : PLAIN;
 }
 
