@@ -7,6 +7,9 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { breakable } from '../contract/broken-governor.ts';
 import { MIB, setUp } from '../governor/fake-meter.ts';
 import { Random } from '../simulation/random.ts';
+import { catchReclaimers } from './catch-reclaimers.ts';
+
+type Cache = LRUCache<string, Buffer>;
 
 const KIB = 1_024;
 const WIDE = { kind: 'external', maxBytes: Number.POSITIVE_INFINITY } as const;
@@ -84,6 +87,23 @@ describe('what it knows of the cache', () => {
     expect(governor.snapshot().consumers.filter(({ name }) => name.startsWith('texts'))).toHaveLength(1);
   });
 
+  it('offers of buffers what they hold, of their handles nothing, of both where both are much', () => {
+    const { governor, clock } = setUp();
+    const { governor: spied, reclaimers } = catchReclaimers(governor);
+    const cache = pictures(500);
+    using _adopted = adopt(spied, cache, { name: 'pictures', clock });
+    expect(reclaimers.get('pictures')!.reclaimableBytes()).toBe(0);
+    expect(reclaimers.get('pictures (buffers)')!.reclaimableBytes()).toBe(500 * 16 * KIB);
+    for (let i = 0; i < 500; i++) cache.set(`later ${i}`, Buffer.alloc(16 * KIB));
+    expect(reclaimers.get('pictures (buffers)')!.reclaimableBytes()).toBe(1_000 * 16 * KIB);
+    const mixed = new Map(
+      Array.from({ length: 100 }, (_, i) => [i, { text: 'x'.repeat(5_000), bytes: Buffer.alloc(5_000) }]),
+    );
+    using _mixed = adopt(spied, mixed, { name: 'mixed', clock });
+    for (const name of ['mixed', 'mixed (buffers)'])
+      expect(reclaimers.get(name)!.reclaimableBytes()).toBeGreaterThan(0);
+  });
+
   it('believes a cache that counts bytes, and not one that counts something else', () => {
     const { governor, clock } = setUp();
     const make = (sizeCalculation: (value: Buffer) => number) => {
@@ -91,7 +111,14 @@ describe('what it knows of the cache', () => {
       for (let i = 0; i < 500; i++) cache.set(`key ${i}`, Buffer.alloc(10_000 + i));
       return cache;
     };
-    const [inBytes, inEntries] = [make((value) => value.length), make(() => 1)];
+    const [inBytes, inEntries, inTenths] = [
+      (value: Buffer) => value.length,
+      () => 1,
+      (value: Buffer) => value.length * 10,
+    ].map(make) as [Cache, Cache, Cache];
+    using tenths = adopt(governor, inTenths, { name: 'in tenths', clock });
+    expect(tenths.stats).toMatchObject({ counted: 'by sample' });
+    tenths[Symbol.dispose]();
     using exact = adopt(governor, inBytes, { name: 'in bytes', clock });
     using sampled = adopt(governor, inEntries, { name: 'in entries', clock });
     expect(exact.stats).toMatchObject({ counted: 'exact', errorShare: 0, bytes: inBytes.calculatedSize });
@@ -166,13 +193,11 @@ describe('what it knows of the cache', () => {
       if (governor.heldBytes === adopted.stats.bytes) seen++;
     }
     expect(seen).toBeGreaterThan(12);
-    const empty = new LRUCache<string, Buffer>({ max: 100_000 });
-    using later = adopt(governor, empty, { name: 'empty', clock, lookEveryMs: 60_000 });
-    empty.set('a', Buffer.alloc(KIB));
-    clock.advance(60_000);
-    for (let i = 0; i < 100; i++) empty.set(`key ${i}`, Buffer.alloc(16 * KIB));
-    clock.advance(60_000);
-    expect(later.stats.externalBytes).toBeGreaterThan(100 * 15 * KIB);
+    const small = pictures(10, KIB);
+    using later = adopt(governor, small, { name: 'small', clock, lookEveryMs: 60_000 });
+    for (let i = 0; i < 40; i++) small.set(`later ${i}`, Buffer.alloc(16 * KIB));
+    clock.advance(100);
+    expect(later.stats.externalBytes).toBe(40 * 16 * KIB + 10 * KIB);
   });
 
   it('looks at once when the level changes, and four times a second from `high` on', () => {
@@ -210,6 +235,19 @@ describe('what it knows of the cache', () => {
     using wrong = adopt(governor, cache, { name: 'c', clock, weigh: () => Number.NaN });
     expect(wrong.stats.faults).toBeGreaterThan(50);
     expect(wrong.stats.bytes).toBeGreaterThan(200 * 60);
+  });
+
+  it('takes no more than a part of the time for dropping to weigh what goes', () => {
+    const { governor, clock } = setUp();
+    const slow = { now: () => (now += 0.2), wall: () => 0, after: clock.after.bind(clock) };
+    let now = 0;
+    let weighed = 0;
+    const cache = new Map(Array.from({ length: 1_000 }, (_, i) => [i, i]));
+    using adopted = adopt(governor, cache, { name: 'a', clock: slow, weigh: () => 80 * KIB * Math.sign(++weighed) });
+    weighed = 0;
+    governor.consumer({ ...WIDE, name: 'feed' }).tryReserve(30 * MIB);
+    expect(adopted.stats.dropped).toBeGreaterThanOrEqual(64);
+    expect(weighed).toBeLessThan(6);
   });
 
   it('corrects the estimate by what the dropped ones weighed', () => {
