@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
-import { ensureProcessGovernor, type Governor, heapFlagsFit, processGovernor } from '../governor/index.ts';
+import { type Governor, heapFlagsFit, lendProcessGovernor, processGovernor } from '../governor/index.ts';
 import { tellFaults } from './fault-lines.ts';
 import type { HttpSide, HttpSideOptions } from './http-side.ts';
 import { ListeningServers } from './listening-servers.ts';
@@ -41,7 +41,17 @@ export function startAuto(settings: AutoSettings, complaints: readonly string[],
   const failOpen = new FailOpen('auto');
   const running: Running = [];
   if (settings.log) running.push(tellFaults(write));
-  const governor = parts.governor ?? makeGovernor(settings, clock, running);
+  const end = () => {
+    for (let last = running.pop(); last !== undefined; last = running.pop()) {
+      const one = last;
+      failOpen.run(() => one[Symbol.dispose](), undefined);
+    }
+  };
+  const onReplaced = () => {
+    write('the program has a governor of its own: this one ends');
+    end();
+  };
+  const governor = parts.governor ?? makeGovernor(settings, clock, running, onReplaced);
   const begin = (act: () => Disposable) => failOpen.run(() => void running.push(act()), undefined);
   failOpen.run(() => tellHeapFlags(governor, write), undefined);
   if (settings.log) begin(() => new PressureLines({ governor, clock, write }));
@@ -53,12 +63,7 @@ export function startAuto(settings: AutoSettings, complaints: readonly string[],
   return {
     governor,
     settings,
-    [Symbol.dispose]() {
-      for (let last = running.pop(); last !== undefined; last = running.pop()) {
-        const one = last;
-        failOpen.run(() => one[Symbol.dispose](), undefined);
-      }
-    },
+    [Symbol.dispose]: end,
   };
 }
 
@@ -67,17 +72,17 @@ function toStderr(): (line: string) => void {
   return (line) => void lines.write(line);
 }
 
-function makeGovernor(settings: AutoSettings, clock: Clock, running: Running): Governor {
+function makeGovernor(settings: AutoSettings, clock: Clock, running: Running, onReplaced: () => void): Governor {
   const { mode, limitBytes, share, dumpFolder } = settings;
-  const found = processGovernor();
-  if (found !== undefined) return found;
-  const made = ensureProcessGovernor({
+  const options = {
     mode,
     clock,
     ...(limitBytes !== undefined && { limitBytes }),
     ...(share !== undefined && { share }),
     ...(dumpFolder !== undefined && { flightRecorder: { folder: dumpFolder } }),
-  });
+  };
+  const made = lendProcessGovernor(options, onReplaced);
+  if (made === undefined) return processGovernor()!;
   running.push(made);
   return made;
 }

@@ -71,7 +71,12 @@ export { METER_NAMES, type Meter, type MeterName } from './meters.ts';
 export { PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
 export { DEFAULT_THRESHOLDS, levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
 export type { PriceRow, PriceView } from './prices.ts';
-export { ensureProcessGovernor, processGovernor, setProcessGovernor } from './process-governor.ts';
+export {
+  ensureProcessGovernor,
+  lendProcessGovernor,
+  processGovernor,
+  setProcessGovernor,
+} from './process-governor.ts';
 export type { PsiReading } from './psi.ts';
 export type { DecidingTrendRow, MeterRow } from './sampler.ts';
 export type { ScaledRange } from './scaled-range.ts';

@@ -11,16 +11,24 @@ import { createGovernor, type Governor } from './governor.ts';
 import type { GovernorOptions } from './governor-options.ts';
 
 const SLOT = Symbol.for('plimsoll.governor.v1');
+/** Who put a governor there until the program has one of its own. */
+const LENDER = Symbol.for('plimsoll.lender.v1');
+
+interface Lender {
+  readonly governor: Governor;
+  readonly onReplaced: () => void;
+}
 
 /** The governor that was set for this process. Undefined when there is none, and when it has been disposed. */
 export function processGovernor(): Governor | undefined {
-  const held = (globalThis as Record<symbol, unknown>)[SLOT];
+  const held = slot(SLOT);
   return isGovernor(held) && !held.disposed ? held : undefined;
 }
 
 /**
  * Makes `governor` the one of this process until the result is disposed; the governor itself stays whoever's it is. Throws `PLIMSOLL_ALREADY_SET` when
- * there is another that is not disposed; setting the same again changes nothing, and the first result is the one that counts.
+ * there is another that is not disposed; setting the same again changes nothing, and the first result is the one that counts. One that was only lent, as that of
+ * `plimsoll/auto` is, gives way.
  */
 export function setProcessGovernor(governor: Governor): Disposable {
   if (!isGovernor(governor) || governor.disposed) {
@@ -28,18 +36,41 @@ export function setProcessGovernor(governor: Governor): Disposable {
   }
   const current = processGovernor();
   if (current === governor) return { [Symbol.dispose]() {} };
-  if (current !== undefined) {
+  const lender = slot<Lender>(LENDER);
+  if (current !== undefined && lender?.governor !== current) {
     throw new PlimsollError('this process has a governor already: use `processGovernor()`, or dispose that one first', {
       code: 'PLIMSOLL_ALREADY_SET',
       recovery: 'fallback',
     });
   }
-  put(governor);
+  put(SLOT, governor);
+  if (current !== undefined) replaced(lender);
   return {
     [Symbol.dispose]() {
-      if ((globalThis as Record<symbol, unknown>)[SLOT] === governor) put(undefined);
+      if (slot(SLOT) === governor) put(SLOT, undefined);
     },
   };
+}
+
+/**
+ * As `ensureProcessGovernor`, for an entry that the program knows nothing of: when that sets one of its own, `onReplaced` is called once, and what was lent is whoever's it
+ * was. Undefined when there is one already.
+ */
+export function lendProcessGovernor(options: GovernorOptions, onReplaced: () => void): Governor | undefined {
+  if (processGovernor() !== undefined) return undefined;
+  const governor = createGovernor(options);
+  put(SLOT, governor);
+  put(LENDER, { governor, onReplaced } satisfies Lender);
+  return governor;
+}
+
+function replaced(lender: Lender | undefined): void {
+  put(LENDER, undefined);
+  try {
+    lender?.onReplaced();
+  } catch {
+    // Whoever sets a governor of its own has nothing to do with it.
+  }
 }
 
 /** The governor of this process; made from `options` and set when there is none, otherwise `options` are not looked at. */
@@ -47,12 +78,16 @@ export function ensureProcessGovernor(options: GovernorOptions = {}): Governor {
   const current = processGovernor();
   if (current !== undefined) return current;
   const governor = createGovernor(options);
-  put(governor);
+  put(SLOT, governor);
   return governor;
 }
 
-function put(governor: Governor | undefined): void {
-  Object.defineProperty(globalThis, SLOT, { value: governor, configurable: true, writable: true, enumerable: false });
+function slot<T>(key: symbol): T | undefined {
+  return (globalThis as Record<symbol, unknown>)[key] as T | undefined;
+}
+
+function put(key: symbol, value: unknown): void {
+  Object.defineProperty(globalThis, key, { value, configurable: true, writable: true, enumerable: false });
 }
 
 /** By its verbs, not by its class: it may come from another copy of the package. */

@@ -11,7 +11,6 @@ import { FailOpen } from '../fail-open.ts';
 import { type Governor, levelRank, type PressureLevel, type TrainReport } from '../governor/index.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { Drain, type DrainableServer } from './drain.ts';
-import { isMachineCritical } from './machine-level.ts';
 
 /** What was tried before it came to this. */
 export interface RecycleReason {
@@ -169,7 +168,7 @@ class Recycle implements PoliteRecycle {
     const governor = this.#governor;
     const { mode } = governor;
     if (mode === 'off' || (mode === 'observe' && this.#state === 'delayed')) return false;
-    return levelRank(governor.level) >= CRITICAL && isMachineCritical(governor.snapshot());
+    return levelRank(governor.machineLevel) >= CRITICAL;
   }
 
   #recover(): void {

@@ -4,7 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Governor } from 'plimsoll';
+import { type Governor, processGovernor, setProcessGovernor } from 'plimsoll';
 import { afterEach, describe, expect, it } from 'vitest';
 import { readSettings } from '../../src/auto/settings.ts';
 import { type Auto, startAuto } from '../../src/auto/start-auto.ts';
@@ -54,6 +54,20 @@ async function listen(listener: RequestListener = hello) {
   };
   return { server, get };
 }
+
+describe('a program with a governor of its own', () => {
+  it('is not kept from it: ours ends', () => {
+    const { settings, complaints } = readSettings({});
+    const lines: string[] = [];
+    const auto = startAuto(settings, complaints, { write: (line) => void lines.push(line) });
+    begun.push(auto);
+    expect(processGovernor()).toBe(auto.governor);
+    const { governor } = setUpGovernor();
+    setProcessGovernor(governor);
+    expect([processGovernor(), auto.governor.disposed]).toEqual([governor, true]);
+    expect(lines.at(-1)).toBe('the program has a governor of its own: this one ends');
+  });
+});
 
 describe('what cannot be read', () => {
   it('is one line, and the rest holds', () => {

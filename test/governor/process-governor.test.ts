@@ -5,7 +5,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createGovernor, type Governor } from 'plimsoll';
 import { afterEach, describe, expect, it } from 'vitest';
-import { ensureProcessGovernor, processGovernor, setProcessGovernor } from '../../src/governor/process-governor.ts';
+import {
+  ensureProcessGovernor,
+  lendProcessGovernor,
+  processGovernor,
+  setProcessGovernor,
+} from '../../src/governor/process-governor.ts';
 import { setUp } from './fake-meter.ts';
 
 const DIST = join(import.meta.dirname, '../../dist');
@@ -43,6 +48,23 @@ describe('the governor of the process', () => {
     expect(made.limitBytes).toBe(1_000_000_000);
     expect(ensureProcessGovernor({ limitBytes: 5 })).toBe(made);
     made[Symbol.dispose]();
+  });
+
+  it('that was lent gives way to the first of somebody else, once, and to no second', () => {
+    let replaced = 0;
+    const onReplaced = () => {
+      replaced++;
+      throw new Error('whoever lent it fails');
+    };
+    const lent = lendProcessGovernor({ limitBytes: 1_000_000_000, runtimeBytes: 0 }, onReplaced);
+    expect([processGovernor(), ensureProcessGovernor()]).toEqual([lent, lent]);
+    expect(lendProcessGovernor({}, onReplaced)).toBeUndefined();
+    const { governor } = setUp();
+    setProcessGovernor(governor);
+    expect([processGovernor(), replaced, lent?.disposed]).toEqual([governor, 1, false]);
+    expect(() => setProcessGovernor(setUp().governor)).toThrow('dispose that one first');
+    lent?.[Symbol.dispose]();
+    expect(processGovernor()).toBe(governor);
   });
 
   it('an old slot does not take away a newer governor', () => {

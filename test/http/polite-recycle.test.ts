@@ -203,6 +203,10 @@ class FakeGovernor {
     return this.isCritical ? 'critical' : 'moderate';
   }
 
+  get machineLevel() {
+    return this.level;
+  }
+
   set(isCritical: boolean) {
     if (isCritical === this.isCritical) return;
     const from = this.level;
