@@ -21,6 +21,8 @@ const SWEEP_ABOVE = 64;
 export class ListeningServers implements Disposable {
   readonly #onServer: (server: WebServer) => void;
   #known: WeakRef<WebServer>[] = [];
+  /** Of which `onServer` has been told, those that were forgotten among them: they may listen again. */
+  readonly #told = new WeakSet<WebServer>();
   readonly #onListen = (message: unknown) => {
     const server = (message as { readonly server?: unknown } | undefined)?.server;
     if (isDrainable(server) || isHttp2(server)) this.#note(server);
@@ -46,6 +48,8 @@ export class ListeningServers implements Disposable {
     if (this.#known.some((one) => one.deref() === server)) return;
     if (this.#known.length >= SWEEP_ABOVE) this.#known = this.#known.filter((one) => isListening(one.deref()));
     this.#known.push(new WeakRef(server));
+    if (this.#told.has(server)) return;
+    this.#told.add(server);
     this.#onServer(server);
   }
 }

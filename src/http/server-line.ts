@@ -13,6 +13,9 @@ export interface ServerLineOptions extends ShedPolicyOptions {
 
 type Emit = (event: string | symbol, ...args: unknown[]) => boolean;
 
+/** Marks the listeners of lines, those of another copy of this package included: several lines may stand before one server. */
+const OF_A_LINE = Symbol.for('plimsoll.server-line');
+
 /**
  * Puts the line before a server as it stands, whatever framework listens to it, until the result is disposed: for services that are not to be changed, for
  * frameworks without an adapter, and to turn calls away before `100 Continue`, so that a body that nobody wants is never sent.
@@ -53,6 +56,7 @@ class ServerLine implements Disposable {
     this.#before = Object.getOwnPropertyDescriptor(server, 'emit');
     this.#ours = (event, ...args) => this.#hear(event, args);
     Object.defineProperty(server, 'emit', { value: this.#ours, configurable: true, writable: true, enumerable: false });
+    Object.assign(this.#onExpect, { [OF_A_LINE]: true });
     // Where nobody listens, Node sends 100 Continue before anybody is asked.
     server.on('checkContinue', this.#onExpect);
   }
@@ -68,8 +72,9 @@ class ServerLine implements Disposable {
   }
 
   readonly #onExpect = (request: IncomingMessage, response: ServerResponse): void => {
-    // Others who listen answer for themselves.
-    if (this.#server.listenerCount('checkContinue') > 1) return;
+    const listeners = this.#server.listeners('checkContinue');
+    // Others who listen answer for themselves; of several lines the innermost does, when all have been asked.
+    if (listeners[0] !== this.#onExpect || !listeners.every((one) => OF_A_LINE in one)) return;
     response.writeContinue();
     this.#pass('request', [request, response]);
   };

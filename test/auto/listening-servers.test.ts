@@ -57,6 +57,20 @@ it('forgets those that are over, however many there were', async () => {
   expect(servers.current()).toEqual(last);
 });
 
+it('tells one that was forgotten and listens again once as well', async () => {
+  const seen: WebServer[] = [];
+  using servers = new ListeningServers((server) => void seen.push(server));
+  const first = await listen(createServer());
+  await new Promise((resolve) => first.close(resolve));
+  for (let i = 0; i < 70; i++) {
+    const server = await listen(createServer());
+    await new Promise((resolve) => server.close(resolve));
+  }
+  await listen(first);
+  expect(seen.filter((server) => server === first)).toHaveLength(1);
+  expect(servers.current()).toEqual([first]);
+});
+
 it('hears of nothing after its end', async () => {
   const seen: WebServer[] = [];
   const servers = new ListeningServers((server) => void seen.push(server));

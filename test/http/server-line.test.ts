@@ -48,6 +48,21 @@ describe('a server behind the line', () => {
     expect((await service.send(...EXPECT)).first).toMatch(/^HTTP\/1.1 417 /);
   });
 
+  it('answers 100 Continue once where several lines stand before one server, and still when one has gone', async () => {
+    using service = await begin(async (request, response) => response.end(await text(request)));
+    const { governor, press } = setUpSite();
+    using _outer = lineServer(governor, service.server);
+    for (const isAlone of [false, true]) {
+      if (isAlone) service.line[Symbol.dispose]();
+      const { client, first } = await service.send(...EXPECT);
+      expect(first).toBe('HTTP/1.1 100 Continue\r\n\r\n');
+      client.write('body');
+      expect(await text(client)).toMatch(/^HTTP\/1.1 200 OK\r\n[\s\S]*body/);
+    }
+    press(0.9);
+    expect((await service.send(...EXPECT)).first).toMatch(/^HTTP\/1.1 503 /);
+  });
+
   it.each([true, false])('turns upgrades away when asked to (%s)', async (upgrades) => {
     using service = await begin((_, response) => response.end(), { upgrades });
     service.server.on('upgrade', (_, socket) => socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'));
