@@ -99,8 +99,8 @@ const processGovernor = reserved({
   ],
 });
 
-/** The one slot of the process, and marks by which Fastify knows its plugins. */
-const SLOTS = new Set(['src/governor/process-governor.ts', 'src/http/fastify.ts']);
+/** The one slot of the process, marks by which Fastify knows its plugins, and one by which two lines before a server know that the other has answered. */
+const SLOTS = new Set(['src/governor/process-governor.ts', 'src/http/fastify.ts', 'src/http/server-line.ts']);
 /** The clock, and the one of a program whose own is put out of place by test runs. */
 const CLOCKS = new Set(['src/clock.ts', 'src/auto/steady-clock.ts']);
 

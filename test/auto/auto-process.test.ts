@@ -51,7 +51,8 @@ describe('a program with auto', () => {
   });
 
   it.concurrent('says what goes on and changes nothing, in a limit that is too small', async () => {
-    const hold = { HOLD_MIB: '40', PAUSE_MS: '400' };
+    // Calm, it looks once a second.
+    const hold = { HOLD_MIB: '40', PAUSE_MS: '1500' };
     const bare = await run(['--conditions=source', program('answers.mjs')], hold);
     const { stdout, stderr, end } = await run([...AUTO, program('answers.mjs')], { ...hold, PLIMSOLL_LIMIT: '160MiB' });
     expect({ stdout, end }).toEqual({ stdout: bare.stdout, end: 3 });
