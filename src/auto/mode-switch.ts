@@ -63,8 +63,9 @@ export class ModeSwitch implements Disposable {
   #look(path: string): void {
     const seen = stateOf(path);
     if (seen === this.#seen) return;
-    this.#seen = seen;
+    // Throws where no file can be opened, and is tried again then: who is short of descriptors may well want to switch off.
     const text = seen === '' ? '' : readStart(path);
+    this.#seen = seen;
     this.#fileMode = readMode(text);
     if (this.#fileMode === undefined && text.trim() !== '') {
       const shown = text.trim().slice(0, SHOWN);

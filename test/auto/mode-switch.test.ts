@@ -1,10 +1,15 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from 'plimsoll';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ModeSwitch } from '../../src/auto/mode-switch.ts';
 import type { AutoMode, AutoSignal } from '../../src/auto/settings.ts';
+
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  return { ...fs, openSync: vi.fn(fs.openSync) };
+});
 
 let folder: string;
 let path: string;
@@ -80,6 +85,19 @@ describe('the control file', () => {
     clock.advance(2_000);
     expect(told).toEqual([]);
     expect(complaints).toEqual([]);
+    modes[Symbol.dispose]();
+  });
+
+  it('is read as soon as that can be done again, when there was no descriptor left', () => {
+    const { clock, told, modes } = setUp('on', path);
+    write('off');
+    vi.mocked(openSync).mockImplementationOnce(() => {
+      throw new Error('EMFILE: too many open files');
+    });
+    clock.advance(1_000);
+    expect(told).toEqual([]);
+    clock.advance(1_000);
+    expect(told).toEqual(['off by /control']);
     modes[Symbol.dispose]();
   });
 
