@@ -24,8 +24,14 @@ export class TrackedBytes implements Tracked {
     checkByteCount(bytes);
     if (!this.#open) throw new DisposedError(`what is tracked for ${this.#account.name}`);
     const before = this.bytes;
-    this.#budget.track(this.#account, bytes - before);
+    // Set first: booking growth may take a sample, and that have whoever tracks give back and resize again in the middle.
     this.#bytes = bytes;
+    try {
+      this.#budget.track(this.#account, bytes - before);
+    } catch (cause) {
+      this.#bytes = before;
+      throw cause;
+    }
   }
 
   [Symbol.dispose](): void {

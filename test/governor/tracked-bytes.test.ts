@@ -53,6 +53,19 @@ describe('what is tracked', () => {
     expect(feed.tryReserve(30 * MIB)?.bytes).toBe(30 * MIB);
   });
 
+  it('is what it was made in the middle, by who hears of the sample that its growth set off', () => {
+    const { governor, rss } = setUp();
+    const cache = governor.consumer({ ...WIDE, name: 'cache' });
+    const tracked = cache.track();
+    tracked.resize(30 * MIB);
+    rss.bytes = 90 * MIB;
+    using _ = governor.onLevel(() => tracked.resize(10 * MIB));
+    tracked.resize(80 * MIB);
+    expect([tracked.bytes, cache.heldBytes]).toEqual([10 * MIB, 10 * MIB]);
+    tracked[Symbol.dispose]();
+    expect(governor.heldBytes).toBe(0);
+  });
+
   it('refuses what is no number of bytes, and a consumer that has been disposed', () => {
     const { governor } = setUp();
     const cache = governor.consumer({ ...WIDE, name: 'cache' });
