@@ -90,6 +90,14 @@ export class Garbage {
     this.noteCollection();
   }
 
+  /** The same, collected once more before the first objects are reserved. Buffers that came since are not Node's: a cache is adopted when it holds some. */
+  noteSettled(): void {
+    const [base, kept] = [this.#baseExternal, this.#keptExternal];
+    this.noteStart();
+    this.#baseExternal = Math.min(this.#baseExternal!, base ?? Number.POSITIVE_INFINITY);
+    this.#keptExternal = Math.min(this.#keptExternal!, kept ?? Number.POSITIVE_INFINITY);
+  }
+
   /** Right after a full collection, when the meters have been read anew: what is left is none. */
   noteCollection(): void {
     this.#keptHeap = this.#excessHeap();

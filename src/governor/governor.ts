@@ -305,7 +305,7 @@ export class Governor implements Disposable {
     if (usedBytes() > MOST_SETTLED_BYTES || collector.run({ type: 'full', usedBytes, asked: true }) < 0) return;
     sampler.take(true);
     drift.note(this.#options.clock.now());
-    garbage.noteStart();
+    garbage.noteSettled();
   }
 
   #setMode(mode: GovernorMode): void {
