@@ -62,7 +62,7 @@ const DRIVERS: readonly CacheDriver[] = [
  * part of the limit, is kept. Nothing in it is patched; what its documentation offers is used. In `observe` and `off` nothing is dropped.
  *
  * - `lru-cache` 7 to 11, `lru.min`, `quick-lru`, mnemonist's `LRUCache` and `LRUMap` (without `delete` all entries go at once: take their variants `WithDelete`), `Map`
- *   (drops what was inserted first), or any object `{ size, dropOldest, entries?, byteCount? }`.
+ *   (drops what was inserted first), or any object `{ size(), dropOldest(), entries?(), byteCount?() }`.
  * - Where the cache does not count bytes, entries are weighed by sample: `stats.errorShare` says how far the estimate may be off. A `calculatedSize` is believed when the
  *   sample bears it out within a factor of three.
  * - A look costs 0.03 to 0.6 ms, 1.5 at most, once a second; dropping about 4 ms at most at once, some thousand entries (`quick-lru` copies itself: 0.4 µs an entry).
