@@ -118,6 +118,8 @@ export class ByteStore<Value = unknown> implements Disposable {
       reclaimer: (kind) => this.#reclaimer(kind),
       failOpen: this.#failOpen,
     });
+    // It may be asked for first when the governor cannot say any more.
+    void this.boundBytes;
   }
 
   get size(): number {

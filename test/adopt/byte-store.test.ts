@@ -170,6 +170,13 @@ describe('the governor', () => {
     }
   });
 
+  it('broken before anything was set: a share of the limit is what it was', () => {
+    const { governor, breakIt } = breakable(setUp().governor);
+    const store = new ByteStore(governor, { name: 'things', maxShare: 0.01 });
+    breakIt();
+    expect([store.set('a', 'x'), store.boundBytes]).toEqual([true, MIB]);
+  });
+
   it('broken while bytes are held: they are given up, and the store goes on within its own bound', () => {
     const { governor } = setUp();
     const open = governor.consumer.bind(governor);
