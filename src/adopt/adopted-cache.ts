@@ -72,6 +72,8 @@ const KINDS: readonly Kind[] = ['heap', 'external'];
 const LOOK_HIGH_MS = 250;
 /** While the count changes it is read so often. */
 const COUNT_MS = 100;
+/** Otherwise so often that one that begins to grow by a gigabyte a second is seen before it has filled the line: small containers were killed in between two looks. */
+const FILLED_PER_MS = 2 ** 20;
 /** What dropping may take at once; looked at every 16 entries. */
 const DROP_MS = 4;
 const LEAST_DROPPED = 64;
@@ -396,11 +398,17 @@ export class AdoptedCache implements Disposable {
     this.#busy = false;
   }
 
+  #restMs(): number {
+    const { governor, driver, failOpen } = this.#parts;
+    if (driver.countsSlowly) return Number.POSITIVE_INFINITY;
+    return Math.max(COUNT_MS, failOpen.run(() => governor.limitBytes, Number.POSITIVE_INFINITY) / FILLED_PER_MS);
+  }
+
   #schedule(): void {
     const { clock, failOpen } = this.#parts;
     const isMoving = this.#count !== this.#countAtTick;
     this.#countAtTick = this.#count;
-    const soonMs = this.#isOver ? AGAIN_MS : isMoving ? COUNT_MS : Number.POSITIVE_INFINITY;
+    const soonMs = this.#isOver ? AGAIN_MS : isMoving ? COUNT_MS : this.#restMs();
     const delayMs = Math.max(1, Math.min(soonMs, this.#lookedAt + this.#lookMs() - clock.now()));
     this.#timer = clock.after(delayMs, () => void failOpen.run(() => this.#tick(), undefined));
   }

@@ -200,6 +200,17 @@ describe('what it knows of the cache', () => {
     expect(later.stats.externalBytes).toBe(40 * 16 * KIB + 10 * KIB);
   });
 
+  it('notices growth after rest the sooner the smaller the line is: it could be full before the next look', () => {
+    const { governor, clock } = setUp();
+    const cache = pictures(10);
+    using adopted = adopt(governor, cache, { name: 'pictures', clock, lookEveryMs: 60_000 });
+    clock.advance(5_050);
+    for (let i = 0; i < 1_000; i++) cache.set(`later ${i}`, Buffer.alloc(16 * KIB));
+    clock.advance(100);
+    expect(governor.heldBytes).toBeGreaterThan(15 * MIB);
+    expect(governor.heldBytes).toBe(adopted.stats.bytes);
+  });
+
   it('looks at once when the level changes, and four times a second from `high` on', () => {
     const { governor, clock, rss } = setUp();
     const cache = pictures(100);
