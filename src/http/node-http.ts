@@ -21,8 +21,19 @@ export function withLine(
   governor: Governor,
   handler: LinedHandler,
   options: ShedPolicyOptions = {},
-): (request: IncomingMessage, response: ServerResponse) => void {
+): (request: IncomingMessage, response: ServerResponse) => unknown {
   if (typeof handler !== 'function') throw invalidOption('handler', 'a function', handler);
   const line = new NodeLine(new ShedPolicy(governor, options));
-  return (request, response) => line.run(request, response, (scope) => void handler(request, response, scope));
+  return (request, response) => {
+    let outcome: unknown;
+    let isBack = false;
+    let follow: ((outcome: unknown) => void) | undefined;
+    line.run(request, response, (scope) => {
+      outcome = handler(request, response, scope);
+      follow?.(outcome);
+      isBack = true;
+    });
+    // A server that captures rejections answers for a promise that it is given, also of a handler that is called when there is room.
+    return isBack || response.writableEnded ? outcome : new Promise((resolve) => void (follow = resolve));
+  };
 }

@@ -1,10 +1,11 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { lineServer, withLine } from 'plimsoll/http';
-import { describe, expect } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { MIB } from '../governor/fake-meter.ts';
 import { lineContract } from './line-contract.ts';
-import type { Site } from './site.ts';
+import { type Site, setUpSite } from './site.ts';
 
 async function readJson(request: IncomingMessage) {
   let text = '';
@@ -58,6 +59,26 @@ describe('withLine', () => {
     (site, governor, options) => listen(createServer(withLine(governor, handlerOf(site), options))),
     ownError,
   );
+
+  it.each([
+    ['without a scope', undefined],
+    ['in a scope', { maxBytes: MIB }],
+    ['when it had to wait for room', { maxBytes: 60 * MIB, upFrontBytes: 60 * MIB }],
+  ])('leaves what an async handler throws to a server that captures rejections, %s', async (_, scope) => {
+    const { governor } = setUpSite();
+    const held = governor.consumer({ name: 'rows', kind: 'external', maxBytes: 80 * MIB }).reserve(80 * MIB);
+    const handler = async () => {
+      throw new Error('of the handler');
+    };
+    EventEmitter.captureRejections = true;
+    const server = createServer(withLine(governor, handler, scope === undefined ? {} : { scope }));
+    EventEmitter.captureRejections = false;
+    await using service = await listen(server);
+    const answer = fetch(`http://127.0.0.1:${service.port}/`);
+    await once(server, 'request');
+    held[Symbol.dispose]();
+    expect((await answer).status).toBe(500);
+  });
 });
 
 describe('lineServer', () => {
