@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
-import type { Governor } from '../governor/index.ts';
+import { checkGovernor, type Governor } from '../governor/index.ts';
 import { checkName, checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { AdoptedCache } from './adopted-cache.ts';
 import type { CacheDriver } from './cache-driver.ts';
@@ -39,7 +39,8 @@ export type AdoptableCache<K = unknown, V = unknown> = CacheSource | Map<K, V> |
 /** What the known packages have in common. */
 export interface KnownCache<K = unknown, V = unknown> {
   readonly size: number;
-  set(key: K, value: V): unknown;
+  /** Not called. What it takes says nothing of what it gives: `lru-cache` lets `undefined` be set. */
+  set(key: K, value: never): unknown;
   peek(key: K): V | undefined;
 }
 
@@ -78,6 +79,8 @@ const DRIVERS: readonly CacheDriver[] = [
  * const images = new LRUCache({ max: 50_000 });
  * adopt(ensureProcessGovernor(), images, { name: 'images', maxShare: 0.1 });
  */
+export function adopt<K, V>(governor: Governor, cache: KnownCache<K, V>, options: AdoptOptions<K, V>): AdoptedCache;
+export function adopt<K, V>(governor: Governor, cache: AdoptableCache<K, V>, options: AdoptOptions<K, V>): AdoptedCache;
 export function adopt<K, V>(
   governor: Governor,
   cache: AdoptableCache<K, V>,
@@ -94,7 +97,7 @@ export function adopt<K, V>(
     random,
   } = copyOptions('adopt', options, OPTIONS);
   checkName(name);
-  if (typeof governor !== 'object' || governor === null) throw invalidOption('governor', 'a governor', governor);
+  checkGovernor(governor);
   if (maxBytes !== undefined && maxShare !== undefined)
     throw invalidOption('maxShare', 'left out beside `maxBytes`', maxShare);
   if (weigh !== undefined && typeof weigh !== 'function') throw invalidOption('weigh', 'a function', weigh);

@@ -13,7 +13,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import { PlimsollError } from '../errors.ts';
 import { refusedEvents } from '../events.ts';
 import { FailOpen } from '../fail-open.ts';
-import type { Consumer, Governor, GovernorMode, Reservation } from '../governor/index.ts';
+import { type Consumer, checkGovernor, type Governor, type GovernorMode, type Reservation } from '../governor/index.ts';
 import { checkName, checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { BodyHold } from './body-hold.ts';
 import { isRefusal } from './governor-refusal.ts';
@@ -94,6 +94,7 @@ export class BodyBudget implements Disposable {
 
   /** Throws `RangeError` for unsound options. */
   constructor(governor: Governor, what: string, options: BodyBudgetOptions) {
+    checkGovernor(governor);
     const given = copyOptions(what, options, BODY_BUDGET_OPTIONS);
     const { maxBodyBytes, maxInFlightBytes, maxShare, timeoutMs = DEFAULT_TIMEOUT_MS, clock = systemClock } = given;
     this.name = checkName(given.name);

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
-import type { Governor, Reclaimer, ReclaimRequest } from '../governor/index.ts';
+import { checkGovernor, type Governor, type Reclaimer, type ReclaimRequest } from '../governor/index.ts';
 import { checkName, checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { RecencyList, type RecencyNode } from './recency-list.ts';
 import { StoreBooks, type StoredKind } from './store-books.ts';
@@ -105,6 +105,7 @@ export class ByteStore<Value = unknown> implements Disposable {
 
   /** Throws `RangeError` for unsound options. */
   constructor(governor: Governor, options: ByteStoreOptions<Value>) {
+    checkGovernor(governor);
     const sound = checkByteStoreOptions(options);
     this.name = sound.name;
     this.#governor = governor;

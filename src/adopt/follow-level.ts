@@ -1,7 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
-import type { Governor, PressureLevel } from '../governor/index.ts';
-import { PRESSURE_LEVELS } from '../governor/index.ts';
+import { checkGovernor, type Governor, PRESSURE_LEVELS, type PressureLevel } from '../governor/index.ts';
 import { checkNumber, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 
 /** What is left of `max` at each level. */
@@ -100,6 +99,7 @@ export class LevelFollower implements FollowedLevel {
     open: FailOpen,
   ) {
     const { max, min = 1, shares = {}, pauseAt, riseMs = DEFAULT_RISE_MS, clock = systemClock } = options;
+    checkGovernor(governor);
     this.max = this.#current = checkWhole('max', max, 1);
     checkWhole('min', min, 0, max);
     this.#riseMs = checkNumber('riseMs', riseMs, 0, LONGEST_MS);

@@ -1,5 +1,5 @@
 import { FailOpen } from '../fail-open.ts';
-import type { Governor } from '../governor/index.ts';
+import { checkGovernor, type Governor } from '../governor/index.ts';
 import { checkNumber, checkWhole, copyOptions } from '../invalid-option.ts';
 
 const MIB = 1_048_576;
@@ -29,6 +29,7 @@ export interface PgPoolSizeOptions {
  * const pool = new Pool({ max: pgPoolSize(governor, { connectionBytes: 8 * 1024 * 1024, max: 20 }) });
  */
 export function pgPoolSize(governor: Governor, options: PgPoolSizeOptions): number {
+  checkGovernor(governor);
   const known = ['max', 'min', 'connectionBytes', 'maxShare'];
   const given = copyOptions('pgPoolSize', options, known);
   const { max, min = 1, connectionBytes = DEFAULT_CONNECTION_BYTES, maxShare = DEFAULT_MAX_SHARE } = given;

@@ -105,7 +105,15 @@ export class PressureLines implements Disposable {
 export function describeLevel({ level, decidingMeter, meters }: Pick<Snapshot, 'level' | 'decidingMeter' | 'meters'>) {
   const row = meters.find(({ name }) => name === decidingMeter);
   if (row === undefined) return level;
-  return `${level}, ${Math.round(row.bytes / MIB)} of ${Math.round(row.limitBytes / MIB)} MiB (${decidingMeter})`;
+  // What counts: without what the allocator keeps for the next who asks.
+  const bytes = row.bytes - row.reusableBytes;
+  return `${level}, ${Math.round(bytes / MIB)} of ${Math.round(row.limitBytes / MIB)} MiB (${decidingMeter})`;
+}
+
+/** Use may grow meanwhile by more than came back. */
+function backOf(seenBytes: number): string {
+  const mib = Math.round(seenBytes / MIB);
+  return mib > 0 ? `${mib} MiB` : 'nothing';
 }
 
 export interface Deeds {
@@ -135,7 +143,7 @@ export function describeDeeds({ observed, count, seenBytes, shed, parts }: Deeds
     if (what === undefined)
       deeds.push(observed ? 'would have found nothing to give back' : 'found nothing to give back');
     else if (observed) deeds.push(`would have ${what}${times}`);
-    else deeds.push(`${what}${times}, ${Math.round(seenBytes / MIB)} MiB back`);
+    else deeds.push(`${what}${times}, ${backOf(seenBytes)} back`);
   }
   if (shed > 0)
     deeds.push(`${observed ? 'would have ' : ''}turned away ${shed} ${shed === 1 ? 'request' : 'requests'}`);

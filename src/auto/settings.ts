@@ -58,6 +58,8 @@ export const AUTO_DEFAULTS = {
 const LONGEST_MS = 86_400_000;
 const MOST_PATHS = 64;
 const LONGEST_PATH = 256;
+/** Node alone is more. */
+const LEAST_LIMIT_BYTES = 16 * 1_048_576;
 const SHOWN = 60;
 
 export interface ReadSettings {
@@ -160,8 +162,9 @@ function oneOf<T extends string>(known: readonly T[], normal = (text: string) =>
 }
 
 function readLimit(text: string): number {
-  const bytes = parseBytes(text);
-  if (bytes < 1) throw unreadable('a size above 0', text);
+  // As Kubernetes writes it.
+  const bytes = parseBytes(text.replace(/^(\d+(?:\.\d+)?)\s*([KMGT]i)$/, '$1$2B'));
+  if (bytes < LEAST_LIMIT_BYTES) throw unreadable('a size of at least 16MiB, like 512MiB', text);
   return bytes;
 }
 

@@ -24,6 +24,7 @@ export type {
   CgroupCapability,
   PsiCapability,
 } from './capabilities.ts';
+export { checkGovernor } from './check-governor.ts';
 export type { CollectFunction, CollectionType } from './collector.ts';
 export {
   type AdmitOptions,

@@ -7,6 +7,7 @@
  */
 import { PlimsollError } from '../errors.ts';
 import { invalidOption } from '../invalid-option.ts';
+import { isGovernor } from './check-governor.ts';
 import { createGovernor, type Governor } from './governor.ts';
 import type { GovernorOptions } from './governor-options.ts';
 
@@ -88,11 +89,4 @@ function slot<T>(key: symbol): T | undefined {
 
 function put(key: symbol, value: unknown): void {
   Object.defineProperty(globalThis, key, { value, configurable: true, writable: true, enumerable: false });
-}
-
-/** By its verbs, not by its class: it may come from another copy of the package. */
-function isGovernor(value: unknown): value is Governor {
-  if (typeof value !== 'object' || value === null) return false;
-  const { consumer, snapshot, sample } = value as Partial<Governor>;
-  return typeof consumer === 'function' && typeof snapshot === 'function' && typeof sample === 'function';
 }

@@ -63,8 +63,9 @@ export class Drain implements Disposable {
   readonly #faults = new FailOpen('drain');
   readonly #ends = new ResponseEnds();
   readonly #running = new Set<ServerResponse>();
-  readonly #connections = new Set<Socket>();
-  readonly #sessions = new Set<{ close(): void }>();
+  /** With what listens to the end of each. */
+  readonly #connections = new Map<Socket, () => void>();
+  readonly #sessions = new Map<EventEmitter & { close(): void }, () => void>();
   #drained = 0;
   #closing = false;
   #report: Promise<DrainReport> | undefined;
@@ -118,8 +119,6 @@ export class Drain implements Disposable {
     if (this.draining) return;
     this.#takeOff();
     this.#running.clear();
-    this.#connections.clear();
-    this.#sessions.clear();
   }
 
   async #drain(): Promise<DrainReport> {
@@ -127,7 +126,7 @@ export class Drain implements Disposable {
     if (this.#beforeCloseMs > 0) await this.#wait(this.#beforeCloseMs).passed;
     this.#closing = true;
     const closed = Promise.all(this.#servers.map((server) => this.#stopAccepting(server)));
-    for (const session of this.#sessions) this.#faults.run(() => session.close(), undefined);
+    for (const session of this.#sessions.keys()) this.#faults.run(() => session.close(), undefined);
     this.#closeUnused();
     this.#closeIdle();
     const deadline = this.#wait(this.#deadlineMs);
@@ -161,7 +160,7 @@ export class Drain implements Disposable {
 
   /** Connections that were opened ahead and have not been used. For Node they are not idle. */
   #closeUnused(): void {
-    for (const connection of this.#connections) if (connection.bytesRead === 0) connection.destroy();
+    for (const connection of this.#connections.keys()) if (connection.bytesRead === 0) connection.destroy();
   }
 
   /** Not while a response is on its way: its connection would count as idle. When it has arrived, this is called again. */
@@ -174,17 +173,19 @@ export class Drain implements Disposable {
   #cut(): void {
     for (const server of this.#servers) this.#faults.run(() => server.closeAllConnections?.(), undefined);
     // Those that speak another protocol by now are not among them.
-    for (const connection of this.#connections) connection.destroy();
+    for (const connection of this.#connections.keys()) connection.destroy();
   }
 
   readonly #onConnection = (connection: Socket): void => {
-    this.#connections.add(connection);
-    connection.once('close', () => this.#connections.delete(connection));
+    const onClose = () => void this.#connections.delete(connection);
+    this.#connections.set(connection, onClose);
+    connection.once('close', onClose);
   };
 
   readonly #onSession = (session: EventEmitter & { close(): void }): void => {
-    this.#sessions.add(session);
-    session.once('close', () => this.#sessions.delete(session));
+    const onClose = () => void this.#sessions.delete(session);
+    this.#sessions.set(session, onClose);
+    session.once('close', onClose);
     if (this.#closing) session.close();
   };
 
@@ -219,6 +220,11 @@ export class Drain implements Disposable {
       server.off('request', this.#onRequest);
       server.off('connection', this.#onConnection);
       server.off('session', this.#onSession);
+    }
+    this.#ends[Symbol.dispose]();
+    for (const held of [this.#connections, this.#sessions]) {
+      for (const [one, onClose] of held) one.off('close', onClose);
+      held.clear();
     }
   }
 }

@@ -8,7 +8,7 @@
  */
 import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
-import { type Governor, levelRank, type PressureLevel, type TrainReport } from '../governor/index.ts';
+import { checkGovernor, type Governor, levelRank, type PressureLevel, type TrainReport } from '../governor/index.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { Drain, type DrainableServer } from './drain.ts';
 
@@ -85,7 +85,7 @@ export interface PoliteRecycle extends Disposable {
  * using recycle = politeRecycle(governor, { servers: [server], shutdownHooks: [() => pool.end()], onEvent: (event) => log.warn(event) });
  */
 export function politeRecycle(governor: Governor, options: PoliteRecycleOptions = {}): PoliteRecycle {
-  if (typeof governor !== 'object' || governor === null) throw invalidOption('governor', 'a governor', governor);
+  checkGovernor(governor);
   return new Recycle(governor, checkOptions(options));
 }
 

@@ -1,11 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+interface Connection {
+  readonly ends: Set<() => void>;
+  readonly onClose: () => void;
+}
+
 /**
  * Tells when a response has ended: sent, given up, or cut off. Node 20 says nothing of a response that waits behind others on a connection that breaks
  * (pipelining), so each connection is listened to as well, once, however many requests are on it.
  */
-export class ResponseEnds {
-  readonly #byConnection = new WeakMap<object, Set<() => void>>();
+export class ResponseEnds implements Disposable {
+  readonly #byConnection = new Map<IncomingMessage['socket'], Connection>();
 
   /** Calls `end` once: at once when it is over already. */
   watch(request: IncomingMessage, response: ServerResponse, end: () => void): void {
@@ -29,14 +34,22 @@ export class ResponseEnds {
     response.once('finish', finish);
   }
 
+  /** Listens to no connection any more. */
+  [Symbol.dispose](): void {
+    for (const [socket, { onClose }] of this.#byConnection) socket.off('close', onClose);
+    this.#byConnection.clear();
+  }
+
   #of(socket: IncomingMessage['socket']): Set<() => void> {
     const known = this.#byConnection.get(socket);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.ends;
     const ends = new Set<() => void>();
-    this.#byConnection.set(socket, ends);
-    socket.once('close', () => {
+    const onClose = () => {
+      this.#byConnection.delete(socket);
       for (const end of [...ends]) end();
-    });
+    };
+    this.#byConnection.set(socket, { ends, onClose });
+    socket.once('close', onClose);
     return ends;
   }
 }

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
-import type { Governor, ShedRule } from '../governor/index.ts';
-import { checkName, copyOptions, invalidOption } from '../invalid-option.ts';
+import { checkGovernor, type Governor, type ShedRule } from '../governor/index.ts';
+import { checkName, copyOptions } from '../invalid-option.ts';
 import { type Call, type CallMatch, matchCalls } from './call-match.ts';
 import { REFUSAL_DEFAULTS, type Refusal, type RefusalOptions, Refusals } from './refusals.ts';
 import { RequestScopes, type ScopeForRequest, type ScopeLife } from './request-scopes.ts';
@@ -64,7 +64,7 @@ export class ShedPolicy {
 
   /** Throws `RangeError` for unsound options. */
   constructor(governor: Governor, options: ShedPolicyOptions = {}) {
-    if (typeof governor !== 'object' || governor === null) throw invalidOption('governor', 'a governor', governor);
+    checkGovernor(governor);
     const { point, firstPoint, firstRule, exempt, firstToGo, scope, clock, ...answer } = resolve(options);
     this.#governor = governor;
     this.clock = clock ?? systemClock;

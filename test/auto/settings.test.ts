@@ -63,7 +63,11 @@ describe('the settings of auto', () => {
   it.each([
     ['PLIMSOLL', 'maybe', 'PLIMSOLL: Expected one of `observe`, `on`, `off`, got `maybe`: observe holds'],
     ['PLIMSOLL_LIMIT', '512M', 'PLIMSOLL_LIMIT: Expected a size like `512MiB`, got `512M`: no limit of its own holds'],
-    ['PLIMSOLL_LIMIT', '0', 'PLIMSOLL_LIMIT: Expected a size above 0, got `0`: no limit of its own holds'],
+    [
+      'PLIMSOLL_LIMIT',
+      '512',
+      'PLIMSOLL_LIMIT: Expected a size of at least 16MiB, like 512MiB, got `512`: no limit of its own holds',
+    ],
     ['PLIMSOLL_SHARE', '1.5', 'PLIMSOLL_SHARE: Expected above 0 and up to 1, got `1.5`: 1 holds'],
     ['PLIMSOLL_SHARE', '50%', 'PLIMSOLL_SHARE: Expected above 0 and up to 1, got `50%`: 1 holds'],
     ['PLIMSOLL_RECYCLE_AFTER', '30', 'PLIMSOLL_RECYCLE_AFTER: Expected a duration like `30s`, got `30`: 30s holds'],

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Agent, createServer, get, type IncomingMessage, type RequestListener } from 'node:http';
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import Fastify from 'fastify';
 import { ManualClock } from 'plimsoll';
@@ -128,6 +128,23 @@ describe('draining', () => {
     service.drain[Symbol.dispose]();
     expect(before.map((count, index) => count - counts()[index]!)).toEqual([1, 1, 1]);
     expect(await service.ask()).toMatchObject({ status: 200, connection: 'keep-alive' });
+  });
+
+  it('disposed with connections open, it listens to none of them, and neither do those made after it', async () => {
+    using service = await begin((_, response) => response.end('quick'));
+    const sockets = new Set<Socket>();
+    service.server.on('connection', (socket) => void sockets.add(socket));
+    await service.ask();
+    const listeners = () => [...sockets].map((socket) => socket.listenerCount('close'));
+    const before = listeners();
+    for (let i = 0; i < 20; i++) {
+      const drain = new Drain({ servers: [service.server], clock: service.clock });
+      await service.ask();
+      drain[Symbol.dispose]();
+    }
+    service.drain[Symbol.dispose]();
+    expect(listeners().length).toBe(before.length);
+    for (const [index, count] of listeners().entries()) expect(count).toBeLessThanOrEqual(before[index]!);
   });
 
   it('a server that does not listen is no obstacle', async () => {

@@ -207,6 +207,10 @@ class FakeGovernor {
     return this.level;
   }
 
+  consumer() {}
+
+  sample() {}
+
   set(isCritical: boolean) {
     if (isCritical === this.isCritical) return;
     const from = this.level;
