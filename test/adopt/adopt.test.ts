@@ -248,25 +248,6 @@ describe('what it knows of the cache', () => {
     expect(wrong.stats.bytes).toBeGreaterThan(200 * 60);
   });
 
-  it('weighs what takes long for a fiftieth of the time, and goes on to count it', () => {
-    const { governor, clock } = setUp();
-    const cache = pictures(1);
-    let [weighings, spentMs] = [0, 0];
-    const slow = { now: () => clock.now() + spentMs, wall: () => clock.wall(), after: clock.after.bind(clock) };
-    const weigh = () => {
-      weighings++;
-      spentMs += 100;
-      return KIB;
-    };
-    using adopted = adopt(governor, cache, { name: 'tables', clock: slow, weigh });
-    clock.advance(60_000);
-    expect(weighings).toBeGreaterThan(5);
-    expect(weighings).toBeLessThan(15);
-    for (let i = 1; i < 3; i++) cache.set(`more ${i}`, Buffer.alloc(KIB));
-    clock.advance(1_000);
-    expect(adopted.stats.bytes).toBe(3 * KIB);
-  });
-
   it('takes no more than a part of the time for dropping to weigh what goes', () => {
     const { governor, clock } = setUp();
     const slow = { now: () => (now += 0.2), wall: () => 0, after: clock.after.bind(clock) };
@@ -308,43 +289,6 @@ describe('what it leaves alone', () => {
     using _adopted = adopt(governor, cache, { name: 'pictures', clock });
     clock.advance(5_000);
     expect([...cache.keys()]).toEqual(order);
-  });
-
-  it.each(['lru-cache', 'lru-cache-10', 'lru-cache-9', 'lru-cache-8', 'lru-cache-7'])(
-    'calls of `fetch` that are under way, in %s',
-    async (name) => {
-      const module = (await import(name)) as { LRUCache?: typeof LRUCache; default?: typeof LRUCache };
-      const Cache = module.LRUCache ?? module.default!;
-      const { governor, clock } = setUp();
-      const { governor: caught, reclaimers } = catchReclaimers(governor);
-      const giveBack = (targetBytes: number) =>
-        reclaimers.get('pictures (buffers)')!.reclaimNow!({ targetBytes, level: 'critical', strategy: 'aggressive' });
-      let answer: (value: Buffer) => void = () => {};
-      const fetchMethod = () => new Promise<Buffer>((resolve) => void (answer = resolve));
-      const cache = new Cache<string, Buffer>({ max: 1_000, fetchMethod });
-      const wanted = cache.fetch('oldest');
-      for (let i = 0; i < 100; i++) cache.set(`key ${i}`, Buffer.alloc(16 * KIB));
-      using adopted = adopt(caught, cache, { name: 'pictures', clock });
-      giveBack(MIB);
-      expect([cache.has('key 0'), cache.has('key 99')]).toEqual([false, true]);
-      giveBack(100 * MIB);
-      expect([cache.size, adopted.stats.dropped, adopted.stats.faults]).toEqual([1, 100, 0]);
-      answer(Buffer.from('here'));
-      expect(String(await wanted)).toBe('here');
-    },
-  );
-
-  it('what is stale, and is held all the same, is weighed and dropped', () => {
-    const { governor, clock } = setUp();
-    clock.advance(1);
-    const cache = new LRUCache<string, Buffer>({ max: 1_000, ttl: 1, perf: clock });
-    cache.set('first', Buffer.alloc(0));
-    for (let i = 0; i < 100; i++) cache.set(`key ${i}`, Buffer.alloc(16 * KIB));
-    clock.advance(1_000);
-    using adopted = adopt(governor, cache, { name: 'pictures', clock, maxBytes: MIB });
-    expect(adopted.stats.externalBytes).toBeGreaterThan(0.9 * MIB);
-    expect(adopted.stats.bytes).toBeLessThanOrEqual(MIB);
-    expect([cache.allowStale, cache.get('key 99')?.length]).toEqual([false, undefined]);
   });
 
   it('what is disposed of by the cache is told to it', () => {
