@@ -37,7 +37,7 @@ type Running = Disposable[];
 export function startAuto(settings: AutoSettings, complaints: readonly string[], parts: AutoParts = {}): Auto {
   const clock = parts.clock ?? steadyClock();
   const write = settings.log ? (parts.write ?? toStderr()) : () => {};
-  if (complaints.length > 0) write(complaints.join('; '));
+  for (const complaint of complaints) write(complaint);
   const failOpen = new FailOpen('auto');
   const running: Running = [];
   if (settings.log) running.push(tellFaults(write));

@@ -61,7 +61,7 @@ describe('a program with auto', () => {
     expect(stderr.replaceAll(OWN_LINE, '')).toBe('');
   });
 
-  it.concurrent('hears in one line what cannot be read, and goes on', async () => {
+  it.concurrent('hears in a line each what cannot be read, and goes on', async () => {
     const { stdout, stderr, end } = await run([...AUTO, program('answers.mjs')], {
       PLIMSOLL: 'maybe',
       PLIMSOLL_SHARE: '7',
@@ -69,8 +69,8 @@ describe('a program with auto', () => {
     expect(end).toBe(3);
     expect(stdout).toContain('200 answer to /c');
     expect(stderr).toBe(
-      'plimsoll: PLIMSOLL: Expected one of `observe`, `on`, `off`, got `maybe`: observe holds; ' +
-        'PLIMSOLL_SHARE: Expected above 0 and up to 1, got `7`: 1 holds\n',
+      'plimsoll: PLIMSOLL: Expected one of `observe`, `on`, `off`, got `maybe`: observe holds\n' +
+        'plimsoll: PLIMSOLL_SHARE: Expected above 0 and up to 1, got `7`: 1 holds\n',
     );
   });
 
