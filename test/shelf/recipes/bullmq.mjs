@@ -9,9 +9,10 @@ const MiB = 2 ** 20;
 const JOBS = 150;
 const CONCURRENCY = 8;
 
-const governor = createGovernor({ limitBytes: 4096 * MiB, runtimeBytes: 0 });
-const held = governor.consumer({ name: 'work', kind: 'external', maxBytes: 512 * MiB });
-using _held = held.reserve(480 * MiB);
+// A machine whose memory fills up and empties when it is told to.
+let usedBytes = 100 * MiB;
+const rss = { name: 'rss', limitBytes: 1000 * MiB, read: () => usedBytes };
+const governor = createGovernor({ limitBytes: 1000 * MiB, runtimeBytes: 0, meters: [rss], collect: false, trim: false });
 
 const connection = new Redis(Number(process.argv[2]), '127.0.0.1', { maxRetriesPerRequest: null });
 const queue = new Queue('thumbnails', { connection });
@@ -45,11 +46,11 @@ async function mostOf(count) {
 
 await queue.addBulk(Array.from({ length: JOBS }, (_, i) => ({ name: 'thumbnail', data: { i } })));
 const calm = await mostOf(24);
-governor.tune({ limitBytes: 520 * MiB });
+usedBytes = 900 * MiB;
 governor.sample();
 const under = { level: governor.level, concurrency: worker.concurrency };
 const pressed = await mostOf(12);
-governor.tune({ limitBytes: 4096 * MiB });
+usedBytes = 100 * MiB;
 governor.sample();
 while (adopted.current < CONCURRENCY) await wait(5);
 const again = await mostOf(24);
