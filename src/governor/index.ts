@@ -79,6 +79,7 @@ export {
   setProcessGovernor,
 } from './process-governor.ts';
 export type { PsiReading } from './psi.ts';
+export { isGovernorRefusal } from './refusal-codes.ts';
 export type { DecidingTrendRow, MeterRow } from './sampler.ts';
 export type { ScaledRange } from './scaled-range.ts';
 export type { ScopeRow } from './scopes.ts';

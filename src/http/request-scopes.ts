@@ -5,7 +5,7 @@
  * The handler is called once, whatever becomes of the scope: only a governor that says no (it is full, the wait was too long) keeps it from being called.
  */
 import type { FailOpen } from '../fail-open.ts';
-import type { Governor, Scope } from '../governor/index.ts';
+import { type Governor, isGovernorRefusal, type Scope } from '../governor/index.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { Call } from './call-match.ts';
 import type { Refusal, Refusals } from './refusals.ts';
@@ -41,17 +41,6 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 const LONGEST_NAME = 120;
 const LONGEST_PART = 60;
 const LONGEST_MS = 2_147_483_647;
-
-/** With these the governor says no; anything else is a fault of its own, or of the options, and the handler is called all the same. */
-const REFUSALS: ReadonlySet<unknown> = new Set([
-  'PLIMSOLL_BUDGET_EXCEEDED',
-  'PLIMSOLL_ADMISSION_TIMEOUT',
-  'PLIMSOLL_ADMISSION_QUEUE_FULL',
-  'PLIMSOLL_HOLD_AND_WAIT',
-  'PLIMSOLL_DEADLOCK',
-  'PLIMSOLL_SCOPE_ABORTED',
-  'PLIMSOLL_TOO_MANY_SCOPES',
-]);
 
 export interface RequestScopesOptions {
   readonly governor: Governor;
@@ -178,7 +167,7 @@ class RequestRun {
   #fail(cause: unknown): void {
     // A client that has gone is owed nothing.
     if (this.#ended && !this.#begun) return;
-    if (!this.#begun && isRefusal(cause)) this.#refuse();
+    if (!this.#begun && isGovernorRefusal(cause)) this.#refuse();
     else {
       this.#options.faults.note(cause);
       this.#work(undefined);
@@ -189,10 +178,6 @@ class RequestRun {
     this.#begun = true;
     this.#options.faults.run(() => this.#life.refuse(this.#options.refusals.next()), undefined);
   }
-}
-
-function isRefusal(cause: unknown): boolean {
-  return typeof cause === 'object' && cause !== null && REFUSALS.has((cause as { code?: unknown }).code);
 }
 
 function checkScope(given: RequestScopeOptions): RequestScopeOptions {

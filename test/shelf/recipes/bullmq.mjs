@@ -12,7 +12,13 @@ const CONCURRENCY = 8;
 // A machine whose memory fills up and empties when it is told to.
 let usedBytes = 100 * MiB;
 const rss = { name: 'rss', limitBytes: 1000 * MiB, read: () => usedBytes };
-const governor = createGovernor({ limitBytes: 1000 * MiB, runtimeBytes: 0, meters: [rss], collect: false, trim: false });
+const governor = createGovernor({
+  limitBytes: 1000 * MiB,
+  runtimeBytes: 0,
+  meters: [rss],
+  collect: false,
+  trim: false,
+});
 
 const connection = new Redis(Number(process.argv[2]), '127.0.0.1', { maxRetriesPerRequest: null });
 const queue = new Queue('thumbnails', { connection });
