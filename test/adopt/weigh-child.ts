@@ -31,7 +31,7 @@ const SORTS: Record<string, (i: number) => unknown> = {
 };
 
 /** What V8 does beside moves its figures by half a megabyte at times: the median counts. */
-const ROUNDS = 7;
+const ROUNDS = 5;
 
 const figures = Object.entries(SORTS).map(([sort, make]) => {
   const rounds = Array.from({ length: ROUNDS }, () => compare(make)).sort((a, b) => a.heap - b.heap);

@@ -13,7 +13,7 @@ beforeAll(async () => {
   const flags = ['--conditions=source', '--expose-gc', '--experimental-strip-types', '--no-warnings'];
   const { stdout } = await promisify(execFile)(process.execPath, [...flags, CHILD]);
   figures = JSON.parse(stdout) as Figures;
-});
+}, 60_000);
 
 describe('what is weighed, against what V8 reports,', () => {
   it.each([
