@@ -303,7 +303,8 @@ export class Responder {
     const observe = this.#options.mode() === 'observe';
     const strategy = this.#options.strategy();
     const { high, critical, hysteresis } = this.#options.thresholds();
-    const smart = (high + critical) / 2 - Math.min(this.#inARow, MOST_DEEPER) * DEEPER_SHARE;
+    const isAgain = this.#options.clock.now() - this.#pressedAt < AGAIN_WITHIN_MS;
+    const smart = (high + critical) / 2 - (isAgain ? Math.min(this.#inARow, MOST_DEEPER) * DEEPER_SHARE : 0);
     const below = { basic: critical - hysteresis, smart, aggressive: high }[strategy];
     // Ahead of need, and where the kernel stalls below the thresholds, a tenth of what is used.
     const excess = bytes + comingBytes - limitBytes * below;

@@ -55,6 +55,21 @@ describe('trains by the clock', () => {
     expect(report!.seenBytes).toBe(88 * MIB - rss.bytes);
   });
 
+  it('those that follow one another within seconds aim deeper, and as at first after a pause', async () => {
+    const { governor, rss, clock } = setUp({ collect: false, trim: false });
+    holdBack(governor, rss, 90 * MIB);
+    const aims: number[] = [];
+    for (const pauseMs of [0, 1_500, 1_500, 1_500, 60_000]) {
+      rss.bytes = 40 * MIB;
+      clock.advance(pauseMs);
+      rss.bytes = 88 * MIB;
+      governor.sample();
+      await settle();
+      aims.push(Math.round(governor.journal().at(-1)!.targetBytes / MIB));
+    }
+    expect(aims.map((aim) => aim - aims[0]!)).toEqual([0, 0, 5, 10, 0]);
+  });
+
   it('nothing is done below that while use stands still, and nothing while it falls by itself', async () => {
     const { governor, rss, clock } = setUp({ collect: false, trim: false });
     holdBack(governor, rss, 50 * MIB);
