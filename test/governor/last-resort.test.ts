@@ -137,7 +137,7 @@ describe('the last words', () => {
       const governor = createGovernor({ flightRecorder: { folder: ${JSON.stringify(folder)} } });
       const held = [];
       // 88 KiB each: V8 gives up at two thirds of its limit.
-      setInterval(() => { for (let i = 0; i < 2; i++) held.push(new Array(11_000).fill(0.5)); }, 10);`;
+      setInterval(() => { for (let i = 0; i < 2; i++) held.push(new Array(11_000).fill(0.5)); }, 25);`;
     const flags = ['--conditions=source', '--max-old-space-size=64', '--max-semi-space-size=1', '--input-type=module'];
     const child = spawnSync(process.execPath, [...flags, '-e', script], { encoding: 'utf8', timeout: 60_000 });
     expect(child.stderr).toContain('heap out of memory');
