@@ -1,6 +1,6 @@
 /** Runs subjects in fresh processes, one after the other in turn, and sums up what was seen from outside. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type LimitedRun, runInLimit } from '../test/cgroup/run-in-limit.ts';
 
@@ -35,12 +35,21 @@ export interface Figure {
 
 /** Installs the rivals when a bench first needs them; they are no part of the project's own dependencies. */
 export function installRivals(): void {
-  if (existsSync(join(RIVALS_DIR, 'node_modules', 'saxes'))) return;
+  const { dependencies } = readPackage(RIVALS_DIR);
+  const isThere = ([name, version]: [string, string]): boolean => {
+    const dir = join(RIVALS_DIR, 'node_modules', name);
+    return existsSync(dir) && readPackage(dir).version === version;
+  };
+  if (Object.entries(dependencies).every(isThere)) return;
   console.log('installing the rivals (bench/rivals)');
   execFileSync('npm', ['install', '--no-package-lock', '--no-audit', '--no-fund'], {
     cwd: RIVALS_DIR,
     stdio: 'inherit',
   });
+}
+
+function readPackage(dir: string): { version: string; dependencies: Readonly<Record<string, string>> } {
+  return JSON.parse(readFileSync(join(dir, 'package.json'), 'utf8'));
 }
 
 /** Interleaved: every subject once, then every subject again, so that a noisy minute falls on all of them. */

@@ -80,6 +80,33 @@ export interface FaultEvent {
   readonly off: boolean;
 }
 
+/** Something was collected without having been given back: `plimsoll:leak`. */
+export interface LeakEvent {
+  readonly what: string;
+  readonly createdAt: string;
+  readonly lastUsedAt?: string;
+  readonly ageMs: number;
+  readonly count: number;
+}
+
+/** A resource could not be cleaned up, and is not tried again: `plimsoll:cleanup-failed`. */
+export interface CleanupFailedEvent {
+  readonly registry: string;
+  readonly resource: string;
+  readonly kind: string;
+  readonly bytes: number;
+  readonly attempts: number;
+  readonly message: string;
+}
+
+/** A connection was waited for longer than is called slow: `plimsoll:slow-acquire`. */
+export interface SlowAcquireEvent {
+  readonly pool: string;
+  readonly waitedMs: number;
+  readonly waiting: number;
+  readonly size: number;
+}
+
 /** The name of each event and what it carries. */
 export interface EventMap {
   readonly 'plimsoll:level': LevelEvent;
@@ -88,6 +115,9 @@ export interface EventMap {
   readonly 'plimsoll:refused': RefusedEvent;
   readonly 'plimsoll:scope-aborted': ScopeAbortedEvent;
   readonly 'plimsoll:fault': FaultEvent;
+  readonly 'plimsoll:leak': LeakEvent;
+  readonly 'plimsoll:cleanup-failed': CleanupFailedEvent;
+  readonly 'plimsoll:slow-acquire': SlowAcquireEvent;
 }
 
 /** One event on `node:diagnostics_channel`. Costs a check of one field while nobody listens. */
@@ -123,3 +153,6 @@ export const trainEvents = new EventChannel('plimsoll:train');
 export const scopeAbortedEvents = new EventChannel('plimsoll:scope-aborted');
 export const refusedEvents = new EventChannel('plimsoll:refused');
 export const faultEvents = new EventChannel('plimsoll:fault');
+export const leakEvents = new EventChannel('plimsoll:leak');
+export const cleanupFailedEvents = new EventChannel('plimsoll:cleanup-failed');
+export const slowAcquireEvents = new EventChannel('plimsoll:slow-acquire');

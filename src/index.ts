@@ -12,18 +12,24 @@ export {
 export { type Clock, ManualClock, systemClock } from './clock.ts';
 export { DisposedError, PlimsollError, type PlimsollErrorOptions, type Recovery } from './errors.ts';
 export {
+  type CleanupFailedEvent,
+  cleanupFailedEvents,
   EventChannel,
   type EventMap,
   type FaultEvent,
   faultEvents,
+  type LeakEvent,
   type LevelEvent,
+  leakEvents,
   levelEvents,
   type ReclaimEvent,
   type RefusedEvent,
   reclaimEvents,
   refusedEvents,
   type ScopeAbortedEvent,
+  type SlowAcquireEvent,
   scopeAbortedEvents,
+  slowAcquireEvents,
   type TrainEvent,
   trainEvents,
 } from './events.ts';
@@ -67,8 +73,11 @@ export {
   type GovernorOptions,
   type GovernorTuning,
   type HeapFlags,
+  HOLDER_HEALTHS,
   HoldAndWaitError,
   type Holder,
+  type HolderHealth,
+  type HolderReport,
   heapFlagsFit,
   type LevelListener,
   type LimitOptions,
@@ -121,3 +130,12 @@ export {
   type TriggerEvent,
 } from './governor/index.ts';
 export { checkKnownOptions, checkNumber, checkOneOf, checkWhole, invalidOption } from './invalid-option.ts';
+export {
+  LEAK_LEVELS,
+  LEAK_TRACKER_DEFAULTS,
+  type LeakLevel,
+  type LeakReport,
+  type LeakTrace,
+  LeakTracker,
+  type LeakTrackerOptions,
+} from './leak-tracker.ts';

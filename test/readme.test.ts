@@ -4,7 +4,15 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
-const DOCUMENTS = ['README.md', 'docs/governor.md', 'docs/adoption.md'] as const;
+const DOCUMENTS = [
+  'README.md',
+  'docs/governor.md',
+  'docs/adoption.md',
+  'docs/cache.md',
+  'docs/pool.md',
+  'docs/intern.md',
+  'docs/lifetime.md',
+] as const;
 const LONGEST_MS = 30_000;
 
 /** A fenced program of a document, and what the fenced text right behind it says that it prints. */

@@ -1,3 +1,4 @@
+import type { LeakTracker } from '../leak-tracker.ts';
 import type { PressureLevel } from './contract.ts';
 import type { ShareKeeper } from './fair-shares.ts';
 import type { GovernorMode } from './governor-mode.ts';
@@ -28,4 +29,6 @@ export interface BudgetOptions {
   readonly onTracked?: (account: Account, bytes: number) => void;
   /** Divides what there is between the consumers with `fairShare`. Asked for those alone. Default: no division. */
   readonly fairShares?: ShareKeeper;
+  /** Follows reservations. Default: nobody does. */
+  readonly leakTracker?: LeakTracker | undefined;
 }

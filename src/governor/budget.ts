@@ -7,6 +7,7 @@
 import { DisposedError } from '../errors.ts';
 import { refusedEvents } from '../events.ts';
 import { invalidOption } from '../invalid-option.ts';
+import type { LeakTracker } from '../leak-tracker.ts';
 import type { Admission } from './admission.ts';
 import { BudgetExceededError, type BudgetRefusal, type Obstacle, type RefusalReason } from './budget-errors.ts';
 import type { BudgetOptions } from './budget-options.ts';
@@ -37,6 +38,8 @@ export class Budget {
   unseenBytes = 0;
   /** Set while scopes are open, by them: nobody outside pays for more than a look at it. */
   scoping: Scopes | undefined;
+  /** Follows reservations, where somebody wants to know which are forgotten. */
+  readonly leakTracker: LeakTracker | undefined;
   #queued = false;
   #blocked = false;
   /** Either of the two: one look for whoever reserves. */
@@ -57,6 +60,7 @@ export class Budget {
     this.#options = options;
     this.ledger = options.ledger;
     this.mode = options.mode;
+    this.leakTracker = options.leakTracker;
     this.#sampleEveryBytes = options.sampleEveryBytes;
   }
 

@@ -38,6 +38,21 @@ export interface Reclaimer {
   reclaim?(request: ReclaimRequest, help: { signal: AbortSignal; scratch: Uint8Array }): Promise<number>;
 }
 
+/** How well a holder does its work: `degraded` when it goes on with less than it should, `failing` when what it is for does not work. */
+export const HOLDER_HEALTHS = ['ok', 'degraded', 'failing'] as const;
+export type HolderHealth = (typeof HOLDER_HEALTHS)[number];
+
+/** What a holder says of itself for the snapshot. Plain data. */
+export interface HolderReport {
+  /** Such as `cache`, `buffer pool`: at most 40 characters. */
+  readonly type: string;
+  readonly health: HolderHealth;
+  /** In a line, when it is not `ok`. */
+  readonly why?: string;
+  /** Hits, misses, entries and what else it counts, by name: at most 40, finite. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
 export interface ConsumerOptions {
   /** 1 to 120 characters; need not be unique. */
   readonly name: string;
@@ -56,6 +71,8 @@ export interface ConsumerOptions {
    * granted only room that is free beyond the headroom, is asked first, and makes nobody below its share give back. Default false.
    */
   readonly fairShare?: boolean;
+  /** Asked at each snapshot: what the holder counts, and how it does. O(1), never throws; what it throws is a fault in the snapshot. */
+  readonly report?: () => HolderReport;
 }
 
 export interface AdmitOptions {

@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { checkNumber, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import type { LeakTracker } from '../leak-tracker.ts';
 import type { CollectFunction } from './collector.ts';
 import { RECLAIM_STRATEGIES, type ReclaimStrategy } from './contract.ts';
 import { checkDieFastOptions } from './die-fast.ts';
@@ -112,6 +113,8 @@ export interface GovernorOptions extends GovernorTuning {
   readonly maxConsumers?: number;
   /** Scopes open at once. Default 65,536. */
   readonly maxScopes?: number;
+  /** Follows reservations and reports those that were let go of without being disposed. Default: nobody does. */
+  readonly leakTracker?: LeakTracker;
 }
 
 /** The longest a timer of Node can wait. */
@@ -158,6 +161,7 @@ const OTHERS: Record<
   flightRecorder: true,
   terminationLog: true,
   sampleEveryBytes: true,
+  leakTracker: true,
 };
 const KNOWN: readonly string[] = [...TUNABLE, ...Object.keys(OTHERS), ...Object.keys(GOVERNOR_DEFAULTS)];
 
@@ -184,6 +188,8 @@ export function resolveOptions(options: GovernorOptions): ResolvedOptions {
   }
   if (typeof given.root !== 'string' || given.root === '')
     throw invalidOption('root', 'the path of a folder', given.root);
+  if (given.leakTracker !== undefined && typeof given.leakTracker.track !== 'function')
+    throw invalidOption('leakTracker', 'a `LeakTracker`', given.leakTracker);
   const clock = checkClock(given.clock === undefined ? systemClock : given.clock);
   return { ...given, ...resolveParts(given), clock, ...resolveMode(given.mode) };
 }

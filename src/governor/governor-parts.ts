@@ -259,6 +259,7 @@ function makeBudget(
     machineRoomBytes: () => block.responder?.roomBytes ?? Number.POSITIVE_INFINITY,
     fixedBytes: () => calls.runtime().own,
     fairShares,
+    leakTracker: options.leakTracker,
   });
   const admission = new Admission({
     budget,

@@ -30,6 +30,9 @@ export {
   type AdmitOptions,
   type Consumer,
   type ConsumerOptions,
+  HOLDER_HEALTHS,
+  type HolderHealth,
+  type HolderReport,
   MEMORY_KINDS,
   type MemoryKind,
   PRESSURE_LEVELS,
@@ -58,6 +61,7 @@ export {
 } from './governor-options.ts';
 export { deriveHeapFlags, type HeapFlags, heapFlagsFit } from './heap-flags.ts';
 export type { Sample } from './history.ts';
+export { HolderBook, type HolderBookOptions } from './holder-book.ts';
 export type { TrainPart, TrainPartName, TrainReason, TrainReport } from './journal.ts';
 export {
   type CgroupLimit,

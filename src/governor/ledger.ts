@@ -8,7 +8,14 @@
  */
 import { checkName, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { Holder } from './budget-errors.ts';
-import { type Consumer, type ConsumerOptions, MEMORY_KINDS, type MemoryKind, type Reclaimer } from './contract.ts';
+import {
+  type Consumer,
+  type ConsumerOptions,
+  type HolderReport,
+  MEMORY_KINDS,
+  type MemoryKind,
+  type Reclaimer,
+} from './contract.ts';
 
 /** When one may be asked again. */
 export class BackOff {
@@ -39,6 +46,7 @@ export class Account {
   readonly parent: Account | undefined;
   readonly importance: number;
   readonly reclaimer: Reclaimer | undefined;
+  readonly report: (() => HolderReport) | undefined;
   readonly reclaims: ReclaimRecord | undefined;
   maxBytes: number;
   own = 0;
@@ -68,6 +76,7 @@ export class Account {
     this.parent = parent;
     this.importance = options.importance ?? 0;
     this.reclaimer = options.reclaimer;
+    this.report = options.report;
     this.reclaims = options.reclaimer === undefined ? undefined : new ReclaimRecord();
     this.maxBytes = options.maxBytes;
     this.fairShare = options.fairShare ?? false;
@@ -94,12 +103,21 @@ export class Account {
 }
 
 /** The names that the options of a consumer have. */
-export const CONSUMER_OPTIONS = ['name', 'kind', 'maxBytes', 'parent', 'importance', 'reclaimer', 'fairShare'] as const;
+export const CONSUMER_OPTIONS = [
+  'name',
+  'kind',
+  'maxBytes',
+  'parent',
+  'importance',
+  'reclaimer',
+  'fairShare',
+  'report',
+] as const;
 
 /** Passes a copy of sound options through, throws `RangeError` for others. A name has at most 120 characters. */
 export function checkConsumerOptions(given: ConsumerOptions): ConsumerOptions {
   const options = copyOptions('consumer', given, CONSUMER_OPTIONS);
-  const { name, kind, maxBytes, importance, reclaimer, fairShare } = options;
+  const { name, kind, maxBytes, importance, reclaimer, fairShare, report } = options;
   checkName(name);
   checkOneOf('kind', kind, MEMORY_KINDS);
   if (maxBytes !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(maxBytes) && maxBytes >= 0)) {
@@ -111,6 +129,7 @@ export function checkConsumerOptions(given: ConsumerOptions): ConsumerOptions {
   }
   if (fairShare !== undefined && typeof fairShare !== 'boolean')
     throw invalidOption('fairShare', 'a boolean', fairShare);
+  if (report !== undefined && typeof report !== 'function') throw invalidOption('report', 'a function', report);
   return options;
 }
 

@@ -1,5 +1,6 @@
 import { DisposedError } from '../errors.ts';
 import { invalidOption } from '../invalid-option.ts';
+import type { LeakTrace } from '../leak-tracker.ts';
 import type { Budget } from './budget.ts';
 import type { Consumer, Reservation } from './contract.ts';
 import type { Account } from './ledger.ts';
@@ -21,6 +22,7 @@ export class LedgerReservation implements Reservation {
   #open = true;
   /** What the scope knows of it; absent outside scopes, and without effect once the tag is lost. */
   #holding: Holding | undefined;
+  readonly #trace: LeakTrace | undefined;
 
   /** The bytes have been booked on `account`, and on the scope of `holding`, already. */
   constructor(budget: Budget, account: Account, bytes: number, holding: Holding | undefined) {
@@ -28,6 +30,8 @@ export class LedgerReservation implements Reservation {
     this.#account = account;
     this.#bytes = bytes;
     this.#holding = holding;
+    const { leakTracker } = budget;
+    this.#trace = leakTracker === undefined ? undefined : leakTracker.track(`reservation of ${account.name}`, this);
   }
 
   get bytes(): number {
@@ -87,6 +91,7 @@ export class LedgerReservation implements Reservation {
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#trace?.close();
     const bytes = this.bytes;
     this.#bytes = 0;
     this.#holding?.untag();

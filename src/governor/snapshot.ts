@@ -1,9 +1,16 @@
 import type { CircuitState } from '../circuit-breaker.ts';
-import { MEMORY_KINDS, type MemoryKind, type PressureLevel, type ReclaimStrategy } from './contract.ts';
+import {
+  type HolderReport,
+  MEMORY_KINDS,
+  type MemoryKind,
+  type PressureLevel,
+  type ReclaimStrategy,
+} from './contract.ts';
 import type { DriftRow } from './drift.ts';
-import type { FaultRow } from './faults.ts';
+import type { FaultRow, Faults } from './faults.ts';
 import type { GovernorMode } from './governor-mode.ts';
 import type { GovernorParts } from './governor-parts.ts';
+import { holderRow } from './holder-row.ts';
 import type { Ledger } from './ledger.ts';
 import type { LimitSource } from './limits.ts';
 import type { ShedRow } from './load-shed.ts';
@@ -30,6 +37,8 @@ export interface ConsumerRow {
   readonly refusals: number;
   /** What came of asking it to give back; absent when it cannot. */
   readonly reclaim?: ReclaimRow;
+  /** What the holder says of itself: what it counts, how it does. Absent for one that says nothing. */
+  readonly holder?: HolderReport;
 }
 
 export interface ReclaimRow {
@@ -118,7 +127,7 @@ export function takeSnapshot(
     peakReservedBytes: whole.peak,
     availableBytes: whole.room,
     byKind: kindRow(ledger),
-    consumers: consumerRows(ledger, reclaimers),
+    consumers: consumerRows(ledger, reclaimers, parts.faults),
     scopes: scopes.rows(),
     scopeCount: scopes.count,
     scopeAborts: scopes.aborts,
@@ -148,10 +157,11 @@ export function kindRow(ledger: Ledger): Record<MemoryKind, number> {
   return row;
 }
 
-/** All consumers, oldest first. Each that can give back is asked how much. */
-export function consumerRows(ledger: Ledger, reclaimers: Reclaimers): ConsumerRow[] {
+/** All consumers, oldest first. Each that can give back is asked how much, and how it does. */
+export function consumerRows(ledger: Ledger, reclaimers: Reclaimers, faults: Faults): ConsumerRow[] {
   return [...ledger.accounts].map((account) => {
-    const { name, kind, parent, total, peak, own, maxBytes, importance, refusals, reclaims } = account;
+    const { name, kind, parent, total, peak, own, maxBytes, importance, refusals, reclaims, report } = account;
+    const holder = report === undefined ? undefined : holderRow(name, report, faults);
     return {
       name,
       kind,
@@ -164,6 +174,7 @@ export function consumerRows(ledger: Ledger, reclaimers: Reclaimers): ConsumerRo
       reclaimableBytes: reclaimers.reclaimableBytes(account),
       refusals,
       ...(reclaims === undefined ? {} : { reclaim: reclaimRow(reclaims) }),
+      ...(holder === undefined ? {} : { holder }),
     };
   });
 }
