@@ -1,5 +1,5 @@
 import type { FailOpen } from '../fail-open.ts';
-import type { Consumer, Governor, Reclaimer, Reservation } from '../governor/index.ts';
+import { type Governor, HolderBook, type Reclaimer } from '../governor/index.ts';
 
 /** The kinds that the entries of a store are made of: objects and strings, and what stands off the heap. */
 export type StoredKind = 'heap' | 'external';
@@ -13,70 +13,51 @@ export interface StoreBooksOptions {
   readonly failOpen: FailOpen;
 }
 
-interface Book {
-  readonly consumer: Consumer;
-  readonly reservation: Reservation;
-}
-
 /**
- * What a store holds in the ledger: a consumer and a reservation for each kind, the one of buffers (`NAME (buffers)`) once there are some. Where the
- * governor is broken everything is granted, and the store has its own bound left.
+ * What a store holds in the ledger: a consumer for each kind, the one of buffers (`NAME (buffers)`) once there are some. Where the governor is broken everything is
+ * granted, and the store has its own bound left.
  */
 export class StoreBooks implements Disposable {
   readonly #governor: Governor;
   readonly #options: StoreBooksOptions;
-  readonly #books: { heap: Book | undefined; external: Book | undefined } = { heap: undefined, external: undefined };
+  readonly #heap: HolderBook;
+  #external: HolderBook | undefined;
 
   constructor(governor: Governor, options: StoreBooksOptions) {
     this.#governor = governor;
     this.#options = options;
-    options.failOpen.run(() => void this.#open('heap'), undefined);
+    this.#heap = this.#open('heap');
   }
 
   /** Both or neither. */
   tryTake(heapBytes: number, externalBytes: number): boolean {
-    return this.#options.failOpen.run(() => {
-      const heap = this.#open('heap').reservation;
-      if (!heap.tryGrow(heapBytes)) return false;
-      if (externalBytes === 0 || this.#open('external').reservation.tryGrow(externalBytes)) return true;
-      heap.shrink(Math.min(heapBytes, heap.bytes));
-      return false;
-    }, true);
+    if (!this.#heap.tryTake(heapBytes)) return false;
+    if (externalBytes === 0 || (this.#external ??= this.#open('external')).tryTake(externalBytes)) return true;
+    this.#heap.give(heapBytes);
+    return false;
   }
 
   give(heapBytes: number, externalBytes: number): void {
-    this.#give(this.#books.heap, heapBytes);
-    if (externalBytes > 0) this.#give(this.#books.external, externalBytes);
+    this.#heap.give(heapBytes);
+    if (externalBytes > 0) this.#external?.give(externalBytes);
   }
 
   [Symbol.dispose](): void {
-    const { heap, external } = this.#books;
-    this.#books.heap = this.#books.external = undefined;
-    for (const book of [heap, external]) {
-      if (book !== undefined) this.#options.failOpen.run(() => book.consumer[Symbol.dispose](), undefined);
-    }
+    this.#heap[Symbol.dispose]();
+    this.#external?.[Symbol.dispose]();
   }
 
-  /** Never more than is held: what was granted by a broken governor stands in no ledger. */
-  #give(book: Book | undefined, bytes: number): void {
-    if (book === undefined) return;
-    this.#options.failOpen.run(() => book.reservation.shrink(Math.min(bytes, book.reservation.bytes)), undefined);
-  }
-
-  #open(kind: StoredKind): Book {
-    const open = this.#books[kind];
-    if (open !== undefined) return open;
-    const { name, maxBytes, importance, reclaimer } = this.#options;
-    const consumer = this.#governor.consumer({
+  #open(kind: StoredKind): HolderBook {
+    const { name, maxBytes, importance, reclaimer, failOpen } = this.#options;
+    return new HolderBook(this.#governor, {
       name: kind === 'heap' ? name : `${name} (buffers)`,
       kind,
       maxBytes,
       reclaimer: reclaimer(kind),
+      failOpen,
+      // The ledger is to say what the store says.
+      stepBytes: 0,
       ...(importance !== undefined && { importance }),
     });
-    const reservation = consumer.reserve(0);
-    // Opened in the middle of a request it is not that request's.
-    reservation.transfer(consumer);
-    return (this.#books[kind] = { consumer, reservation });
   }
 }

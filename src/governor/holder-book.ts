@@ -10,6 +10,7 @@ import type { FailOpen } from '../fail-open.ts';
 import { checkWhole } from '../invalid-option.ts';
 import type { Consumer, ConsumerOptions, Reclaimer, ReclaimRequest, Reservation } from './contract.ts';
 import type { Governor } from './governor.ts';
+import { checkConsumerOptions } from './ledger.ts';
 
 export interface HolderBookOptions extends ConsumerOptions {
   /** Booked ahead, bytes. Default 65,536; no more than a sixteenth of `maxBytes`. */
@@ -37,10 +38,11 @@ export class HolderBook implements Disposable {
   #booked = 0;
   #used = 0;
 
-  /** Throws `RangeError` for unsound options. Opens the consumer at once. */
+  /** Throws `RangeError` for unsound options, whether or not there is a governor. Opens the consumer at once. */
   constructor(governor: Governor | undefined, options: HolderBookOptions) {
     const { stepBytes = STEP_BYTES, failOpen, reclaimer, ...rest } = options;
     checkWhole('stepBytes', stepBytes, 0);
+    checkConsumerOptions(rest);
     this.#governor = governor;
     this.#failOpen = failOpen;
     this.#maxBytes = rest.maxBytes;
