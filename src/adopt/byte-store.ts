@@ -2,9 +2,10 @@ import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import { checkGovernor, type Governor, type Reclaimer, type ReclaimRequest } from '../governor/index.ts';
 import { checkName, checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import type { Weight } from '../weigh.ts';
 import { RecencyList, type RecencyNode } from './recency-list.ts';
 import { StoreBooks, type StoredKind } from './store-books.ts';
-import { storedWeight, stringBytes, type Weight } from './stored-weight.ts';
+import { storedWeight, stringBytes } from './stored-weight.ts';
 
 export interface ByteStoreOptions<Value = unknown> {
   /** As errors, snapshot and journal have it: 1 to 110 characters. */

@@ -1,8 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { FailOpen } from '../fail-open.ts';
+import { Scale, type Weight } from '../weigh.ts';
 import type { Entry } from './cache-driver.ts';
-import type { Weight } from './stored-weight.ts';
-import { Scale } from './weigh.ts';
 
 /** Weighs an entry for the user: bytes, or bytes apart by where they are. */
 export type WeighFunction = (value: unknown, key: unknown) => number | Weight;

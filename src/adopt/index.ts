@@ -3,6 +3,7 @@
  * alone: nothing of theirs is imported.
  * @module
  */
+export { type WeighOptions, type Weight, weigh } from '../weigh.ts';
 export { type AdoptableCache, type AdoptOptions, adopt, type KnownCache } from './adopt.ts';
 export { type AdoptConcurrencyOptions, adoptConcurrency } from './adopt-concurrency.ts';
 export type { AdoptedCache, AdoptedCacheStats } from './adopted-cache.ts';
@@ -34,6 +35,4 @@ export {
 export { type NextUseCacheEntry, type NextUseCacheHandler, nextUseCacheHandler } from './next-use-cache-handler.ts';
 export { type PgPoolSizeOptions, pgPoolSize } from './pg-pool-size.ts';
 export type { CacheSource } from './source-driver.ts';
-export type { Weight } from './stored-weight.ts';
 export { type GovernedDispatch, governedDispatch, type UndiciDispatch } from './undici-interceptor.ts';
-export { type WeighOptions, weigh } from './weigh.ts';

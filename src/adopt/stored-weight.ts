@@ -3,14 +3,7 @@
  * buffers of their own, within 15% for maps, sets and objects with fractional numbers.
  */
 import { types } from 'node:util';
-
-/** What a value weighs, bytes by kind. */
-export interface Weight {
-  /** Objects and strings. */
-  readonly heapBytes: number;
-  /** What buffers hold off the heap. */
-  readonly externalBytes: number;
-}
+import type { Weight } from '../weigh.ts';
 
 /** A value of more parts than this is not weighed, and so not stored: about 10 ms of walking. */
 const MOST_PARTS = 100_000;

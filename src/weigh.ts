@@ -6,8 +6,15 @@
  * keep to grow, and the rest of a buffer of which only a slice is held.
  */
 import { isDate, isRegExp } from 'node:util/types';
-import { checkKnownOptions, checkWhole } from '../invalid-option.ts';
-import type { Weight } from './stored-weight.ts';
+import { checkKnownOptions, checkWhole } from './invalid-option.ts';
+
+/** What a value weighs, bytes by kind. */
+export interface Weight {
+  /** Objects and strings. */
+  readonly heapBytes: number;
+  /** What buffers hold off the heap. */
+  readonly externalBytes: number;
+}
 
 export interface WeighOptions {
   /** Things looked at, 1 up; what is left is taken to be like what was seen beside it. Default 2,000. */
