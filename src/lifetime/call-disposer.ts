@@ -1,0 +1,43 @@
+import type { Clock } from '../clock.ts';
+import { cleanupFailedEvents } from '../events.ts';
+import { CleanupFailedError, CleanupTimeoutError } from './cleanup-errors.ts';
+
+/** The longest that Node's timers wait. */
+export const LONGEST_MS = 2_147_483_647;
+
+/**
+ * Calls a disposer once and waits for it, `timeoutMs` at most. Rejects with `CleanupFailedError` when it throws or rejects and with `CleanupTimeoutError` when it
+ * does not end; either is published (`plimsoll:cleanup-failed`). What a disposer that was given up does later is passed over.
+ */
+export async function callDisposer(
+  resource: string,
+  dispose: () => unknown,
+  { timeoutMs, clock }: { readonly timeoutMs: number; readonly clock: Clock },
+): Promise<void> {
+  let timer: Disposable | undefined;
+  try {
+    const result = dispose();
+    if (result === null || (typeof result !== 'object' && typeof result !== 'function')) return;
+    // Once: asking a thenable twice may do its work twice.
+    const ended = new Promise((settle) => settle(result));
+    ended.catch(() => {});
+    await new Promise((resolve, reject) => {
+      if (timeoutMs <= LONGEST_MS) {
+        timer = clock.after(timeoutMs, () => reject(new CleanupTimeoutError(resource, timeoutMs)), true);
+      }
+      ended.then(resolve, reject);
+    });
+  } catch (cause) {
+    const error = cause instanceof CleanupTimeoutError ? cause : new CleanupFailedError(resource, 1, cause);
+    publishFailure('', resource, error);
+    throw error;
+  } finally {
+    timer?.[Symbol.dispose]();
+  }
+}
+
+/** For whoever listens. Never throws. */
+export function publishFailure(registry: string, resource: string, error: Error): void {
+  if (!cleanupFailedEvents.heard) return;
+  cleanupFailedEvents.publish({ registry, resource, kind: '', bytes: 0, attempts: 1, message: error.message });
+}
