@@ -1,0 +1,35 @@
+import { catchRejection } from '../catch-rejection.ts';
+import { leakEvents } from '../events.ts';
+import type { LeakReport } from '../leak-tracker.ts';
+import { stackText } from './capture-stack.ts';
+import type { ConnectionSlot } from './connection-slot.ts';
+
+/** Places that are told apart in counting. */
+const MOST_PLACES = 256;
+const NOT_SAMPLED = '(no stack was taken of this lease)';
+
+/** Reports leases that last too long, each once. */
+export class OverdueLeases {
+  readonly #what: string;
+  readonly #onLeak: ((report: LeakReport) => void) | undefined;
+  readonly #places = new Map<string, number>();
+
+  constructor(pool: string, onLeak: ((report: LeakReport) => void) | undefined) {
+    this.#what = `overdue lease of ${pool}`;
+    this.#onLeak = onLeak;
+  }
+
+  report(slot: ConnectionSlot<unknown>, ageMs: number): void {
+    slot.overdue = true;
+    const createdAt = stackText(slot.stack) || NOT_SAMPLED;
+    const count = (this.#places.get(createdAt) ?? 0) + 1;
+    if (count > 1 || this.#places.size < MOST_PLACES) this.#places.set(createdAt, count);
+    const report: LeakReport = { what: this.#what, createdAt, ageMs, count };
+    if (leakEvents.heard) leakEvents.publish(report);
+    try {
+      catchRejection(this.#onLeak?.(report), () => {});
+    } catch {
+      // As promised.
+    }
+  }
+}

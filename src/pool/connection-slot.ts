@@ -1,0 +1,100 @@
+import type { LeakTrace } from '../leak-tracker.ts';
+import type { BoundedCall } from './connection-call.ts';
+import type { LeaseHolder } from './connection-deadlocks.ts';
+
+/** Where one connection is. It is in one of them at a time. */
+export const CREATING = 0;
+export const IDLE = 1;
+export const LEASED = 2;
+/** Looked at by `isValid`. */
+export const CHECKING = 3;
+export const RECYCLING = 4;
+export const CLOSING = 5;
+/** It has no place in the pool any more. */
+export const GONE = 6;
+
+/** What a lease knows of its pool. */
+export interface SlotHome<C> {
+  readonly name: string;
+  takeBack(slot: ConnectionSlot<C>, discard: boolean): void;
+}
+
+/** One place in a pool, and the connection that has it. */
+export class ConnectionSlot<C> {
+  readonly home: SlotHome<C>;
+  state = CREATING;
+  connection: C | undefined = undefined;
+  /** While it is made: to be aborted when the pool closes. */
+  call: BoundedCall | undefined = undefined;
+  /** By the clock, ms: when it must end, when it was last used, last found sound, and lent. */
+  expiresAt = Number.POSITIVE_INFINITY;
+  usedAt = 0;
+  soundAt = 0;
+  leasedAt = 0;
+  /** It said that it is gone. */
+  lost = false;
+  lostBecause: unknown = undefined;
+  /** What was done with it failed: it is looked at before it is lent again. */
+  suspect = false;
+  /** Counts leases: a lease of another turn has no say. */
+  turn = 0;
+  /** Of the present lease: where it was borrowed, if that was noted, and whether it was reported. */
+  stack: { readonly stack?: string } | undefined = undefined;
+  trace: LeakTrace | undefined = undefined;
+  overdue = false;
+  holder: LeaseHolder | undefined = undefined;
+  newer: ConnectionSlot<C> | undefined = undefined;
+  older: ConnectionSlot<C> | undefined = undefined;
+
+  constructor(home: SlotHome<C>) {
+    this.home = home;
+  }
+}
+
+/** Idle ones by when they were last used: the latest is lent first, so that the others can time out. */
+export class IdleList<C> {
+  #newest: ConnectionSlot<C> | undefined;
+  #oldest: ConnectionSlot<C> | undefined;
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get newest(): ConnectionSlot<C> | undefined {
+    return this.#newest;
+  }
+
+  get oldest(): ConnectionSlot<C> | undefined {
+    return this.#oldest;
+  }
+
+  /** The one that was used last goes first; one that was only looked at goes back behind the others. */
+  put(slot: ConnectionSlot<C>): void {
+    if (this.#oldest !== undefined && slot.usedAt < this.#newest!.usedAt) this.#putLast(slot);
+    else this.#putFirst(slot);
+    this.#size++;
+  }
+
+  #putFirst(slot: ConnectionSlot<C>): void {
+    slot.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = slot;
+    else this.#newest.newer = slot;
+    this.#newest = slot;
+  }
+
+  #putLast(slot: ConnectionSlot<C>): void {
+    slot.newer = this.#oldest;
+    this.#oldest!.older = slot;
+    this.#oldest = slot;
+  }
+
+  remove(slot: ConnectionSlot<C>): void {
+    if (slot.newer === undefined) this.#newest = slot.older;
+    else slot.newer.older = slot.older;
+    if (slot.older === undefined) this.#oldest = slot.newer;
+    else slot.older.newer = slot.newer;
+    slot.newer = slot.older = undefined;
+    this.#size--;
+  }
+}
