@@ -2,3 +2,27 @@
  * Bytes on disk instead of in memory, within a quota, and gone when their owner is.
  * @module
  */
+export { memoryBackedName } from './memory-backed.ts';
+export {
+  MAX_RECORD_BYTES,
+  RECORD_FAULTS,
+  RECORD_HEADER_BYTES,
+  type RecordFault,
+  recordFault,
+  writeRecordHeader,
+} from './record-format.ts';
+export {
+  SpillCorruptError,
+  SpillIoError,
+  SpillMemoryBackedError,
+  SpillNoSpaceError,
+  SpillQuotaError,
+} from './spill-errors.ts';
+export {
+  SPILL_FOLDER_DEFAULTS,
+  SpillFolder,
+  type SpillFolderOptions,
+  type SpillFolderStats,
+} from './spill-folder.ts';
+export { nodeSpillFs, type SpillFile, type SpillFs } from './spill-fs.ts';
+export type { SpillRecord } from './spill-segment.ts';

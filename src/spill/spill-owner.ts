@@ -1,0 +1,74 @@
+/**
+ * Whose a spill folder is. A pid alone does not say it: pids are used again, and containers have the same ones. So the owner's start time, its pid namespace and
+ * the boot stand beside it. What cannot be known (another container, another machine, an owner file that cannot be read) is judged by age: a living owner writes its
+ * file anew every hour.
+ */
+import { readFileSync, readlinkSync } from 'node:fs';
+
+export interface SpillOwner {
+  readonly pid: number;
+  /** Clock ticks since boot (Linux: field 22 of `/proc/<pid>/stat`); '' where there is none. */
+  readonly startedAt: string;
+  readonly pidNamespace: string;
+  readonly bootId: string;
+}
+
+/** This process. */
+export function currentOwner(): SpillOwner {
+  const { pid } = process;
+  return { pid, startedAt: startTime(pid) ?? '', pidNamespace: pidNamespace(), bootId: bootId() };
+}
+
+/** An owner as it was written; undefined for anything else. */
+export function parseOwner(text: string): SpillOwner | undefined {
+  try {
+    const { pid, startedAt, pidNamespace, bootId } = JSON.parse(text) as Record<string, unknown>;
+    const isText = [startedAt, pidNamespace, bootId].every((each) => typeof each === 'string');
+    if (!isText || !Number.isSafeInteger(pid) || Number(pid) < 1) return undefined;
+    return { pid, startedAt, pidNamespace, bootId } as SpillOwner;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether that process lives. `unknown` when it is, or was, out of sight from here. */
+export function ownerState(owner: SpillOwner, self: SpillOwner = currentOwner()): 'alive' | 'dead' | 'unknown' {
+  if (owner.pidNamespace !== self.pidNamespace || owner.bootId !== self.bootId) return 'unknown';
+  const now = startTime(owner.pid);
+  if (now !== undefined) return owner.startedAt === '' || owner.startedAt === now ? 'alive' : 'dead';
+  if (process.platform === 'linux') return 'dead';
+  try {
+    process.kill(owner.pid, 0);
+    return 'alive';
+  } catch (cause) {
+    return (cause as NodeJS.ErrnoException).code === 'EPERM' ? 'alive' : 'dead';
+  }
+}
+
+/** Undefined when there is no such process, or it is dead and only waits to be reaped. */
+function startTime(pid: number): string | undefined {
+  const text = read(`/proc/${pid}/stat`);
+  // The name before it may have brackets and spaces in it.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid');
+  } catch {
+    return '';
+  }
+}
+
+function bootId(): string {
+  return read('/proc/sys/kernel/random/boot_id').trim();
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,187 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { ManualClock } from 'plimsoll';
+import { memoryBackedName, nodeSpillFs, SpillFolder } from 'plimsoll/spill';
+import { describe, expect, it } from 'vitest';
+import { currentOwner, ownerState, parseOwner } from '../../src/spill/spill-owner.ts';
+import { tempParents } from './temp-parent.ts';
+
+const MIB = 1_048_576;
+const DAY = 86_400_000;
+const CHILD = join(import.meta.dirname, 'spill-child.ts');
+const parent = tempParents();
+const open = (dir: string, more: object = {}) =>
+  SpillFolder.open(dir, { maxBytes: MIB, allowMemoryBacked: true, ...more });
+
+/** A process that has a spill folder in `dir`, and lives until it is killed. */
+async function spawnOwner(dir: string) {
+  const child = spawn(process.execPath, ['--conditions=source', '--no-warnings', CHILD, dir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [data] = (await once(child.stdout, 'data')) as [Buffer];
+  return {
+    folder: String(data).trim(),
+    async kill() {
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+    },
+  };
+}
+
+function plant(dir: string, name: string, owner: unknown, ageMs = 0): string {
+  const folder = join(dir, name);
+  mkdirSync(folder, { mode: 0o700 });
+  if (owner !== undefined) writeFileSync(join(folder, 'owner.json'), JSON.stringify(owner));
+  writeFileSync(join(folder, 'segment-1'), 'left');
+  const then = (Date.now() - ageMs) / 1_000;
+  if (owner !== undefined) utimesSync(join(folder, 'owner.json'), then, then);
+  utimesSync(folder, then, then);
+  return folder;
+}
+
+describe('folders of others', () => {
+  it('of a living owner are never touched, of a dead one they go at the next start', async () => {
+    const dir = parent();
+    const owner = await spawnOwner(dir);
+    {
+      await using folder = await open(dir);
+      expect(folder.stats.leftoversRemoved).toBe(0);
+      expect(existsSync(join(owner.folder, 'segment-1'))).toBe(true);
+    }
+    await owner.kill();
+    expect(existsSync(owner.folder)).toBe(true);
+    await using folder = await open(dir);
+    expect(folder.stats.leftoversRemoved).toBe(1);
+    expect(readdirSync(dir)).toHaveLength(1);
+  });
+
+  it('whose pid is used again by another process are known to be dead', async () => {
+    const dir = parent();
+    const self = currentOwner();
+    const mine = plant(dir, 'plimsoll-spill-1-mine', self);
+    const older = plant(dir, 'plimsoll-spill-1-older', { ...self, startedAt: `${self.startedAt}0` });
+    await using _folder = await open(dir);
+    expect(existsSync(mine)).toBe(true);
+    expect(existsSync(older)).toBe(process.platform !== 'linux');
+  });
+
+  it('whose owner is out of sight, or was never written down, go when nobody signed for a day', async () => {
+    const dir = parent();
+    const elsewhere = { ...currentOwner(), pid: 2 ** 30, pidNamespace: 'pid:[1]' };
+    const kept = [
+      plant(dir, 'plimsoll-spill-a', elsewhere, DAY - 60_000),
+      plant(dir, 'plimsoll-spill-b', undefined, DAY - 60_000),
+      plant(dir, 'plimsoll-spill-c', { pid: -5 }, 0),
+      plant(dir, 'somebody-elses', undefined, 9 * DAY),
+    ];
+    const gone = [
+      plant(dir, 'plimsoll-spill-d', elsewhere, DAY + 60_000),
+      plant(dir, 'plimsoll-spill-e', undefined, DAY + 60_000),
+    ];
+    writeFileSync(join(dir, 'plimsoll-spill-file'), 'no folder');
+    await using _folder = await open(dir);
+    for (const folder of kept) expect(existsSync(folder), folder).toBe(true);
+    for (const folder of gone) expect(existsSync(folder), folder).toBe(false);
+    expect(existsSync(join(dir, 'plimsoll-spill-file'))).toBe(true);
+  });
+
+  it('that cannot be removed or read are no reason not to start', async () => {
+    const dir = parent();
+    plant(dir, 'plimsoll-spill-dead', { ...currentOwner(), pid: 2 ** 22 + 1, startedAt: '1' });
+    let stuck = true;
+    const rm: typeof nodeSpillFs.rm = async (path, options) => {
+      if (stuck) throw Object.assign(new Error('no'), { code: 'EACCES' });
+      await nodeSpillFs.rm(path, options);
+    };
+    const folder = await open(dir, { fs: { ...nodeSpillFs, rm } });
+    expect(folder.stats.leftoversRemoved).toBe(0);
+    // Its own that cannot be removed is an error, and another try removes it.
+    await expect(folder[Symbol.asyncDispose]()).rejects.toMatchObject({ code: 'PLIMSOLL_SPILL_IO' });
+    stuck = false;
+    await folder[Symbol.asyncDispose]();
+    expect(readdirSync(dir)).toEqual(['plimsoll-spill-dead']);
+  });
+});
+
+describe('an owner', () => {
+  it('signs every hour, so that who cannot see it sees that it lives', async () => {
+    const dir = parent();
+    const clock = new ManualClock();
+    await using folder = await open(dir, { clock });
+    const file = join(folder.dir, 'owner.json');
+    utimesSync(file, 1, 1);
+    clock.advance(3_600_000);
+    await folder.put(Buffer.from('x'));
+    for (let i = 0; i < 100 && statSync(file).mtimeMs < 10_000; i++) await folder.put(Buffer.from('x'));
+    expect(Date.now() - statSync(file).mtimeMs).toBeLessThan(60_000);
+    expect(clock.pending).toBe(1);
+    await folder[Symbol.asyncDispose]();
+    expect(clock.pending).toBe(0);
+  });
+
+  it('is read back as it was written, and nothing else is taken for one', () => {
+    const self = currentOwner();
+    expect(parseOwner(JSON.stringify(self))).toEqual(self);
+    expect(ownerState(self)).toBe('alive');
+    for (const text of ['', '{', '[]', 'null', '{"pid":1}', JSON.stringify({ ...self, pid: 0 })]) {
+      expect(parseOwner(text)).toBeUndefined();
+    }
+    expect(ownerState({ ...self, bootId: 'another' })).toBe('unknown');
+  });
+});
+
+describe('file systems in memory', () => {
+  it('are known by their number', () => {
+    expect(memoryBackedName(0x01021994, 'linux')).toBe('tmpfs');
+    expect(memoryBackedName(0x858458f6, 'linux')).toBe('ramfs');
+    expect(memoryBackedName(-2_054_924_042n, 'linux')).toBe('ramfs');
+    expect(memoryBackedName(0xef53, 'linux')).toBeUndefined();
+    expect(memoryBackedName(0x01021994, 'darwin')).toBeUndefined();
+  });
+
+  it('are refused unless that is asked for, and nothing is left there', async () => {
+    const dir = parent();
+    const fs = { ...nodeSpillFs, statfs: async () => ({ type: 0x01021994 }) };
+    const refused = SpillFolder.open(dir, { maxBytes: MIB, fs });
+    if (process.platform === 'linux') {
+      await expect(refused).rejects.toMatchObject({ code: 'PLIMSOLL_SPILL_MEMORY_BACKED' });
+      await expect(refused).rejects.toThrow('is on tmpfs, which is memory');
+    }
+    expect(readdirSync(dir)).toEqual([]);
+    await using folder = await open(dir, { fs });
+    expect(readFileSync(join(folder.dir, 'owner.json'), 'utf8')).toContain(String(process.pid));
+  });
+
+  it('are found for what they are on this machine', async (context) => {
+    if (!existsSync('/dev/shm')) context.skip('there is no /dev/shm here');
+    await expect(SpillFolder.open('/dev/shm', { maxBytes: MIB })).rejects.toMatchObject({
+      code: 'PLIMSOLL_SPILL_MEMORY_BACKED',
+    });
+  });
+});
+
+describe('a parent that cannot be written to', () => {
+  it('is an error with a code', async (context) => {
+    if (process.getuid?.() === 0) context.skip('root may write everywhere');
+    const dir = parent();
+    chmodSync(dir, 0o500);
+    await expect(open(dir)).rejects.toMatchObject({ code: 'PLIMSOLL_SPILL_IO', recovery: 'circuit-break' });
+  });
+
+  it('is an error with a code when it is a file', async () => {
+    const dir = parent();
+    writeFileSync(join(dir, 'file'), '');
+    await expect(open(join(dir, 'file'))).rejects.toMatchObject({ code: 'PLIMSOLL_SPILL_IO' });
+  });
+});
