@@ -1,0 +1,11 @@
+import { invalidOption } from '../invalid-option.ts';
+
+/** The longest that a timer of Node can wait. */
+const LONGEST_MS = 2_147_483_647;
+
+/** Passes a time through: a whole number of ms from 1 up, or `Infinity` for never. */
+export function checkIdleMs(value: unknown): number {
+  if (value === Number.POSITIVE_INFINITY) return value;
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 1 && value <= LONGEST_MS) return value;
+  throw invalidOption('idleMs', `a whole number from 1 to ${LONGEST_MS}, or Infinity`, value);
+}
