@@ -1,0 +1,262 @@
+import { FailOpen } from '../fail-open.ts';
+import type { HolderReport, Reclaimer, ReclaimRequest } from '../governor/index.ts';
+import { CacheBooks, type CacheKind } from './cache-books.ts';
+import {
+  type CacheOptions,
+  type CacheTuning,
+  type ResolvedCacheOptions,
+  resolveCacheOptions,
+  resolveCacheTuning,
+} from './cache-options.ts';
+import { CacheCounters, type CacheStats } from './cache-stats.ts';
+import { EntryStore } from './entry-store.ts';
+import { RemovalQueue } from './removal-queue.ts';
+
+/** Giving back at once takes no longer than this. */
+const MOST_MS = 4;
+const LOOK_AT_CLOCK_EVERY = 64;
+
+/**
+ * Keeps values by key within a number of entries or bytes. Keys are compared as a `Map` does. Under a governor what entries weigh is reserved before they are kept; where there
+ * is no room, colder ones go, and where that does not help the value is not stored: a cache may always say no.
+ *
+ * Values are kept as they are, not copied. After its construction nothing throws. Whoever made it disposes it.
+ * @example
+ * import { Cache } from 'plimsoll/cache';
+ * const pages = new Cache<string, string>({ maxEntries: 10_000 });
+ * pages.set('/about', html);
+ * pages.get('/about');
+ */
+export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
+  readonly name: string;
+  readonly #options: ResolvedCacheOptions<K, V>;
+  readonly #counters = new CacheCounters();
+  readonly #policyFaults: FailOpen;
+  readonly #governorFaults: FailOpen;
+  readonly #removals: RemovalQueue<K, V> | undefined;
+  readonly #store: EntryStore<K, V>;
+  #disposed = false;
+
+  /** Throws `RangeError` for unsound options. */
+  constructor(options: CacheOptions<K, V>) {
+    const sound = resolveCacheOptions(options);
+    this.name = sound.name;
+    this.#options = sound;
+    this.#policyFaults = new FailOpen(`cache ${sound.name}: policy`);
+    this.#governorFaults = new FailOpen(`cache ${sound.name}`);
+    const { onRemoval } = sound;
+    this.#removals = onRemoval && new RemovalQueue(onRemoval, `cache ${sound.name}: onRemoval`);
+    this.#store = new EntryStore({
+      maxEntries: sound.maxEntries,
+      maxBytes: sound.maxBytes,
+      policy: sound.policy,
+      weighs: sound.weigh !== undefined,
+      removals: this.#removals,
+      counters: this.#counters,
+      failOpen: this.#policyFaults,
+    });
+    if (sound.governor === undefined) return;
+    this.#store.books = new CacheBooks(sound.governor, {
+      name: sound.name,
+      importance: sound.importance,
+      reclaimer: (kind) => this.#reclaimer(kind),
+      report: () => this.#report(),
+      failOpen: this.#governorFaults,
+    });
+  }
+
+  /** Entries that are there. */
+  get size(): number {
+    return this.#store.entryCount;
+  }
+
+  /** What they weigh, bytes; 0 where nothing is weighed. */
+  get bytes(): number {
+    return this.#store.weights?.bytes ?? 0;
+  }
+
+  /** The value of a key, undefined when it is not there. Counts as use. */
+  get(key: K): V | undefined {
+    const store = this.#store;
+    const slot = store.find(key);
+    if (slot < 0) {
+      this.#counters.misses++;
+      return undefined;
+    }
+    this.#counters.hits++;
+    store.touch(slot);
+    return store.table.valueAt(slot);
+  }
+
+  /** The value, without counting as use. */
+  peek(key: K): V | undefined {
+    const slot = this.#store.find(key);
+    return slot < 0 ? undefined : this.#store.table.valueAt(slot);
+  }
+
+  /** Whether a key is there, without counting as use. */
+  has(key: K): boolean {
+    return this.#store.find(key) >= 0;
+  }
+
+  /** Stores a value and says whether it did. What stood under the key is gone in any case. */
+  set(key: K, value: V): boolean {
+    const { weigh } = this.#options;
+    if (weigh !== undefined || this.#disposed || this.#removals !== undefined) return this.#set(key, value);
+    this.#store.put(key, value);
+    return true;
+  }
+
+  /** Whether there was one. */
+  delete(key: K): boolean {
+    const slot = this.#store.find(key);
+    if (slot < 0) return false;
+    this.#store.remove(slot, 'removed');
+    this.#store.settle();
+    return true;
+  }
+
+  /** Removes all entries. */
+  clear(): void {
+    this.#removeAll();
+    this.#store.settle();
+  }
+
+  /** Changes bounds and policy while running. Entries beyond a smaller bound are evicted at once. Throws `RangeError` for unsound values. */
+  tune(tuning: CacheTuning): void {
+    const { maxEntries, maxBytes, policy } = resolveCacheTuning(tuning);
+    const store = this.#store;
+    if (policy !== undefined) store.changePolicy(policy);
+    store.bound(maxEntries ?? store.maxEntries, maxBytes ?? store.maxBytes);
+    store.settle();
+  }
+
+  /** The entries in no particular order, without counting as use. The cache may change meanwhile: what is there from beginning to end comes once. */
+  *entries(): Generator<[K, V], void, undefined> {
+    const { table } = this.#store;
+    for (let slot = 0; slot < table.usedSlots; slot++) {
+      if (table.isUsed(slot)) yield [table.keyAt(slot), table.valueAt(slot)];
+    }
+  }
+
+  *keys(): Generator<K, void, undefined> {
+    for (const [key] of this.entries()) yield key;
+  }
+
+  *values(): Generator<V, void, undefined> {
+    for (const [, value] of this.entries()) yield value;
+  }
+
+  [Symbol.iterator](): Generator<[K, V], void, undefined> {
+    return this.entries();
+  }
+
+  get stats(): CacheStats {
+    const { weights, entryCount } = this.#store;
+    const { removals, ...counts } = this.#counters;
+    return {
+      entryCount,
+      bytes: this.bytes,
+      heapBytes: weights?.heapBytes ?? 0,
+      externalBytes: weights?.externalBytes ?? 0,
+      ...counts,
+      removals: { ...removals },
+      listenerFaults: this.#removals?.faults ?? 0,
+      policyFaults: this.#policyFaults.count,
+      governorFaults: this.#governorFaults.count,
+    };
+  }
+
+  /** For tests: what does not fit together inside, in words; nothing when all is well. Looks at everything. */
+  faults(): string[] {
+    return [...this.#store.faults()];
+  }
+
+  /** Removes all entries and closes the consumers. From then on nothing is stored. */
+  [Symbol.dispose](): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    this.clear();
+    this.#store.books?.[Symbol.dispose]();
+  }
+
+  #set(key: K, value: V): boolean {
+    const store = this.#store;
+    if (this.#disposed) return false;
+    let slot = -1;
+    if (this.#removals?.isCircling) this.#counters.refused++;
+    else if (this.#options.weigh === undefined) slot = store.put(key, value);
+    else slot = this.#setWeighed(key, value, this.#options.weigh);
+    // What is not stored leaves nothing older behind; a cache that was disposed in the middle leaves nothing at all.
+    if (slot < 0 || this.#disposed) {
+      slot = -1;
+      const old = store.find(key);
+      if (old >= 0) store.remove(old, 'replaced');
+    }
+    store.settle();
+    return slot >= 0;
+  }
+
+  #setWeighed(key: K, value: V, weigh: NonNullable<ResolvedCacheOptions<K, V>['weigh']>): number {
+    let heapBytes: number;
+    let externalBytes = 0;
+    try {
+      const weight = weigh(value, key);
+      if (typeof weight === 'number') heapBytes = Math.ceil(weight);
+      else {
+        heapBytes = Math.ceil(weight.heapBytes);
+        externalBytes = Math.ceil(weight.externalBytes);
+      }
+    } catch {
+      heapBytes = Number.NaN;
+    }
+    if (!(heapBytes >= 0 && externalBytes >= 0) || this.#disposed) {
+      this.#counters.unweighed++;
+      return -1;
+    }
+    if (this.#store.isTooHeavy(heapBytes, externalBytes)) {
+      this.#counters.tooHeavy++;
+      return -1;
+    }
+    return this.#store.putWeighed(key, value, heapBytes, externalBytes);
+  }
+
+  #removeAll(): void {
+    const { table } = this.#store;
+    for (let slot = table.usedSlots - 1; slot >= 0; slot--) if (table.isUsed(slot)) this.#store.remove(slot, 'removed');
+  }
+
+  #reclaimer(kind: CacheKind): Reclaimer {
+    return {
+      reclaimableBytes: () => this.#store.heldBytes(kind),
+      reclaimNow: (request) => this.#giveBack(kind, request),
+    };
+  }
+
+  /** By the policy, until there is enough, or it has taken long enough. */
+  #giveBack(kind: CacheKind, { targetBytes }: ReclaimRequest): number {
+    const store = this.#store;
+    const { clock } = this.#options;
+    const started = clock.now();
+    const before = store.heldBytes(kind);
+    for (let seen = 1; before - store.heldBytes(kind) < targetBytes && store.heldBytes(kind) > 0; seen++) {
+      if (!store.evictOne('reclaimed')) break;
+      if (seen % LOOK_AT_CLOCK_EVERY > 0 && this.#removals === undefined) continue;
+      store.settle();
+      if (clock.now() - started > MOST_MS) break;
+    }
+    store.settle();
+    return before - store.heldBytes(kind);
+  }
+
+  #report(): HolderReport {
+    const { removals, policyFaults, listenerFaults, governorFaults, ...counts } = this.stats;
+    const faults = policyFaults + governorFaults;
+    return {
+      type: 'cache',
+      health: faults > 0 ? 'degraded' : 'ok',
+      ...(faults > 0 && { why: `${faults} faults of policy or governor` }),
+      counts: { ...counts, ...removals, policyFaults, listenerFaults, governorFaults },
+    };
+  }
+}

@@ -1,0 +1,300 @@
+/**
+ * Entries by key, in numbered slots.
+ *
+ * - Whole numbers of 32 bits and short texts stand in a chained hash table of our own: two integers a slot and one a bucket. Removing leaves nothing behind, where a `Map` doubles
+ *   its table under churn: 37 bytes an entry, all arrays counted, against 97 with a `Map` from key to slot.
+ * - All other keys stand in a `Map` from key to slot: V8 keeps the hash of a text inside the text, and a loop over the characters of a long one costs more than the `Map` does.
+ * - A hash only says where to look. What is found is compared with the key itself, as a `Map` does (SameValueZero).
+ * - The hash is seeded anew for each table. Should a chain grow beyond what chance explains, somebody chooses the keys: then all of them move to the `Map`, for good.
+ * - Arrays of keys and values are filled with a marker, so that V8 keeps one sort of elements for all tables: an array of fractional numbers would make each read allocate.
+ */
+
+/** What `hash` says of a key that stands in the `Map`. */
+const NOT_HASHED = -1;
+/** Texts of up to so many characters are never ropes or slices, in which each character costs a walk. */
+const SHORT_TEXT = 12;
+/** Of 16 million keys with a random hash the longest chain has 12. */
+const LONGEST_CHAIN = 48;
+const FIRST_SLOTS = 16;
+/** V8 makes a dictionary of a larger array, and a `Map` holds no more. */
+export const MOST_SLOTS = 2 ** 24 - 1;
+
+const FREE: unique symbol = Symbol('free slot');
+
+export interface SlotTableOptions {
+  /** Slots there may ever be, 1 to 16,777,215. */
+  readonly maxSlots: number;
+  /** For tests of what happens when keys collide. Default: drawn anew. */
+  readonly seed?: number;
+}
+
+/**
+ * A hash table whose entries have numbers: `hash`, then `find`, then `add` or what the slot is good for. Slots are dense from 0; one that was freed is used again
+ * first. An entry keeps its slot until it is removed.
+ */
+export class SlotTable<K, V> {
+  #maxSlots: number;
+  readonly #seed: number;
+  /** At `2 * slot` the key, or `FREE`; behind it the value. */
+  #pairs: unknown[] = [];
+  /** At `2 * slot` the hash, or -1 while nobody asked for that of a key in the `Map`; behind it the next of the chain, or of the free slots, as slot + 1. */
+  #nodes = new Int32Array(0);
+  /** The first of each chain as slot + 1. */
+  #buckets = new Int32Array(0);
+  #mask = 0;
+  #map: Map<K, number> | undefined;
+  #hashes = true;
+  #ids: WeakMap<object, number> | undefined;
+  #lastId = 0;
+  #capacity = 0;
+  /** Slots from here on have never been used. */
+  #fresh = 0;
+  #firstFree = 0;
+  #size = 0;
+
+  constructor({ maxSlots, seed = Math.floor(Math.random() * 2 ** 32) }: SlotTableOptions) {
+    this.#maxSlots = maxSlots;
+    this.#seed = seed | 0;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Slots that there is room for. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** Slots in use are below it. */
+  get usedSlots(): number {
+    return this.#fresh;
+  }
+
+  /** False once keys have been found to collide on purpose. */
+  get hashes(): boolean {
+    return this.#hashes;
+  }
+
+  get maxSlots(): number {
+    return this.#maxSlots;
+  }
+
+  /** What is there stays where it is. */
+  set maxSlots(slots: number) {
+    this.#maxSlots = slots;
+  }
+
+  /** What `find` and `add` want with the key. */
+  hash(key: K): number {
+    if (typeof key === 'number') {
+      return this.#hashes && (key | 0) === key ? mix(key ^ this.#seed) : NOT_HASHED;
+    }
+    if (typeof key !== 'string' || key.length > SHORT_TEXT || !this.#hashes) return NOT_HASHED;
+    return hashText(key, this.#seed);
+  }
+
+  /** The slot of a key, -1 when it is not there. */
+  find(key: K, hash: number): number {
+    if (hash === NOT_HASHED) return this.#map === undefined ? -1 : (this.#map.get(key) ?? -1);
+    if (this.#capacity === 0) return -1;
+    const nodes = this.#nodes;
+    const pairs = this.#pairs;
+    let node = this.#buckets[hash & this.#mask]!;
+    while (node !== 0) {
+      const at = 2 * node - 2;
+      if (nodes[at] === hash && pairs[at] === key) return node - 1;
+      node = nodes[at + 1]!;
+    }
+    return -1;
+  }
+
+  /** Whether there has to be a `grow` before the next `add`. */
+  get full(): boolean {
+    return this.#firstFree === 0 && this.#fresh === this.#capacity;
+  }
+
+  /** Adds a key that is not there, where it is not `full`. Returns its slot. */
+  add(key: K, value: V, hash: number): number {
+    const nodes = this.#nodes;
+    let slot: number;
+    if (this.#firstFree === 0) slot = this.#fresh++;
+    else {
+      slot = this.#firstFree - 1;
+      this.#firstFree = nodes[2 * slot + 1]!;
+    }
+    const at = 2 * slot;
+    // A `Map` makes no difference between 0 and -0 either, and hands out the first.
+    this.#pairs[at] = (key as unknown) === 0 ? 0 : key;
+    this.#pairs[at + 1] = value;
+    this.#size++;
+    nodes[at] = hash;
+    if (hash === NOT_HASHED) (this.#map ??= new Map()).set(key, slot);
+    else {
+      const bucket = hash & this.#mask;
+      nodes[at + 1] = this.#buckets[bucket]!;
+      this.#buckets[bucket] = slot + 1;
+      if (nodes[at + 1] !== 0 && this.#isTooLong(bucket)) this.#giveUpHashing();
+    }
+    return slot;
+  }
+
+  /** Frees a slot that is in use. */
+  remove(slot: number): void {
+    const at = 2 * slot;
+    const key = this.#pairs[at] as K;
+    if (this.hash(key) === NOT_HASHED) this.#map!.delete(key);
+    else this.#unchain(slot);
+    this.#pairs[at] = FREE;
+    this.#pairs[at + 1] = undefined;
+    this.#nodes[at + 1] = this.#firstFree;
+    this.#firstFree = slot + 1;
+    this.#size--;
+  }
+
+  /** Makes room for twice as many, up to `maxSlots`. */
+  grow(): void {
+    const capacity = Math.min(this.#maxSlots, Math.max(FIRST_SLOTS, 2 * this.#capacity));
+    const pairs = new Array<unknown>(2 * capacity).fill(FREE);
+    for (let i = 0; i < 2 * this.#fresh; i++) pairs[i] = this.#pairs[i];
+    const nodes = new Int32Array(2 * capacity);
+    nodes.set(this.#nodes);
+    this.#pairs = pairs;
+    this.#nodes = nodes;
+    this.#capacity = capacity;
+    if (this.#hashes) this.#rechain();
+  }
+
+  isUsed(slot: number): boolean {
+    return slot >= 0 && slot < this.#fresh && this.#pairs[2 * slot] !== FREE;
+  }
+
+  /** A slot that is in use, -1 when none is. Looks from the first one on. */
+  anyUsed(): number {
+    for (let slot = 0; slot < this.#fresh; slot++) if (this.isUsed(slot)) return slot;
+    return -1;
+  }
+
+  keyAt(slot: number): K {
+    return this.#pairs[2 * slot] as K;
+  }
+
+  valueAt(slot: number): V {
+    return this.#pairs[2 * slot + 1] as V;
+  }
+
+  setValue(slot: number, value: V): void {
+    this.#pairs[2 * slot + 1] = value;
+  }
+
+  /** 31 bits that are the same whenever the same key comes, for sketches: never to tell keys apart. */
+  hashAt(slot: number): number {
+    const known = this.#nodes[2 * slot]!;
+    if (known !== NOT_HASHED) return known;
+    return (this.#nodes[2 * slot] = this.#hashAny(this.keyAt(slot)));
+  }
+
+  /** Back to where it began; arrays are let go. */
+  clear(): void {
+    this.#pairs = [];
+    this.#nodes = new Int32Array(0);
+    this.#buckets = new Int32Array(0);
+    this.#map = undefined;
+    this.#mask = this.#capacity = this.#fresh = this.#firstFree = this.#size = 0;
+  }
+
+  /** Says what is wrong in it, for tests; looks at every slot. */
+  *faults(): Generator<string> {
+    let used = 0;
+    for (let slot = 0; slot < this.#fresh; slot++) {
+      if (!this.isUsed(slot)) continue;
+      used++;
+      const key = this.keyAt(slot);
+      if (this.find(key, this.hash(key)) !== slot) yield `the key of slot ${slot} is not found there`;
+    }
+    if (used !== this.#size) yield `${used} slots are in use, not ${this.#size}`;
+    let free = 0;
+    for (let node = this.#firstFree; node !== 0 && free <= this.#fresh; node = this.#nodes[2 * node - 1]!) {
+      free++;
+      if (this.isUsed(node - 1)) yield `slot ${node - 1} is free and in use`;
+    }
+    if (used + free !== this.#fresh) yield `${this.#fresh - used - free} slots are lost`;
+    let chained = 0;
+    for (const first of this.#buckets) {
+      for (let node = first; node !== 0 && chained <= used; node = this.#nodes[2 * node - 1]!) chained++;
+    }
+    const mapped = this.#map?.size ?? 0;
+    if (chained + mapped !== used) yield `${chained} chained and ${mapped} mapped of ${used}`;
+  }
+
+  #unchain(slot: number): void {
+    const nodes = this.#nodes;
+    const bucket = nodes[2 * slot]! & this.#mask;
+    const next = nodes[2 * slot + 1]!;
+    let node = this.#buckets[bucket]!;
+    if (node === slot + 1) {
+      this.#buckets[bucket] = next;
+      return;
+    }
+    for (; nodes[2 * node - 1] !== slot + 1; node = nodes[2 * node - 1]!);
+    nodes[2 * node - 1] = next;
+  }
+
+  #isTooLong(bucket: number): boolean {
+    let length = 0;
+    for (let node = this.#buckets[bucket]!; node !== 0; node = this.#nodes[2 * node - 1]!) length++;
+    return length > LONGEST_CHAIN;
+  }
+
+  #giveUpHashing(): void {
+    this.#hashes = false;
+    this.#map ??= new Map();
+    for (let slot = 0; slot < this.#fresh; slot++) if (this.isUsed(slot)) this.#map.set(this.keyAt(slot), slot);
+    this.#buckets = new Int32Array(0);
+  }
+
+  #rechain(): void {
+    const size = bucketsFor(this.#capacity);
+    this.#mask = size - 1;
+    this.#buckets = new Int32Array(size);
+    for (let slot = 0; slot < this.#fresh; slot++) {
+      const at = 2 * slot;
+      if (this.#pairs[at] === FREE || this.hash(this.#pairs[at] as K) === NOT_HASHED) continue;
+      const bucket = this.#nodes[at]! & this.#mask;
+      this.#nodes[at + 1] = this.#buckets[bucket]!;
+      this.#buckets[bucket] = slot + 1;
+    }
+  }
+
+  #hashAny(key: K): number {
+    if (typeof key === 'string') return hashText(key, this.#seed);
+    if (typeof key === 'number' && (key | 0) === key) return mix(key ^ this.#seed);
+    if ((typeof key === 'object' && key !== null) || typeof key === 'function') {
+      this.#ids ??= new WeakMap();
+      let id = this.#ids.get(key);
+      if (id === undefined) this.#ids.set(key, (id = ++this.#lastId));
+      return mix(id ^ this.#seed);
+    }
+    return hashText(String(key), this.#seed);
+  }
+}
+
+function bucketsFor(slots: number): number {
+  let size = 1;
+  while (size < slots) size *= 2;
+  return size;
+}
+
+/** The finaliser of MurmurHash3 (Austin Appleby, public domain): each bit of the number moves half of the others. Of its 32 bits one is dropped, so that V8 needs no box. */
+function mix(number: number): number {
+  let hash = Math.imul(number ^ (number >>> 16), 0x85ebca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
+  return (hash ^ (hash >>> 16)) & 0x7fffffff;
+}
+
+/** FNV-1a by UTF-16 units, from a seed, and mixed in the end. */
+function hashText(text: string, seed: number): number {
+  let hash = seed;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return mix(hash);
+}
