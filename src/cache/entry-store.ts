@@ -16,6 +16,7 @@ import { LfuPolicy } from './lfu-policy.ts';
 import { LruPolicy } from './lru-policy.ts';
 import type { RemovalQueue, RemovalReason } from './removal-queue.ts';
 import { SlotTable } from './slot-table.ts';
+import { TinyLfuPolicy } from './tiny-lfu-policy.ts';
 
 /** What an entry costs besides key and value: slot, links, weights, its part of the tables. Booked with the governor, in no bound. */
 export const SLOT_BYTES = 64;
@@ -329,7 +330,7 @@ export class EntryStore<K, V> implements EvictionView {
   #makePolicy(policy: CachePolicyName | EvictionPolicyFactory): EvictionPolicy {
     if (policy === 'lru') return new LruPolicy();
     if (policy === 'lfu') return new LfuPolicy(this);
-    if (policy === 'tiny-lfu') throw new Error('not yet');
+    if (policy === 'tiny-lfu') return new TinyLfuPolicy(this);
     return new GuardedPolicy(policy(this), this.#failOpen);
   }
 }

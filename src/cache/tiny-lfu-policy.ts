@@ -1,0 +1,203 @@
+import type { EvictionPolicy, EvictionView } from './eviction-policy.ts';
+import { FrequencySketch } from './frequency-sketch.ts';
+import { SlotLists } from './slot-lists.ts';
+
+/** Lists, and in which of them a slot is. */
+const WINDOW = 0;
+const PROBATION = 1;
+const PROTECTED = 2;
+const LISTS = 3;
+
+const FIRST_WINDOW_SHARE = 0.01;
+const PROTECTED_SHARE = 0.8;
+/** A candidate that came as often as this gets in now and then although it did not come more often: nobody can shut others out by guessing hashes. */
+const WARM = 6;
+const LUCK = 128;
+
+/** The window is moved by this much of the whole at first, then by less and less, until the hit rate jumps. */
+const STEP_SHARE = 0.0625;
+const STEP_DECAY = 0.98;
+const JUMP = 0.05;
+/** The sketch is made for no more entries than this before there are so many. */
+const FIRST_ENTRIES = 65_536;
+
+/**
+ * New entries first stand in a small window, by recency. What falls out of it stays only if it came more often than what would have to go for it. How large the window is follows
+ * the hit rate: up and down by steps, on as long as it gets better. 9 bytes a slot and 8 to 16 of the sketch.
+ *
+ * After G. Einziger, O. Eytan, R. Friedman, B. Manes, "Adaptive software cache management" (2018), as in Caffeine.
+ */
+export class TinyLfuPolicy implements EvictionPolicy {
+  readonly name = 'tiny-lfu';
+  readonly #view: EvictionView;
+  readonly #lists = new SlotLists(LISTS);
+  readonly #sketch = new FrequencySketch();
+  #listOf = new Uint8Array(0);
+  #maxWeight = 0;
+  #windowMax = 0;
+  #protectedMax = 0;
+  #windowWeight = 0;
+  #probationWeight = 0;
+  #protectedWeight = 0;
+  #step = 0;
+  #hits = 0;
+  #misses = 0;
+  #lastHitRate = 0;
+  #random = (Math.random() * 2 ** 32) | 1;
+
+  constructor(view: EvictionView) {
+    this.#view = view;
+    this.#sketch.resize(Math.min(FIRST_ENTRIES, view.maxWeight));
+    this.onBound();
+  }
+
+  onInsert(slot: number): void {
+    this.#misses++;
+    this.#sketch.increment(this.#view.hashOf(slot));
+    this.#put(WINDOW, slot);
+    // As long as the cache fills.
+    while (this.#windowWeight > this.#windowMax) this.#move(this.#lists.first(WINDOW), PROBATION);
+    this.#adapt();
+  }
+
+  onAccess(slot: number): void {
+    this.#hits++;
+    this.#sketch.increment(this.#view.hashOf(slot));
+    this.#touch(slot);
+    this.#adapt();
+  }
+
+  onUpdate(slot: number, weightBefore: number): void {
+    this.#sketch.increment(this.#view.hashOf(slot));
+    this.#weigh(this.#listOf[slot]!, this.#view.weightOf(slot) - weightBefore);
+    this.#touch(slot);
+  }
+
+  onRemove(slot: number): void {
+    this.#weigh(this.#listOf[slot]!, -this.#view.weightOf(slot));
+    this.#lists.remove(slot);
+  }
+
+  victim(incomingWeight: number): number {
+    const lists = this.#lists;
+    for (;;) {
+      const candidate = this.#windowWeight + incomingWeight > this.#windowMax ? lists.first(WINDOW) : -1;
+      let coldest = lists.first(PROBATION);
+      if (coldest < 0) coldest = lists.first(PROTECTED);
+      if (candidate < 0) return coldest < 0 ? lists.first(WINDOW) : coldest;
+      if (coldest < 0) return candidate;
+      // The window has become smaller than what it holds: there is room beyond it.
+      const isContested = this.#windowWeight <= this.#windowMax;
+      if (isContested && !this.#isAdmitted(candidate, coldest)) return candidate;
+      this.#move(candidate, PROBATION);
+      if (isContested) return coldest;
+    }
+  }
+
+  resize(slotCount: number): void {
+    this.#lists.resize(slotCount);
+    this.#sketch.resize(slotCount);
+    if (slotCount <= this.#listOf.length) return;
+    const listOf = new Uint8Array(slotCount);
+    listOf.set(this.#listOf);
+    this.#listOf = listOf;
+  }
+
+  onMove(from: number, to: number): void {
+    this.#listOf[to] = this.#listOf[from]!;
+    this.#lists.rename(from, to);
+  }
+
+  onBound(): void {
+    this.#maxWeight = this.#view.maxWeight;
+    this.#windowMax = Math.max(1, Math.floor(this.#maxWeight * FIRST_WINDOW_SHARE));
+    this.#protectedMax = Math.floor((this.#maxWeight - this.#windowMax) * PROTECTED_SHARE);
+    this.#step = -STEP_SHARE * this.#maxWeight;
+    this.#windowWeight = this.#weightOf(WINDOW);
+    this.#probationWeight = this.#weightOf(PROBATION);
+    this.#protectedWeight = this.#weightOf(PROTECTED);
+  }
+
+  #isAdmitted(candidate: number, coldest: number): boolean {
+    const mine = this.#sketch.frequency(this.#view.hashOf(candidate));
+    const other = this.#sketch.frequency(this.#view.hashOf(coldest));
+    if (mine > other) return true;
+    if (mine < WARM) return false;
+    // Marsaglia's xorshift.
+    this.#random ^= this.#random << 13;
+    this.#random ^= this.#random >>> 17;
+    this.#random ^= this.#random << 5;
+    return (this.#random & (LUCK - 1)) === 0;
+  }
+
+  #touch(slot: number): void {
+    const list = this.#listOf[slot]!;
+    if (list !== PROBATION) {
+      this.#lists.moveToEnd(list, slot);
+      return;
+    }
+    if (this.#view.weightOf(slot) > this.#protectedMax) {
+      this.#lists.moveToEnd(PROBATION, slot);
+      return;
+    }
+    this.#move(slot, PROTECTED);
+    this.#demote();
+  }
+
+  #demote(): void {
+    while (this.#protectedWeight > this.#protectedMax) this.#move(this.#lists.first(PROTECTED), PROBATION);
+  }
+
+  #put(list: number, slot: number): void {
+    this.#listOf[slot] = list;
+    this.#lists.add(list, slot);
+    this.#weigh(list, this.#view.weightOf(slot));
+  }
+
+  #move(slot: number, list: number): void {
+    const weight = this.#view.weightOf(slot);
+    this.#weigh(this.#listOf[slot]!, -weight);
+    this.#weigh(list, weight);
+    this.#listOf[slot] = list;
+    this.#lists.moveToEnd(list, slot);
+  }
+
+  #weigh(list: number, weight: number): void {
+    if (list === WINDOW) this.#windowWeight += weight;
+    else if (list === PROBATION) this.#probationWeight += weight;
+    else this.#protectedWeight += weight;
+  }
+
+  #weightOf(list: number): number {
+    let weight = 0;
+    for (let slot = this.#lists.first(list); slot >= 0; slot = this.#lists.after(slot))
+      weight += this.#view.weightOf(slot);
+    return weight;
+  }
+
+  /** One step of the climber, once a sample is full. */
+  #adapt(): void {
+    const requests = this.#hits + this.#misses;
+    if (requests < this.#sketch.sampleSize) return;
+    const hitRate = this.#hits / requests;
+    const change = hitRate - this.#lastHitRate;
+    const amount = change >= 0 ? this.#step : -this.#step;
+    this.#step = Math.abs(change) >= JUMP ? Math.sign(amount) * STEP_SHARE * this.#maxWeight : amount * STEP_DECAY;
+    this.#lastHitRate = hitRate;
+    this.#hits = this.#misses = 0;
+    this.#moveWindow(Math.trunc(amount));
+  }
+
+  #moveWindow(amount: number): void {
+    const more = amount > 0 ? Math.min(amount, this.#protectedMax) : Math.max(amount, 1 - this.#windowMax);
+    this.#windowMax += more;
+    this.#protectedMax -= more;
+    this.#demote();
+    if (more < 0) return;
+    for (;;) {
+      const slot = this.#lists.first(PROBATION);
+      if (slot < 0 || this.#windowWeight + this.#view.weightOf(slot) > this.#windowMax) return;
+      this.#move(slot, WINDOW);
+    }
+  }
+}
