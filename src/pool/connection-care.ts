@@ -3,6 +3,9 @@ import { LONGEST_MS } from './connection-pool-options.ts';
 import { type ConnectionSlot, IDLE, LEASED } from './connection-slot.ts';
 import type { ConnectionStock } from './connection-stock.ts';
 
+/** How often it is looked whether connections that are missing to `minSize` may be made, where nothing else says so. */
+const MISSING_MS = 1_000;
+
 export interface ConnectionCareOptions<C> {
   readonly clock: Clock;
   readonly stock: ConnectionStock<C>;
@@ -29,7 +32,7 @@ export class ConnectionCare<C> {
 
   /** There is something to look after. */
   wake(): void {
-    if (this.#timer === undefined && !this.#isStopped) this.#arm(this.#stepMs());
+    if (this.#timer === undefined && !this.#isStopped && !this.#isLooking) this.#arm(this.#stepMs());
   }
 
   /** The times have changed: looks at once. */
@@ -47,14 +50,17 @@ export class ConnectionCare<C> {
   }
 
   #look(): void {
-    const { stock, clock, floor, onLooked } = this.#options;
+    const { stock, clock, onLooked } = this.#options;
     const now = clock.now();
     this.#isLooking = true;
     const due = Math.min(now + this.#stepMs(), this.#lookAtIdle(now), this.#lookAtLeases(now));
     onLooked();
     this.#isLooking = false;
     if (this.#isStopped || this.#timer !== undefined) return;
-    if (stock.slots.size > 0 || floor() > 0) this.#arm(Math.max(1, due - now));
+    // Not `floor`: at emergency that is none, and somebody must see when it is over.
+    const isShort = stock.size < stock.tuning.minSize;
+    if (isShort) this.#arm(Math.max(1, Math.min(due - now, MISSING_MS)));
+    else if (stock.slots.size > 0) this.#arm(Math.max(1, due - now));
   }
 
   /** From the one that was used longest ago. Gives when the next one falls due. */

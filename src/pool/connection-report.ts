@@ -103,6 +103,7 @@ function troubleOf({ stock, longestWaitMs, floor }: ReportSource): Pick<HolderRe
   let overdue = 0;
   for (const slot of stock.slots) if (slot.overdue) overdue++;
   if (overdue > 0) return { health: 'degraded', why: `${overdue} leases are overdue` };
-  if (stock.size < floor) return { health: 'degraded', why: `${stock.size} of ${floor} connections are open` };
+  const open = stock.size - stock.creating;
+  if (open < floor) return { health: 'degraded', why: `${open} of ${floor} connections are open` };
   return undefined;
 }
