@@ -3,16 +3,23 @@ import { benchAdoption } from './adoption/overhead.ts';
 import { benchAllocators } from './adoption-allocators/bench-allocators.ts';
 import { benchMainJob } from './governor/main-job.ts';
 import { benchOperations } from './governor/operations.ts';
+import { benchAttributes } from './intern/attributes.ts';
+import { benchRegistry } from './lifetime/registry.ts';
 import { drawPicture } from './picture.ts';
 import { benchGuide } from './playlist/guide.ts';
 import { benchParse } from './playlist/parse.ts';
 import { benchWholeJob } from './playlist/whole-job.ts';
+import { benchPooledBuffers } from './pool/buffers.ts';
+import { benchPooledObjects } from './pool/objects.ts';
 
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
   playlist: { parse: benchParse, guide: benchGuide, 'whole-job': benchWholeJob },
   governor: { operations: benchOperations, 'main-job': benchMainJob },
   adoption: { overhead: benchAdoption },
   allocators: { rss: benchAllocators },
+  pool: { objects: benchPooledObjects, buffers: benchPooledBuffers },
+  lifetime: { registry: benchRegistry },
+  intern: { attributes: benchAttributes },
   picture: { draw: drawPicture },
 };
 

@@ -12,6 +12,7 @@ import { adoptionGate } from './gates/adoption.ts';
 import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
 import { governorFaultsGate } from './gates/governor-faults.ts';
 import { governorLimitsGate } from './gates/governor-limits.ts';
+import { lifetimeDrainGate } from './gates/lifetime-drain.ts';
 import { packedPackageGate } from './gates/packed-package.ts';
 import { recipesGate } from './gates/recipes.ts';
 import { simulationGate } from './gates/simulation.ts';
@@ -25,6 +26,7 @@ const GATES: readonly Gate[] = [
   untouchedProgramsGate,
   recipesGate,
   adoptionGate,
+  lifetimeDrainGate,
   realDataGate,
   survivalGate,
   flatPeakGate,

@@ -24,7 +24,10 @@ export interface CleanupLineOptions {
   readonly queue: CleanupQueue;
   readonly clock: Clock;
   readonly maxFailures: number;
+  readonly concurrency: number;
 }
+
+const MOST_URGENT = 3;
 
 /** Who is put in line, and why. Nothing here but `begin`, `evict` and `cleanUp` runs code of others. */
 export class CleanupLine {
@@ -33,17 +36,19 @@ export class CleanupLine {
   readonly clock: Clock;
   readonly reasons = Object.fromEntries(CLEANUP_REASONS.map((reason) => [reason, 0])) as Record<CleanupReason, number>;
   readonly #maxFailures: number;
+  readonly #concurrency: number;
 
   constructor(options: CleanupLineOptions) {
     this.slots = options.slots;
     this.queue = options.queue;
     this.clock = options.clock;
     this.#maxFailures = options.maxFailures;
+    this.#concurrency = options.concurrency;
   }
 
-  enqueue(slot: number, reason: CleanupReason): void {
-    this.reasons[reason]++;
-    this.queue.enqueue(slot);
+  enqueue(slots: readonly number[], reason: CleanupReason): void {
+    this.reasons[reason] += slots.length;
+    this.queue.enqueue(slots);
   }
 
   begin(): void {
@@ -85,11 +90,39 @@ export class CleanupLine {
 
   /** Puts them in line and begins. */
   evict(slots: readonly number[], reason: CleanupReason): void {
-    for (const slot of slots) this.enqueue(slot, reason);
-    if (slots.length > 0) this.begin();
+    if (slots.length === 0) return;
+    this.enqueue(slots, reason);
+    this.begin();
   }
 
-  /** The same; resolves when it has ended with each. */
+  /** Everything idle, and what is held as well where it is said. The most urgent begin before all the others have been put in line. */
+  drain(held: boolean): void {
+    const slots = held ? this.registered() : this.idle(0);
+    this.evict(this.#mostUrgent(slots), 'drained');
+    // Code of others has run.
+    const isStill = (where: number) => where === IDLE || (held && where === HELD);
+    this.evict(
+      slots.filter((slot) => isStill(this.slots.whereIs(slot))),
+      'drained',
+    );
+    this.begin();
+  }
+
+  /** As many of the highest priority as may be at work. */
+  #mostUrgent(slots: readonly number[]): number[] {
+    let highest = 0;
+    let found: number[] = [];
+    for (const slot of slots) {
+      const priority = this.slots.priorityOf(slot);
+      if (priority > highest) found = [];
+      highest = Math.max(highest, priority);
+      if (priority === highest && found.length < this.#concurrency) found.push(slot);
+      if (highest === MOST_URGENT && found.length === this.#concurrency) break;
+    }
+    return found;
+  }
+
+  /** The same as `evict`; resolves when it has ended with each. */
   cleanUp(slots: readonly number[], reason: CleanupReason): Promise<CleanupReport> {
     const failures = new FailureList(this.#maxFailures);
     const ended = { cleaned: 0, failed: 0, hung: 0, taken: 0, gone: 0 };
@@ -108,10 +141,8 @@ export class CleanupLine {
         if (failure !== undefined) failures.add(failure);
         if (--left === 0) end();
       };
-      for (const slot of slots) {
-        this.enqueue(slot, reason);
-        this.queue.watch(slot, watcher);
-      }
+      this.enqueue(slots, reason);
+      for (const slot of slots) this.queue.watch(slot, watcher);
       this.begin();
     });
   }

@@ -54,6 +54,7 @@ export class CleanupQueue {
   #timerAt = 0;
   #timerKeeps = false;
   #late = 0;
+  #lastOutcome: CleanupOutcome = 'gone';
   #retries = 0;
 
   constructor(options: CleanupQueueOptions) {
@@ -109,11 +110,33 @@ export class CleanupQueue {
     this.#rearm();
   }
 
-  /** Puts one that is idle or held in line. `pump` begins. */
-  enqueue(slot: number): void {
+  /** Puts those that are idle or held in line. `pump` begins. */
+  enqueue(slots: readonly number[]): void {
     const now = this.#clock.now();
     if (this.waitingCount === 0) this.#sliceAt = now;
-    this.#slots.move(slot, QUEUED + this.#slots.priorityOf(slot), now);
+    for (const slot of slots) this.#slots.move(slot, QUEUED + this.#slots.priorityOf(slot), now);
+  }
+
+  /** Nobody waits for a turn, and not all turns are taken. */
+  get isFree(): boolean {
+    const { concurrency } = this.#options;
+    if (this.#pumping || this.#stopped || this.#breath !== undefined) return false;
+    return this.runningCount < concurrency && this.waitingCount === 0;
+  }
+
+  /** Begins this one, and then those that it has put in line. Only while `isFree`. */
+  begin(slot: number): void {
+    this.#pumping = true;
+    try {
+      this.start(slot);
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  /** How it ended with the one that left last. */
+  get lastOutcome(): CleanupOutcome {
+    return this.#lastOutcome;
   }
 
   /** Tells how it ends with one that is in line or being cleaned. */
@@ -279,6 +302,7 @@ export class CleanupQueue {
     slots.free(slot);
     if (this.#timer !== undefined && this.runningCount === 0 && this.#lastErrors.size === 0) this.#disarm();
     this.#options.onSettled(slot, outcome, bytes, failure);
+    this.#lastOutcome = outcome;
     if (watchers !== undefined) for (const watcher of watchers) watcher(outcome, bytes, failure);
   }
 

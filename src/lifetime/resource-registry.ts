@@ -216,10 +216,19 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
   release(id: ResourceId): Promise<CleanupOutcome> {
     const slot = this.#slots.slotOf(id);
     if (slot === NONE) return Promise.resolve('gone');
+    const where = this.#slots.whereIs(slot);
+    const isRegistered = where === IDLE || where === HELD;
+    if (isRegistered && this.#queue.isFree) {
+      this.#line.reasons.released++;
+      this.#queue.begin(slot);
+      const ended = this.#slots.slotOf(id) === NONE ? this.#queue.lastOutcome : undefined;
+      this.#queue.pump();
+      if (ended !== undefined) return Promise.resolve(ended);
+      return new Promise((resolve) => this.#queue.watch(slot, resolve));
+    }
     return new Promise((resolve) => {
       this.#queue.watch(slot, resolve);
-      const where = this.#slots.whereIs(slot);
-      if (where === IDLE || where === HELD) this.#line.enqueue(slot, 'released');
+      if (isRegistered) this.#line.enqueue([slot], 'released');
       if (!this.#queue.stopped) this.#queue.pump();
       else if (this.#slots.whereIs(slot) !== RUNNING) this.#queue.start(slot);
     });
@@ -262,10 +271,7 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
     this.#drain = drain;
     this.#sweep[Symbol.dispose]();
     this.#queue.resume();
-    drain.begin((held) => {
-      for (const slot of held ? this.#line.registered() : this.#line.idle(0)) this.#line.enqueue(slot, 'drained');
-      this.#queue.pump();
-    });
+    drain.begin((held) => this.#line.drain(held));
     const report = await drain.done;
     if (report.complete) this.#close();
     return report;
@@ -340,7 +346,7 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
     this.#slots.move(slot, IDLE, this.#options.clock.now());
     if (!this.draining) this.#sweep.note();
     if (!this.draining || this.#queue.stopped) return;
-    this.#line.enqueue(slot, 'drained');
+    this.#line.enqueue([slot], 'drained');
     this.#queue.pump();
   }
 
