@@ -31,9 +31,10 @@ const ASYNC = 'it returned a promise';
 /** The user's functions, held in: none of what they throw gets out, but for what `create` does, as `PLIMSOLL_CREATE_FAILED`. */
 export class ObjectHooks<T extends object> {
   readonly #pool: string;
-  readonly #lifecycle: ObjectLifecycle<T>;
-  readonly #resets: boolean;
-  readonly #validates: boolean;
+  readonly #create: () => T;
+  readonly #reset: ((value: T) => void) | undefined;
+  readonly #validate: ((value: T) => boolean) | undefined;
+  readonly #destroy: ((value: T) => void) | undefined;
   readonly #failures = { create: 0, reset: 0, validate: 0, destroy: 0 };
   /** Bits of those whose last call failed. */
   #failing = 0;
@@ -41,9 +42,10 @@ export class ObjectHooks<T extends object> {
 
   constructor(pool: string, { create, reset, validate, destroy }: ObjectLifecycle<T>) {
     this.#pool = pool;
-    this.#lifecycle = { create, ...(reset && { reset }), ...(validate && { validate }), ...(destroy && { destroy }) };
-    this.#resets = reset !== undefined;
-    this.#validates = validate !== undefined;
+    this.#create = create;
+    this.#reset = reset;
+    this.#validate = validate;
+    this.#destroy = destroy;
   }
 
   get failures(): HookFailures {
@@ -60,7 +62,8 @@ export class ObjectHooks<T extends object> {
   create(): T {
     let value: T;
     try {
-      value = this.#lifecycle.create();
+      const create = this.#create;
+      value = create();
     } catch (cause) {
       throw this.createFailed(describeCause(cause), cause);
     }
@@ -77,22 +80,25 @@ export class ObjectHooks<T extends object> {
 
   /** Whether it is as new. */
   reset(value: T): boolean {
-    return !this.#resets || this.#run('reset', value) !== FAILED;
+    const reset = this.#reset;
+    return reset === undefined || this.#run('reset', reset, value) !== FAILED;
   }
 
   /** Whether it may be lent. */
   isValid(value: T): boolean {
-    return !this.#validates || this.#run('validate', value) === true;
+    const validate = this.#validate;
+    return validate === undefined || this.#run('validate', validate, value) === true;
   }
 
   destroy(value: T): void {
-    if (this.#lifecycle.destroy !== undefined) this.#run('destroy', value);
+    const destroy = this.#destroy;
+    if (destroy !== undefined) this.#run('destroy', destroy, value);
   }
 
-  #run(hook: 'reset' | 'validate' | 'destroy', value: T): unknown {
+  #run(hook: Hook, act: (value: T) => unknown, value: T): unknown {
     let result: unknown;
     try {
-      result = this.#lifecycle[hook]!(value);
+      result = act(value);
     } catch (cause) {
       this.#note(hook, describeCause(cause));
       return FAILED;
