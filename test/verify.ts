@@ -9,11 +9,13 @@ import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
 import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
 import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
 import { adoptionGate } from './gates/adoption.ts';
+import { connectionsGate } from './gates/connections.ts';
 import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
 import { governorFaultsGate } from './gates/governor-faults.ts';
 import { governorLimitsGate } from './gates/governor-limits.ts';
 import { lifetimeDrainGate } from './gates/lifetime-drain.ts';
 import { packedPackageGate } from './gates/packed-package.ts';
+import { pooledBuffersGate } from './gates/pooled-buffers.ts';
 import { recipesGate } from './gates/recipes.ts';
 import { simulationGate } from './gates/simulation.ts';
 import { untouchedProgramsGate } from './gates/untouched-programs.ts';
@@ -26,6 +28,8 @@ const GATES: readonly Gate[] = [
   untouchedProgramsGate,
   recipesGate,
   adoptionGate,
+  pooledBuffersGate,
+  connectionsGate,
   lifetimeDrainGate,
   realDataGate,
   survivalGate,
