@@ -2,6 +2,15 @@ import { type Clock, systemClock } from '../clock.ts';
 import { checkGovernor, type Governor } from '../governor/index.ts';
 import { checkName, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { type Weight, weigh as weighValue } from '../weigh.ts';
+import {
+  checkEntryTuning,
+  ENTRY_OPTION_NAMES,
+  ENTRY_TUNABLE,
+  type EntryOptions,
+  type EntryTuning,
+  type ResolvedEntryOptions,
+  resolveEntryOptions,
+} from './entry-options.ts';
 import type { EvictionPolicyFactory } from './eviction-policy.ts';
 import type { RemovalListener } from './removal-queue.ts';
 import { MOST_SLOTS } from './slot-table.ts';
@@ -14,7 +23,7 @@ export type CachePolicyName = (typeof CACHE_POLICIES)[number];
 export type Weigher<K, V> = (value: V, key: K) => number | Weight;
 
 /** What may be changed while running. */
-export interface CacheTuning {
+export interface CacheTuning extends EntryTuning {
   /** Entries there may be, 1 to 16,777,215. */
   readonly maxEntries?: number;
   /** What all entries may weigh together, bytes, 1 up. */
@@ -23,7 +32,7 @@ export interface CacheTuning {
 }
 
 /** `maxEntries` or `maxBytes` is required; with both, both hold. */
-export interface CacheOptions<K, V> extends CacheTuning {
+export interface CacheOptions<K, V> extends CacheTuning, EntryOptions<K, V> {
   /** For snapshot, journal and faults: 1 to 110 characters. Default `cache`. */
   readonly name?: string;
   /**
@@ -42,8 +51,17 @@ export interface CacheOptions<K, V> extends CacheTuning {
 
 export const CACHE_DEFAULTS = { name: 'cache', policy: 'lru', importance: 0 } as const;
 
-const TUNABLE = ['maxEntries', 'maxBytes', 'policy'] as const;
-const OPTIONS = [...TUNABLE, 'name', 'weigh', 'onRemoval', 'governor', 'importance', 'clock'] as const;
+const TUNABLE = ['maxEntries', 'maxBytes', 'policy', ...ENTRY_TUNABLE] as const;
+const OPTIONS = [
+  ...TUNABLE,
+  ...ENTRY_OPTION_NAMES,
+  'name',
+  'weigh',
+  'onRemoval',
+  'governor',
+  'importance',
+  'clock',
+] as const;
 const LONGEST_NAME = 110;
 
 /** Options with defaults filled in. Without a bound of one kind, that is what can never be reached. */
@@ -58,6 +76,7 @@ export interface ResolvedCacheOptions<K, V> {
   readonly governor: Governor | undefined;
   readonly importance: number;
   readonly clock: Clock;
+  readonly entries: ResolvedEntryOptions<K, V>;
 }
 
 /** Fills in the defaults of sound options, throws `RangeError` for others. */
@@ -93,6 +112,7 @@ export function resolveCacheOptions<K, V>(given: CacheOptions<K, V>): ResolvedCa
     governor,
     importance,
     clock,
+    entries: resolveEntryOptions(options, mustWeigh),
   };
 }
 
@@ -100,6 +120,7 @@ export function resolveCacheOptions<K, V>(given: CacheOptions<K, V>): ResolvedCa
 export function resolveCacheTuning(given: CacheTuning): CacheTuning {
   const tuning = copyOptions('tune', given, TUNABLE);
   checkTuning(tuning);
+  checkEntryTuning(tuning);
   return tuning;
 }
 

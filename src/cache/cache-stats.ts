@@ -1,7 +1,10 @@
+import type { LoadStats } from './load-table.ts';
 import type { RemovalReason } from './removal-queue.ts';
+import type { TierStats } from './tier-stats.ts';
+import type { WeightCorrection } from './weight-calibration.ts';
 
 /** What a cache counted since it was made, and what it holds now. */
-export interface CacheStats {
+export interface CacheStats extends LoadStats {
   readonly entryCount: number;
   /** What all entries weigh; 0 where nothing is weighed. */
   readonly bytes: number;
@@ -20,6 +23,10 @@ export interface CacheStats {
   readonly unweighed: number;
   /** Entries that went, by reason. */
   readonly removals: Readonly<Record<RemovalReason, number>>;
+  /** Where there are tiers below: what they did and hold. */
+  readonly tiers?: TierStats;
+  /** With `calibrate`: how far `weigh` is off. */
+  readonly weightCorrection?: WeightCorrection;
   /** Calls of the removal listener that threw or rejected. */
   readonly listenerFaults: number;
   /** Calls of a policy that was handed in that threw, or named no entry. */

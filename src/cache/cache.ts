@@ -9,8 +9,15 @@ import {
   resolveCacheTuning,
 } from './cache-options.ts';
 import { CacheCounters, type CacheStats } from './cache-stats.ts';
+import type { EntrySpan } from './demoted-entry.ts';
+import { EntryLife, isAlive } from './entry-life.ts';
+import type { LoadOptions, SetOptions } from './entry-options.ts';
+import { EntrySampler } from './entry-sampler.ts';
 import { EntryStore } from './entry-store.ts';
+import type { Loader } from './load-table.ts';
 import { RemovalQueue } from './removal-queue.ts';
+import type { Tier } from './tier-options.ts';
+import { reportedTiers } from './tier-stats.ts';
 
 /** Giving back at once takes no longer than this. */
 const MOST_MS = 4;
@@ -35,6 +42,10 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   readonly #governorFaults: FailOpen;
   readonly #removals: RemovalQueue<K, V> | undefined;
   readonly #store: EntryStore<K, V>;
+  readonly #life: EntryLife<K, V>;
+  readonly #sampler: EntrySampler<K, V> | undefined;
+  /** A plain `set` has nothing to look at but the entries themselves. */
+  #plain = true;
   #disposed = false;
 
   /** Throws `RangeError` for unsound options. */
@@ -54,6 +65,22 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
       removals: this.#removals,
       counters: this.#counters,
       failOpen: this.#policyFaults,
+    });
+    const { entries, governor, importance, clock } = sound;
+    this.#sampler = entries.calibrate && new EntrySampler(this.#store, entries.calibrate, (v, k) => this.#guess(v, k));
+    if (sound.weigh !== undefined || onRemoval !== undefined) this.#plain = false;
+    this.#life = new EntryLife({
+      name: sound.name,
+      store: this.#store,
+      counters: this.#counters,
+      entries,
+      governor,
+      importance,
+      clock,
+      keep: (key, value, times, span) => void this.#set(key, value, times, span),
+      onUsed: () => {
+        this.#plain = false;
+      },
     });
     if (sound.governor === undefined) return;
     this.#store.books = new CacheBooks(sound.governor, {
@@ -79,38 +106,60 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   get(key: K): V | undefined {
     const store = this.#store;
     const slot = store.find(key);
-    if (slot < 0) {
-      this.#counters.misses++;
-      return undefined;
-    }
+    if (slot < 0 || (store.times !== undefined && !this.#life.isFresh(slot, true))) return this.#life.fromBelow(key);
     this.#counters.hits++;
     store.touch(slot);
     return store.table.valueAt(slot);
   }
 
+  /** The value of a key, from the disk tier too, which `get` cannot read. Counts as use. Never rejects: what cannot be read is a miss. */
+  async getAsync(key: K): Promise<V | undefined> {
+    return (await this.#life.fromDisk(key)) ?? this.get(key);
+  }
+
+  /**
+   * The value of a key, or what the loader gives: once for all who ask meanwhile. A `set`, `delete` or `clear` that comes in between wins. Within `staleMs` past its time to live the old
+   * value is served, and loaded anew in the background. Rejects with the loader's failure, with the reason of `signal`, and with `PLIMSOLL_LOADS_FULL`,
+   * `PLIMSOLL_LOAD_TIMEOUT` and `PLIMSOLL_DISPOSED`. A loader that asks for its own key waits for itself.
+   */
+  getOrLoad(key: K, loader?: Loader<K, V>, options: LoadOptions = {}): Promise<V> {
+    return this.#life.getOrLoad(key, loader, options);
+  }
+
   /** The value, without counting as use. */
   peek(key: K): V | undefined {
     const slot = this.#store.find(key);
-    return slot < 0 ? undefined : this.#store.table.valueAt(slot);
+    return slot < 0 || !this.#life.isFresh(slot, false) ? undefined : this.#store.table.valueAt(slot);
   }
 
-  /** Whether a key is there, without counting as use. */
+  /** Whether a key is there, without counting as use. Lower tiers left out: see `peekTier`. */
   has(key: K): boolean {
-    return this.#store.find(key) >= 0;
+    const slot = this.#store.find(key);
+    return slot >= 0 && this.#life.isFresh(slot, false);
+  }
+
+  /** Where a key is, undefined when it is nowhere. Does not count as use. */
+  peekTier(key: K): Tier | undefined {
+    return this.has(key) ? 'strong' : this.#life.tierOf(key);
   }
 
   /** Stores a value and says whether it did. What stood under the key is gone in any case. */
-  set(key: K, value: V): boolean {
-    const { weigh } = this.#options;
-    if (weigh !== undefined || this.#disposed || this.#removals !== undefined) return this.#set(key, value);
+  set(key: K, value: V, options?: SetOptions): boolean {
+    if (!this.#plain || options !== undefined) return this.#change(key, value, options);
     this.#store.put(key, value);
     return true;
   }
 
   /** Whether there was one. */
   delete(key: K): boolean {
+    const wasBelow = this.#life.overtake(key);
     const slot = this.#store.find(key);
-    if (slot < 0) return false;
+    if (slot < 0 || !this.#life.isFresh(slot, false)) {
+      // Past its time to live, and still served while it is loaded anew.
+      if (slot >= 0 && this.#store.find(key) === slot) this.#store.remove(slot, 'removed');
+      this.#store.settle();
+      return wasBelow;
+    }
     this.#store.remove(slot, 'removed');
     this.#store.settle();
     return true;
@@ -118,14 +167,17 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
 
   /** Removes all entries. */
   clear(): void {
+    this.#life.overtakeAll();
     this.#removeAll();
     this.#store.settle();
   }
 
   /** Changes bounds and policy while running. Entries beyond a smaller bound are evicted at once. Throws `RangeError` for unsound values. */
   tune(tuning: CacheTuning): void {
-    const { maxEntries, maxBytes, policy } = resolveCacheTuning(tuning);
+    const sound = resolveCacheTuning(tuning);
+    const { maxEntries, maxBytes, policy } = sound;
     const store = this.#store;
+    this.#life.tune(sound);
     if (policy !== undefined) store.changePolicy(policy);
     store.bound(maxEntries ?? store.maxEntries, maxBytes ?? store.maxBytes);
     store.settle();
@@ -135,7 +187,8 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   *entries(): Generator<[K, V], void, undefined> {
     const { table } = this.#store;
     for (let slot = 0; slot < table.usedSlots; slot++) {
-      if (table.isUsed(slot)) yield [table.keyAt(slot), table.valueAt(slot)];
+      if (!table.isUsed(slot) || (this.#store.times?.look(slot, false) ?? 'fresh') !== 'fresh') continue;
+      yield [table.keyAt(slot), table.valueAt(slot)];
     }
   }
 
@@ -154,13 +207,17 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   get stats(): CacheStats {
     const { weights, entryCount } = this.#store;
     const { removals, ...counts } = this.#counters;
+    const tiers = this.#life.tierStats;
     return {
       entryCount,
       bytes: this.bytes,
       heapBytes: weights?.heapBytes ?? 0,
       externalBytes: weights?.externalBytes ?? 0,
       ...counts,
+      ...this.#life.loadStats,
       removals: { ...removals },
+      ...(tiers && { tiers }),
+      ...(this.#sampler && { weightCorrection: this.#sampler.correction }),
       listenerFaults: this.#removals?.faults ?? 0,
       policyFaults: this.#policyFaults.count,
       governorFaults: this.#governorFaults.count,
@@ -177,14 +234,21 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     if (this.#disposed) return;
     this.#disposed = true;
     this.clear();
+    this.#life[Symbol.dispose]();
     this.#store.books?.[Symbol.dispose]();
   }
 
-  #set(key: K, value: V): boolean {
+  #change(key: K, value: V, options: SetOptions | undefined): boolean {
+    this.#life.overtake(key);
+    return this.#set(key, value, options, undefined);
+  }
+
+  #set(key: K, value: V, options: SetOptions | undefined, span: EntrySpan | undefined): boolean {
     const store = this.#store;
     if (this.#disposed) return false;
     let slot = -1;
     if (this.#removals?.isCircling) this.#counters.refused++;
+    else if (options !== undefined && !isAlive(options)) slot = -1;
     else if (this.#options.weigh === undefined) slot = store.put(key, value);
     else slot = this.#setWeighed(key, value, this.#options.weigh);
     // What is not stored leaves nothing older behind; a cache that was disposed in the middle leaves nothing at all.
@@ -192,9 +256,18 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
       slot = -1;
       const old = store.find(key);
       if (old >= 0) store.remove(old, 'replaced');
+    } else {
+      this.#life.noteStored(slot, options, span);
+      this.#sampler?.noteSet();
     }
     store.settle();
     return slot >= 0;
+  }
+
+  /** What `weigh` says, in bytes. */
+  #guess(value: V, key: K): number {
+    const weight = this.#options.weigh!(value, key);
+    return typeof weight === 'number' ? weight : weight.heapBytes + weight.externalBytes;
   }
 
   #setWeighed(key: K, value: V, weigh: NonNullable<ResolvedCacheOptions<K, V>['weigh']>): number {
@@ -209,6 +282,10 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
       }
     } catch {
       heapBytes = Number.NaN;
+    }
+    if (this.#sampler !== undefined) {
+      heapBytes = Math.ceil(heapBytes * this.#sampler.appliedRatio);
+      externalBytes = Math.ceil(externalBytes * this.#sampler.appliedRatio);
     }
     if (!(heapBytes >= 0 && externalBytes >= 0) || this.#disposed) {
       this.#counters.unweighed++;
@@ -234,11 +311,12 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   }
 
   /** By the policy, until there is enough, or it has taken long enough. */
-  #giveBack(kind: CacheKind, { targetBytes }: ReclaimRequest): number {
+  #giveBack(kind: CacheKind, { targetBytes, level }: ReclaimRequest): number {
     const store = this.#store;
     const { clock } = this.#options;
     const started = clock.now();
     const before = store.heldBytes(kind);
+    this.#life.giveBack(kind, before - targetBytes, level);
     for (let seen = 1; before - store.heldBytes(kind) < targetBytes && store.heldBytes(kind) > 0; seen++) {
       if (!store.evictOne('reclaimed')) break;
       if (seen % LOOK_AT_CLOCK_EVERY > 0 && this.#removals === undefined) continue;
@@ -250,13 +328,21 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   }
 
   #report(): HolderReport {
-    const { removals, policyFaults, listenerFaults, governorFaults, ...counts } = this.stats;
+    const { removals, policyFaults, listenerFaults, governorFaults, tiers, weightCorrection, ...counts } = this.stats;
     const faults = policyFaults + governorFaults;
     return {
       type: 'cache',
       health: faults > 0 ? 'degraded' : 'ok',
       ...(faults > 0 && { why: `${faults} faults of policy or governor` }),
-      counts: { ...counts, ...removals, policyFaults, listenerFaults, governorFaults },
+      counts: {
+        ...counts,
+        ...removals,
+        policyFaults,
+        listenerFaults,
+        governorFaults,
+        ...(tiers && reportedTiers(tiers)),
+        ...(weightCorrection && { weightRatio: weightCorrection.ratio }),
+      },
     };
   }
 }

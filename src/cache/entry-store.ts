@@ -9,6 +9,7 @@ import type { FailOpen } from '../fail-open.ts';
 import type { CacheBooks, CacheKind } from './cache-books.ts';
 import type { CachePolicyName } from './cache-options.ts';
 import type { CacheCounters } from './cache-stats.ts';
+import type { EntryTimes } from './entry-times.ts';
 import { EntryWeights, MOST_ENTRY_BYTES } from './entry-weights.ts';
 import type { EvictionPolicy, EvictionPolicyFactory, EvictionView } from './eviction-policy.ts';
 import { GuardedPolicy } from './guarded-policy.ts';
@@ -35,6 +36,8 @@ export interface EntryStoreOptions<K, V> {
 export class EntryStore<K, V> implements EvictionView {
   readonly table: SlotTable<K, V>;
   readonly weights: EntryWeights | undefined;
+  /** Set once an entry has an end. */
+  times: EntryTimes | undefined;
   /** Set once there is a governor to ask. */
   books: CacheBooks | undefined;
   readonly #removals: RemovalQueue<K, V> | undefined;
@@ -156,12 +159,19 @@ export class EntryStore<K, V> implements EvictionView {
     return added;
   }
 
-  /** Takes an entry out. The caller settles. */
+  /** Removes an entry. The caller settles. */
   remove(slot: number, reason: RemovalReason): void {
-    const { table, weights } = this;
-    this.#policy.onRemove(slot);
+    const { table } = this;
     this.#counters.removals[reason]++;
     if (this.#removals !== undefined) this.#removals.add(table.keyAt(slot), table.valueAt(slot), reason);
+    this.takeOut(slot);
+  }
+
+  /** Takes out an entry that is kept elsewhere: nobody is told. The caller settles. */
+  takeOut(slot: number): void {
+    const { table, weights } = this;
+    this.#policy.onRemove(slot);
+    if (this.times !== undefined) this.times.remove(slot);
     if (weights !== undefined) {
       this.books?.give(weights.heapAt(slot) + SLOT_BYTES, weights.externalAt(slot));
       weights.set(slot, 0, 0);
@@ -178,6 +188,14 @@ export class EntryStore<K, V> implements EvictionView {
   /** Evicts one more, by the policy. The caller settles. False when there is none. */
   evictOne(reason: RemovalReason): boolean {
     return this.#evict(0, reason);
+  }
+
+  /** The entry that would go next, by the policy; -1 when there is none. */
+  nextVictim(): number {
+    const { table } = this;
+    if (table.size === 0) return -1;
+    const slot = this.#policy.victim(0);
+    return table.isUsed(slot) ? slot : table.anyUsed();
   }
 
   /** What could be given back of a kind, bytes. */
@@ -320,6 +338,7 @@ export class EntryStore<K, V> implements EvictionView {
   #grow(): void {
     this.table.grow();
     this.weights?.resize(this.table.capacity);
+    this.times?.grow(this.table.capacity);
     this.#policy.resize(this.table.capacity);
   }
 

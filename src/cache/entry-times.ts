@@ -21,6 +21,8 @@ export interface EntryTimesOptions extends TimeSettings {
   readonly capacity: number;
   /** A slot is past its end: who holds it removes it, and calls `remove`. Not to throw. */
   readonly onExpired: (slot: number) => void;
+  /** After some have gone, all of them. Not to throw. Default none. */
+  readonly onGone?: () => void;
 }
 
 /** So many are let go in one go, about 1 ms; a timer of 1 ms goes on. */
@@ -36,6 +38,7 @@ const LONGEST_TIMER_MS = 2 ** 30;
 export class EntryTimes implements Disposable {
   readonly #clock: Clock;
   readonly #onExpired: (slot: number) => void;
+  readonly #onGone: (() => void) | undefined;
   readonly #wheel: TimerWheel;
   #ttlMs: number;
   #idleMs: number;
@@ -53,6 +56,7 @@ export class EntryTimes implements Disposable {
   constructor(options: EntryTimesOptions) {
     this.#clock = options.clock;
     this.#onExpired = options.onExpired;
+    this.#onGone = options.onGone;
     this.#ttlMs = options.ttlMs;
     this.#idleMs = options.idleMs;
     this.#staleMs = options.staleMs;
@@ -63,6 +67,11 @@ export class EntryTimes implements Disposable {
 
   get settings(): TimeSettings {
     return { ttlMs: this.#ttlMs, idleMs: this.#idleMs, staleMs: this.#staleMs };
+  }
+
+  /** Slots there is room for. */
+  get capacity(): number {
+    return this.#freshUntil.length;
   }
 
   /** Of all arrays. */
@@ -140,6 +149,19 @@ export class EntryTimes implements Disposable {
     this.#idleMsOf![slot] = Number.POSITIVE_INFINITY;
   }
 
+  /** The entry in slot `from` stands in `to` now, which had none. */
+  move(from: number, to: number): void {
+    const end = this.#endOf(from);
+    if (end === Number.POSITIVE_INFINITY) return;
+    this.#freshUntil[to] = this.#freshUntil[from]!;
+    if (this.#idleUntil !== undefined) {
+      this.#idleUntil[to] = this.#idleUntil[from]!;
+      this.#idleMsOf![to] = this.#idleMsOf![from]!;
+    }
+    this.remove(from);
+    this.#arm(this.#wheel.schedule(to, end));
+  }
+
   /** Times to live and to be idle are for what is written from then on; `staleMs` holds for all at once, and looks at each slot. */
   tune(settings: Partial<TimeSettings>): void {
     this.#ttlMs = settings.ttlMs ?? this.#ttlMs;
@@ -157,10 +179,12 @@ export class EntryTimes implements Disposable {
     if (this.#running || this.#disposed) return;
     this.#running = true;
     const now = this.#clock.now();
+    let gone = 0;
     try {
       this.#wheel.advance(now, PORTION, (slot) => {
         const end = this.#endOf(slot);
         if (end > now) return end;
+        gone++;
         this.#onExpired(slot);
         return Number.NaN;
       });
@@ -168,6 +192,7 @@ export class EntryTimes implements Disposable {
       this.#running = false;
       this.#arm(this.#wheel.nextAt);
     }
+    if (gone > 0) this.#onGone?.();
   }
 
   /** No timer is left, and none is set any more. */
