@@ -56,6 +56,7 @@ export interface LeakTrace {
 }
 
 const LONGEST_STACK = 4_096;
+const UNKNOWN_PLACE = 'a stack that could not be read';
 
 class Trace implements LeakTrace {
   readonly what: string;
@@ -124,7 +125,7 @@ export class LeakTracker {
     this.#registry = new FinalizationRegistry((trace) => this.#found(trace));
     this.#keeper = {
       touch: (trace) => {
-        if (this.#touches) trace.lastUsedAt = this.#stack(this.#keeper.touch);
+        if (this.#touches) trace.lastUsedAt = this.#stack(trace.touch);
       },
       close: (trace) => {
         if (this.#registry.unregister(trace)) this.#open--;
@@ -171,7 +172,7 @@ export class LeakTracker {
     }
   }
 
-  /** As text, and a copy of its own: nothing of the frames is kept alive. */
+  /** As text, and a copy of its own: nothing of the frames is kept alive. What programs make of stacks (`Error.prepareStackTrace`) may throw, and the limit may be frozen. */
   #stack(below: (...args: never[]) => unknown): string {
     const before = Error.stackTraceLimit;
     const holder: { stack?: string } = {};
@@ -180,8 +181,10 @@ export class LeakTracker {
       Error.captureStackTrace(holder, below);
       const text = String(holder.stack);
       return text.slice(text.indexOf('\n') + 1, LONGEST_STACK);
+    } catch {
+      return UNKNOWN_PLACE;
     } finally {
-      Error.stackTraceLimit = before;
+      if (Error.stackTraceLimit !== before) Error.stackTraceLimit = before;
     }
   }
 }

@@ -105,9 +105,11 @@ export class HolderBook implements Disposable {
     if (reservation === undefined) return true;
     try {
       for (let tries = 0; tries < BOOK_TRIES && this.#used + bytes > this.#booked; tries++) {
-        if (!this.#growBy(reservation, this.#used + bytes - this.#booked)) return this.#governor!.disposed;
+        if (!this.#growBy(reservation, this.#used + bytes - this.#booked)) break;
         this.#booked = reservation.bytes;
       }
+      // This holder may have given back in the middle.
+      return this.#used + bytes <= this.#booked || this.#governor!.disposed;
     } catch (cause) {
       this.#failOpen.note(cause);
       // Closed over our head: there is nothing to book on any more.
