@@ -24,6 +24,7 @@ export class BoundedCall implements ManagerCall {
 
 export class BoundedCreate extends BoundedCall implements CreateCall {
   readonly lost: (cause?: unknown) => void;
+  lostBecause: unknown;
 
   constructor(lost: (cause?: unknown) => void) {
     super();

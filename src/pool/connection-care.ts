@@ -96,8 +96,8 @@ export class ConnectionCare<C> {
     if (leakDetectionMs === Number.POSITIVE_INFINITY) return due;
     for (const slot of stock.slots) {
       if (slot.state !== LEASED || slot.overdue) continue;
-      if (slot.leasedAt + leakDetectionMs <= now) onOverdue(slot, now - slot.leasedAt);
-      else due = Math.min(due, slot.leasedAt + leakDetectionMs);
+      if (slot.usedAt + leakDetectionMs <= now) onOverdue(slot, now - slot.usedAt);
+      else due = Math.min(due, slot.usedAt + leakDetectionMs);
     }
     return due;
   }

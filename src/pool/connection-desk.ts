@@ -107,7 +107,7 @@ export class ConnectionDesk<C> {
       connectionBytes: sound.connectionBytes,
       counts: this.counts,
       home: { name: sound.name, takeBack: (slot, discard) => this.#takeBack(slot, discard) },
-      onReady: (slot) => this.#onReady(slot),
+      onReady: (slot, now) => this.#onReady(slot, now),
       onChange: () => this.pump(),
     });
     this.#reclaimer = new ConnectionReclaimer(this.stock, sound.connectionBytes, floor);
@@ -213,7 +213,7 @@ export class ConnectionDesk<C> {
   }
 
   /** It may have changed while it was made ready, and so may the pool. */
-  #onReady(slot: ConnectionSlot<C>): void {
+  #onReady(slot: ConnectionSlot<C>, now: number): void {
     const { stock } = this;
     if (slot.lost) stock.end(slot, 'lost');
     else if (this.#isClosing && this.#waiters.size === 0) stock.end(slot, 'closed');
@@ -222,8 +222,8 @@ export class ConnectionDesk<C> {
       stock.layBy(slot);
       this.care.wake();
     } else {
-      this.#serve(slot, this.#clock.now());
-      this.pump();
+      this.#serve(slot, now);
+      if (this.watch.blocked > 0) this.watch.look();
     }
   }
 

@@ -1,5 +1,5 @@
 import type { LeakTrace } from '../leak-tracker.ts';
-import type { BoundedCall } from './connection-call.ts';
+import type { BoundedCreate } from './connection-call.ts';
 import type { LeaseHolder } from './connection-deadlocks.ts';
 
 /** Where one connection is. It is in one of them at a time. */
@@ -25,15 +25,13 @@ export class ConnectionSlot<C> {
   state = CREATING;
   connection: C | undefined = undefined;
   /** While it is made: to be aborted when the pool closes. */
-  call: BoundedCall | undefined = undefined;
-  /** By the clock, ms: when it must end, when it was last used, last found sound, and lent. */
-  expiresAt = Number.POSITIVE_INFINITY;
+  call: BoundedCreate | undefined = undefined;
+  /** By the clock, whole ms, because those take no heap numbers: when it must end, when it was last lent or given back, when last found sound. */
+  expiresAt = 0;
   usedAt = 0;
   soundAt = 0;
-  leasedAt = 0;
   /** It said that it is gone. */
   lost = false;
-  lostBecause: unknown = undefined;
   /** What was done with it failed: it is looked at before it is lent again. */
   suspect = false;
   /** Counts leases: a lease of another turn has no say. */

@@ -38,7 +38,7 @@ export interface ConnectionStockOptions<C> {
   readonly counts: ConnectionCounts;
   readonly home: SlotHome<C>;
   /** A connection is at hand: to be lent, laid by or closed. */
-  readonly onReady: (slot: ConnectionSlot<C>) => void;
+  readonly onReady: (slot: ConnectionSlot<C>, now: number) => void;
   /** A place is free, or a pause is over. */
   readonly onChange: () => void;
 }
@@ -128,7 +128,7 @@ export class ConnectionStock<C> {
     if (slot.state === IDLE) this.idle.remove(slot);
     this.#move(slot, LEASED);
     slot.turn++;
-    slot.leasedAt = now;
+    slot.usedAt = Math.floor(now);
   }
 
   /** What a lease was is over. */
@@ -149,8 +149,8 @@ export class ConnectionStock<C> {
 
   /** Made good for the next one, then ready; or closed. */
   recycle(slot: ConnectionSlot<C>, now: number): void {
-    slot.usedAt = now;
-    if (!this.#recycles) return void this.#recycled(slot, true);
+    slot.usedAt = Math.floor(now);
+    if (!this.#recycles) return void this.#recycled(slot, true, now);
     this.#move(slot, RECYCLING);
     const call = new BoundedCall();
     let result: unknown;
@@ -159,12 +159,12 @@ export class ConnectionStock<C> {
       result = this.#options.manager.recycle!(slot.connection as C, call);
       isLater = isThenable(result);
     } catch {
-      return void this.#recycled(slot, false);
+      return void this.#recycled(slot, false, now);
     }
-    if (!isLater) return void this.#recycled(slot, result !== false);
+    if (!isLater) return void this.#recycled(slot, result !== false, now);
     this.#settle('recycle', this.tuning.recycleTimeoutMs, call, result as PromiseLike<unknown>, {
-      value: (value) => this.#recycled(slot, value !== false),
-      failed: () => this.#recycled(slot, false),
+      value: (value) => this.#recycled(slot, value !== false, this.#options.clock.now()),
+      failed: () => this.#recycled(slot, false, now),
     });
   }
 
@@ -209,21 +209,24 @@ export class ConnectionStock<C> {
 
   #created(slot: ConnectionSlot<C>, round: number, connection: C): void {
     const { clock, random, counts, home } = this.#options;
+    const lostBecause = slot.call?.lostBecause;
     slot.connection = connection;
     slot.call = undefined;
     if (slot.lost) {
       counts.createFailures++;
-      this.backOff.failed(round, new ConnectionLostError(home.name, slot.lostBecause), this.tuning);
+      this.backOff.failed(round, new ConnectionLostError(home.name, lostBecause), this.tuning);
       return void this.end(slot, 'lost');
     }
     counts.created++;
     this.backOff.succeeded();
     const now = clock.now();
     const { maxLifetimeMs, lifetimeJitter } = this.tuning;
-    slot.usedAt = slot.soundAt = now;
+    slot.usedAt = slot.soundAt = Math.floor(now);
     const off = lifetimeJitter === 0 ? 0 : lifetimeJitter * chanceOf(random);
-    slot.expiresAt = now + (maxLifetimeMs === Number.POSITIVE_INFINITY ? maxLifetimeMs : maxLifetimeMs * (1 - off));
-    this.#options.onReady(slot);
+    slot.expiresAt =
+      Math.floor(now) +
+      (maxLifetimeMs === Number.POSITIVE_INFINITY ? maxLifetimeMs : Math.floor(maxLifetimeMs * (1 - off)));
+    this.#options.onReady(slot, now);
     this.#options.onChange();
   }
 
@@ -237,27 +240,28 @@ export class ConnectionStock<C> {
     this.#options.onChange();
   }
 
-  #recycled(slot: ConnectionSlot<C>, isGood: boolean): void {
+  #recycled(slot: ConnectionSlot<C>, isGood: boolean, now: number): void {
     if (!isGood) {
       this.#options.counts.recycleFailures++;
       return void this.end(slot, 'recycle-failed');
     }
     if (!slot.suspect) slot.soundAt = slot.usedAt;
-    this.#options.onReady(slot);
+    this.#options.onReady(slot, now);
   }
 
   #checked(slot: ConnectionSlot<C>, isSound: boolean): void {
     if (!isSound) return void this.end(slot, 'invalid');
     slot.suspect = false;
-    slot.soundAt = this.#options.clock.now();
-    this.#options.onReady(slot);
+    const now = this.#options.clock.now();
+    slot.soundAt = Math.floor(now);
+    this.#options.onReady(slot, now);
   }
 
   /** An idle one goes at once; what is on its way is stopped where it arrives. */
   #lost(slot: ConnectionSlot<C>, cause: unknown): void {
     if (slot.lost) return;
     slot.lost = true;
-    slot.lostBecause = cause;
+    if (slot.call !== undefined) slot.call.lostBecause = cause;
     if (slot.state === IDLE) this.end(slot, 'lost');
   }
 
