@@ -4,12 +4,14 @@ import { benchAllocators } from './adoption-allocators/bench-allocators.ts';
 import { benchMainJob } from './governor/main-job.ts';
 import { benchOperations } from './governor/operations.ts';
 import { benchAttributes } from './intern/attributes.ts';
+import { benchGuards } from './lifetime/guards.ts';
 import { benchRegistry } from './lifetime/registry.ts';
 import { drawPicture } from './picture.ts';
 import { benchGuide } from './playlist/guide.ts';
 import { benchParse } from './playlist/parse.ts';
 import { benchWholeJob } from './playlist/whole-job.ts';
 import { benchPooledBuffers } from './pool/buffers.ts';
+import { benchConnections } from './pool/connections.ts';
 import { benchPooledObjects } from './pool/objects.ts';
 
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
@@ -17,8 +19,8 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   governor: { operations: benchOperations, 'main-job': benchMainJob },
   adoption: { overhead: benchAdoption },
   allocators: { rss: benchAllocators },
-  pool: { objects: benchPooledObjects, buffers: benchPooledBuffers },
-  lifetime: { registry: benchRegistry },
+  pool: { objects: benchPooledObjects, buffers: benchPooledBuffers, connections: benchConnections },
+  lifetime: { registry: benchRegistry, guards: benchGuards },
   intern: { attributes: benchAttributes },
   picture: { draw: drawPicture },
 };

@@ -21,6 +21,7 @@ export class IdleSweep implements Disposable {
   #pressed = false;
   #ended = false;
   #timer: Disposable | undefined;
+  #soon: Disposable | undefined;
 
   constructor(options: IdleSweepOptions) {
     this.#options = options;
@@ -46,15 +47,20 @@ export class IdleSweep implements Disposable {
   [Symbol.dispose](): void {
     this.#ended = true;
     this.#timer?.[Symbol.dispose]();
-    this.#timer = undefined;
+    this.#soon?.[Symbol.dispose]();
+    this.#timer = this.#soon = undefined;
     this.#options.failOpen.run(() => this.#listening?.[Symbol.dispose](), undefined);
   }
 
   #follow(level: PressureLevel): void {
     this.#pressed = levelRank(level) >= HIGH;
     if (!this.#pressed || this.#ended) return;
-    this.#clean();
-    this.note();
+    // The level may have been seen inside somebody's reservation: disposers of others are not for there.
+    this.#soon ??= this.#options.line.clock.after(0, () => {
+      this.#soon = undefined;
+      this.#clean();
+      this.note();
+    });
   }
 
   #clean(): void {

@@ -34,7 +34,7 @@ export class ResourceHold implements Disposable {
 }
 
 /**
- * One registered resource, seen from outside. A view: letting it go changes nothing, the registry owns the resource. 40 bytes while it is kept; `id` alone does as well.
+ * One registered resource, seen from outside. A view: letting it go changes nothing, the registry owns the resource. 48 bytes while it is kept; `id` alone does as well.
  */
 export class ResourceHandle<T = unknown> implements AsyncDisposable {
   readonly id: ResourceId;

@@ -78,7 +78,8 @@ const DRAIN_MS = 10_000;
  * Owns resources and their disposers: cleans up what was not used for long, what is too much, and at the end everything, by priority, a few at a time, with a time limit and
  * further attempts. Nothing is forgotten: each that is registered is taken back, cleaned up, or reported as `failed` or `hung`.
  *
- * Registering and releasing one takes about 1 µs, `touch` 60 ns, and a registered one costs about 110 bytes. No timer while nothing is idle too long or at work.
+ * A registered one costs 66 to 80 bytes, 48 more where its handle is kept. Registering and releasing takes 1.5 to 4 µs, about twice as long as with an object in a `Map`; `touch` 100 to
+ * 200 ns. No timer runs while nothing is idle too long or at work.
  * After its construction nothing throws but `register` and `add` (`PLIMSOLL_REGISTRY_FULL`, `PLIMSOLL_REGISTRY_DRAINING`, `RangeError`) and `hold`
  * (`PLIMSOLL_DISPOSED`). Whoever made it drains it.
  * @example
@@ -257,7 +258,7 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
 
   /**
    * Cleans up everything, higher priority first, and takes nothing in from now on. Begins at once; resolves when nothing is left, at the deadline at the latest, to what came of
-   * it. Never rejects but for unsound options (`RangeError`). Called again meanwhile it is the same promise; afterwards it goes on with what was left.
+   * it. Never rejects but for unsound options (`RangeError`). Called again meanwhile it is the same run; afterwards it goes on with what was left.
    */
   async drain(call: RegistryDrainCall = {}): Promise<DrainReport> {
     const { deadlineMs = DRAIN_MS, graceMs = 0 } = copyOptions('drain', call, ['deadlineMs', 'graceMs']);

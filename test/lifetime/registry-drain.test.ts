@@ -125,6 +125,19 @@ describe('draining', () => {
     b![Symbol.dispose]();
   });
 
+  it('leaves to its users what a disposer has begun to use meanwhile', async () => {
+    const { clock, registry, cleaned, register } = open({ concurrency: 1 });
+    const other = register('other');
+    let hold: Disposable | undefined;
+    register('first', { priority: 'critical', dispose: () => void (hold = other.hold()) });
+    const drained = registry.drain({ deadlineMs: 2_000, graceMs: 1_000 });
+    expect(cleaned).toEqual([]);
+    clock.advance(500);
+    hold![Symbol.dispose]();
+    expect(cleaned).toEqual(['other']);
+    expect(await drained).toMatchObject({ cleaned: 2, complete: true });
+  });
+
   it('with a deadline of 0 says what is left', async () => {
     const { clock, registry, register } = open();
     register('a', { dispose: never });

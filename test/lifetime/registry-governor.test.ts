@@ -94,6 +94,16 @@ describe('a registry with a governor', () => {
     expect(registry.bytes).toBeGreaterThanOrEqual(31 * MIB);
   });
 
+  it('has nothing in the books of what it did not take in', () => {
+    const { governor, registry } = open({ maxCount: 1 });
+    const dispose = () => void registry.tryRegister({ name: 'again', bytes: MIB, dispose });
+    registry.register({ name: 'first', bytes: MIB, dispose });
+    for (let i = 0; i < 5; i++) registry.tryRegister({ name: 'next', bytes: MIB, dispose });
+    const { bytes, leavingBytes, refused } = registry.stats;
+    expect(refused).toBeGreaterThan(0);
+    expect(row(governor)!.heldBytes - bytes - leavingBytes).toBeLessThan(MIB / 2);
+  });
+
   it('cleans up what is idle when the level comes to high, and while it stays there', async () => {
     const { governor, clock, rss, cleaned, register } = open({ pressureIdleMs: 2_000 });
     register('old', KIB);
@@ -102,6 +112,9 @@ describe('a registry with a governor', () => {
     rss.bytes = 80 * MIB;
     governor.sample();
     expect(governor.level).toBe('high');
+    // Not in the middle of whatever made the governor look.
+    expect(cleaned).toEqual([]);
+    clock.advance(0);
     expect(cleaned).toContain('old');
     expect(cleaned).not.toContain('young');
     clock.advance(4_000);
@@ -173,6 +186,18 @@ describe('a registry with a leak tracker', () => {
     expect(leakTracker.stats.open).toBe(4);
     await registry.drain();
     expect(leakTracker.stats).toMatchObject({ open: 0, leaked: 0, sampled: 8 });
+  });
+
+  it('reports a handle that was forgotten; the resource is not lost with it', async () => {
+    const { leakTracker, registry, cleaned, register } = track();
+    (() => void register('forgotten', 1))();
+    for (let i = 0; i < 100 && leakTracker.stats.leaked === 0; i++) {
+      globalThis.gc!();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(leakTracker.stats).toMatchObject({ leaked: 1, open: 0 });
+    expect(await registry.drain()).toMatchObject({ cleaned: 1 });
+    expect(cleaned).toEqual(['forgotten']);
   });
 
   it('follows holds until they are let go, and nothing of what is added by id', async () => {
