@@ -314,10 +314,10 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   #giveBack(kind: CacheKind, { targetBytes, level }: ReclaimRequest): number {
     const store = this.#store;
     const { clock } = this.#options;
-    const started = clock.now();
     const before = store.heldBytes(kind);
-    this.#life.giveBack(kind, before - targetBytes, level);
-    for (let seen = 1; before - store.heldBytes(kind) < targetBytes && store.heldBytes(kind) > 0; seen++) {
+    const until = before - targetBytes + this.#life.giveBack(kind, targetBytes, level);
+    const started = clock.now();
+    for (let seen = 1; store.heldBytes(kind) > until && store.heldBytes(kind) > 0; seen++) {
       if (!store.evictOne('reclaimed')) break;
       if (seen % LOOK_AT_CLOCK_EVERY > 0 && this.#removals === undefined) continue;
       store.settle();

@@ -156,20 +156,27 @@ export class EntryLife<K, V> implements Disposable {
     if (this.#loads !== undefined) this.#loads.maxLoads = this.#maxLoads;
   }
 
-  /** Before others are evicted for the governor: what is past its end goes, and the coldest go down until so much is left, or it has taken long enough. */
-  giveBack(kind: CacheKind, untilBytes: number, level: PressureLevel): void {
+  /**
+   * Before others are evicted for the governor: what is past its end goes, and the coldest go down until so much has been given, or it has taken long enough. What they take below
+   * is given here in addition. Returns by how much lower the goal is because of that: 0 or less.
+   */
+  giveBack(kind: CacheKind, targetBytes: number, level: PressureLevel): number {
     const store = this.#store;
+    const until = store.heldBytes(kind) - targetBytes;
     store.times?.run();
     const tiers = this.#tiers;
-    if (tiers === undefined) return;
+    if (tiers === undefined) return 0;
     const { clock } = this.#options;
     const started = clock.now();
-    while (store.heldBytes(kind) > Math.max(0, untilBytes) && clock.now() - started < MOST_MS) {
+    const below = tiers.heldBytes;
+    const taken = () => below - tiers.heldBytes;
+    while (store.heldBytes(kind) > Math.max(0, until + taken()) && clock.now() - started < MOST_MS) {
       const slot = store.nextVictim();
       if (slot < 0) break;
       this.#demote(tiers, slot, level);
     }
     store.settle();
+    return Math.min(0, taken());
   }
 
   [Symbol.dispose](): void {

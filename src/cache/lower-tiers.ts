@@ -65,7 +65,8 @@ export class LowerTiers<K, V> implements Disposable {
     this.#clock = clock;
     this.#packer = new ValuePacker(settings.codec, settings.compression);
     this.#failOpen = new FailOpen(`tiers of ${name}`);
-    const common = { maxBytes: NEVER, importance, failOpen: this.#failOpen } as const;
+    // Nothing is booked ahead: what goes down is to leave room.
+    const common = { maxBytes: NEVER, stepBytes: 0, importance, failOpen: this.#failOpen } as const;
     this.#heapBook = new HolderBook(governor, {
       ...common,
       name: `${name} (tiers)`,
@@ -95,6 +96,11 @@ export class LowerTiers<K, V> implements Disposable {
   /** Entries in all of them. */
   get size(): number {
     return this.#index.size;
+  }
+
+  /** In memory, of both kinds. */
+  get heldBytes(): number {
+    return this.#heapBook.usedBytes + this.#externalBook.usedBytes;
   }
 
   get stats(): TierStats {
