@@ -114,7 +114,7 @@ export class WaiterQueue<C> {
   #arm(at: number): void {
     this.#timer?.[Symbol.dispose]();
     this.#timerAt = at;
-    this.#timer = this.#clock.after(at - this.#clock.now(), () => this.#expire(), true);
+    this.#timer = this.#clock.after(Math.max(0, at - this.#clock.now()), () => this.#expire(), true);
   }
 
   #disarm(): void {

@@ -69,6 +69,28 @@ describe('saturation', () => {
     expect(waits[2]!.error).toMatchObject({ code: 'PLIMSOLL_POOL_QUEUE_FULL', recovery: 'circuit-break', waiting: 2 });
   });
 
+  it('no timer is set for a time that has passed, though time goes on while it is looked at', async () => {
+    const clock = new ManualClock();
+    const now = clock.now.bind(clock);
+    let ticks = 0;
+    const delays: number[] = [];
+    const after = clock.after.bind(clock);
+    Object.assign(clock, {
+      now: () => now() + (ticks += 0.4),
+      after: (delayMs: number, action: () => void) => {
+        delays.push(delayMs);
+        return after(delayMs, action);
+      },
+    });
+    const { pool } = begin({ clock, maxSize: 1 });
+    await pool.acquire();
+    const waits = Array.from({ length: 20 }, (_, i) => watch(pool.acquire({ timeoutMs: 20 + i })));
+    for (let i = 0; i < 100; i++) clock.advance(1);
+    await settle();
+    expect(waits.every(({ state }) => state === 'failed')).toBe(true);
+    expect(Math.min(...delays)).toBeGreaterThanOrEqual(0);
+  });
+
   it('no timer is left when nobody waits and nothing is open', async () => {
     const { pool, clock, pass } = begin({ maxSize: 1, idleTimeoutMs: 1_000 });
     const lease = await pool.acquire();
