@@ -51,5 +51,7 @@ if (make !== undefined) {
   for (let i = 0; i < KEPT; i++) kept[i] = make();
   gc();
   bytesEach = (process.memoryUsage().heapUsed - before) / KEPT;
+  // They are there until here.
+  if (kept.at(-1) === undefined) throw new Error('not kept');
 }
 console.log(JSON.stringify({ nsEach, bytesEach }));

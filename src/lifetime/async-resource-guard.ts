@@ -19,7 +19,7 @@ export const GUARD_DEFAULTS = { name: 'a resource', timeoutMs: 30_000 } as const
 /**
  * Owns one resource and its disposer, which is called once at most: by `release`, by `await using`, or not at all once the resource was taken back. All that dispose share one
  * promise. A disposer that throws or rejects is `PLIMSOLL_CLEANUP_FAILED`, one that does not end within `timeoutMs` is `PLIMSOLL_CLEANUP_TIMEOUT`; it is
- * not called again either way. About 0.1 µs and 150 bytes, and a timer while it is being disposed of with waiting.
+ * not called again either way. Making and releasing one takes about 0.4 µs, keeping it 88 bytes, and there is a timer while a disposer is waited for.
  * @example
  * import { AsyncResourceGuard } from 'plimsoll/lifetime';
  * await using file = new AsyncResourceGuard(await open(path), (handle) => handle.close(), { name: path });

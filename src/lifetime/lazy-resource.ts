@@ -102,7 +102,7 @@ interface Load<T> {
 
 /**
  * Loads something when it is first asked for, once whatever the concurrency, and keeps it. A load that fails is everybody's who waited for it, with what it failed with, and the next
- * one to ask tries again: at once, or after `backOffMs` (`PLIMSOLL_LOAD_BACKING_OFF`). `get` of what is there takes about 0.1 µs. Whoever made it disposes it.
+ * one to ask tries again: at once, or after `backOffMs` (`PLIMSOLL_LOAD_BACKING_OFF`). `get` of what is there takes about 0.3 µs with its `await`, `acquire` and letting go 1 µs. Whoever made it disposes it.
  * @example
  * import { LazyResource } from 'plimsoll/lifetime';
  * await using model = new LazyResource({ load: () => readModel(path), dispose: (model) => model.close(), idleMs: 60_000 });

@@ -24,7 +24,7 @@ const KNOWN = ['name', 'reservation', 'leakTracker'];
 
 /**
  * Owns a value that must go back to where it came from: to a pool, by its verb `release`, or through a function. It goes back once: on `release` or at the end of `using`,
- * or not at all once it was taken. Its reservation goes after it, also when giving back throws (`PLIMSOLL_CLEANUP_FAILED`). About 50 ns and 90 bytes.
+ * or not at all once it was taken. Its reservation goes after it, also when giving back throws (`PLIMSOLL_CLEANUP_FAILED`). Making and releasing one takes about 0.1 µs, keeping it 72 bytes.
  * @example
  * import { MemoryGuard } from 'plimsoll/lifetime';
  * using page = new MemoryGuard(pages.pop() ?? Buffer.alloc(65_536), (buffer) => pages.push(buffer));
