@@ -9,6 +9,7 @@ import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
 import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
 import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
 import { adoptionGate } from './gates/adoption.ts';
+import { cacheHitRatesGate } from './gates/cache-hit-rates.ts';
 import { connectionsGate } from './gates/connections.ts';
 import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
 import { governorFaultsGate } from './gates/governor-faults.ts';
@@ -31,6 +32,7 @@ const GATES: readonly Gate[] = [
   pooledBuffersGate,
   connectionsGate,
   lifetimeDrainGate,
+  cacheHitRatesGate,
   realDataGate,
   survivalGate,
   flatPeakGate,

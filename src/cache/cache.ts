@@ -1,5 +1,6 @@
 import { FailOpen } from '../fail-open.ts';
 import type { HolderReport, Reclaimer, ReclaimRequest } from '../governor/index.ts';
+import { invalidOption } from '../invalid-option.ts';
 import { CacheBooks, type CacheKind } from './cache-books.ts';
 import {
   type CacheOptions,
@@ -177,6 +178,13 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     const sound = resolveCacheTuning(tuning);
     const { maxEntries, maxBytes, policy } = sound;
     const store = this.#store;
+    if (maxBytes !== undefined && store.weights === undefined) {
+      throw invalidOption(
+        'maxBytes',
+        'left out where entries are not weighed: for that, construct it with `weigh`',
+        maxBytes,
+      );
+    }
     this.#life.tune(sound);
     if (policy !== undefined) store.changePolicy(policy);
     store.bound(maxEntries ?? store.maxEntries, maxBytes ?? store.maxBytes);
@@ -233,6 +241,7 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   [Symbol.dispose](): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#plain = false;
     this.clear();
     this.#life[Symbol.dispose]();
     this.#store.books?.[Symbol.dispose]();

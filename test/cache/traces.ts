@@ -53,7 +53,10 @@ function readRanges(bytes: Buffer): Int32Array {
 /** A number a line; other lines are marks. */
 function readLines(bytes: Buffer): Int32Array {
   const lines = bytes.toString('latin1').split('\n');
-  return Int32Array.from(lines.map((line) => line.trim()).filter((line) => /^\d+$/.test(line)), Number);
+  return Int32Array.from(
+    lines.map((line) => line.trim()).filter((line) => /^\d+$/.test(line)),
+    Number,
+  );
 }
 
 function readBigEndian(bytes: Buffer): Int32Array {

@@ -1,0 +1,111 @@
+import { Cache, type EvictionPolicy, type EvictionView } from 'plimsoll/cache';
+import { describe, expect, it } from 'vitest';
+import { LfuPolicy } from '../../src/cache/lfu-policy.ts';
+import { LruPolicy } from '../../src/cache/lru-policy.ts';
+import { TinyLfuPolicy } from '../../src/cache/tiny-lfu-policy.ts';
+import { policyContract } from '../contract/policy.ts';
+import { hitRate } from './hit-rate.ts';
+import { loops, oneHitWonders, recencyBiased, zipfWithScans } from './synthetic-traces.ts';
+
+/** First in, first out: the plainest policy of one's own. */
+class FifoPolicy implements EvictionPolicy {
+  readonly name = 'fifo';
+  readonly #order = new Set<number>();
+
+  onInsert(slot: number): void {
+    this.#order.add(slot);
+  }
+  onAccess(): void {}
+  onRemove(slot: number): void {
+    this.#order.delete(slot);
+  }
+  victim(): number {
+    for (const slot of this.#order) return slot;
+    return -1;
+  }
+  resize(): void {}
+}
+
+policyContract('lru', () => new LruPolicy());
+policyContract('lfu', (view: EvictionView) => new LfuPolicy(view));
+policyContract('tiny-lfu', (view: EvictionView) => new TinyLfuPolicy(view));
+policyContract('a policy of one’s own', () => new FifoPolicy());
+
+describe('lfu', () => {
+  it('lets go of what was used least often, of those the one that was used longest ago', () => {
+    const gone: string[] = [];
+    const cache = new Cache<string, number>({
+      maxEntries: 3,
+      policy: 'lfu',
+      onRemoval: (_, key) => void gone.push(key),
+    });
+    for (const key of ['a', 'b', 'c']) cache.set(key, 1);
+    for (const key of ['a', 'a', 'b', 'c']) cache.get(key);
+    cache.set('d', 1);
+    cache.set('e', 1);
+    expect(gone).toEqual(['b', 'd']);
+  });
+
+  it('forgets what was popular once', () => {
+    const cache = new Cache<number, number>({ maxEntries: 100, policy: 'lfu' });
+    for (let key = 0; key < 100; key++) cache.set(key, key);
+    for (let i = 0; i < 20_000; i++) cache.get(i % 100);
+    for (let i = 0; i < 60_000; i++) {
+      const key = 1_000 + (i % 50);
+      if (cache.get(key) === undefined) cache.set(key, key);
+    }
+    for (let key = 1_000; key < 1_050; key++) expect(cache.has(key)).toBe(true);
+  });
+});
+
+describe('tiny-lfu', () => {
+  it('keeps what is asked for again and again while a scan passes, where lru loses it', () => {
+    const keys = zipfWithScans(5_000, 200_000, 7);
+    expect(hitRate(keys, 500, 'tiny-lfu')).toBeGreaterThan(hitRate(keys, 500, 'lru') + 3);
+  });
+
+  it('keeps part of a loop that is larger than the cache, where lru has nothing', () => {
+    const keys = loops([1_000], 60_000);
+    expect(hitRate(keys, 500, 'lru')).toBe(0);
+    expect(hitRate(keys, 500, 'tiny-lfu')).toBeGreaterThan(40);
+  });
+
+  it('does not fill up with what comes once only', () => {
+    const keys = oneHitWonders(400, 0.5, 100_000, 3);
+    expect(hitRate(keys, 400, 'tiny-lfu')).toBeGreaterThan(hitRate(keys, 400, 'lru') + 3);
+  });
+
+  it('follows a trace in which only recency counts', () => {
+    const keys = recencyBiased(400, 400_000, 11);
+    expect(hitRate(keys, 500, 'tiny-lfu')).toBeGreaterThan(hitRate(keys, 500, 'lru') - 8);
+  });
+});
+
+it('holds its bound, and goes on, when a policy of one’s own names nothing, nonsense, or throws', () => {
+  const answers = [-1, Number.NaN, 1.5, 9_999, 0];
+  let asked = 0;
+  const policy = (): EvictionPolicy => ({
+    name: 'broken',
+    onInsert() {
+      throw new Error('on purpose');
+    },
+    onAccess() {
+      throw new Error('on purpose');
+    },
+    onRemove() {},
+    victim() {
+      const answer = answers[asked++ % (answers.length + 1)];
+      if (answer === undefined) throw new Error('on purpose');
+      return answer;
+    },
+    resize() {},
+  });
+  const cache = new Cache<number, number>({ maxEntries: 10, policy });
+  for (let i = 0; i < 100; i++) {
+    cache.set(i, i);
+    expect(cache.get(i)).toBe(i);
+    expect(cache.faults()).toEqual([]);
+  }
+  expect(cache.size).toBe(10);
+  expect(cache.stats.policyFaults).toBeGreaterThan(100);
+});
