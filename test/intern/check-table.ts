@@ -8,27 +8,29 @@ export function checkTable(table: InternTable): string[] {
   const { cells, mask, texts, hashes, capacity, top } = table;
   const kept: string[] = [];
   const found = new Set<number>();
+  const faults: string[] = [];
   for (let cell = 0; cell <= mask; cell++) {
     const slot = cells[2 * cell + 1]!;
     if (slot === 0) continue;
-    expect(found.has(slot), `slot ${slot} has two cells`).toBe(false);
+    if (found.has(slot)) faults.push(`slot ${slot} has two cells`);
     found.add(slot);
-    expect(cells[2 * cell]).toBe(hashes[slot]);
+    if (cells[2 * cell] !== hashes[slot]) faults.push(`cell ${cell} has another hash than slot ${slot}`);
     const distance = (cell - hashes[slot]!) & mask;
-    expect(distance).toBeLessThan(MOST_PROBES);
-    // No gap before it, or it would not be found.
-    for (let i = 0; i < distance; i++) expect(cells[2 * ((hashes[slot]! + i) & mask) + 1]).not.toBe(0);
+    if (distance >= MOST_PROBES) faults.push(`cell ${cell} is ${distance} from its place`);
+    for (let i = 0; i < distance; i++) {
+      if (cells[2 * ((hashes[slot]! + i) & mask) + 1] === 0) faults.push(`cell ${cell} is not found: a gap before it`);
+    }
     kept.push(texts[slot]!);
-    expect(table.wide[slot]).toBe(isWide(texts[slot]!) ? 1 : 0);
+    if ((table.wide[slot] === 1) !== isWide(texts[slot]!)) faults.push(`slot ${slot} is not as wide as it says`);
   }
+  expect(faults).toEqual([]);
   expect(table.count).toBe(found.size);
   expect(new Set(kept).size).toBe(kept.length);
   expect(top).toBeLessThanOrEqual(capacity + 1);
   expect(texts.filter((text) => text !== undefined)).toHaveLength(found.size);
   let free = 0;
   for (let slot = table.free; slot !== 0; slot = hashes[slot]!) {
-    expect(texts[slot]).toBeUndefined();
-    expect(++free).toBeLessThan(top);
+    if (texts[slot] !== undefined || ++free >= top) throw new Error(`slot ${slot} is free and is not`);
   }
   expect(free + found.size).toBe(top - 1);
   return kept;
