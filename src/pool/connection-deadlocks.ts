@@ -10,22 +10,27 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../clock.ts';
 
-/** Work that may hold connections and wait for more. */
+/** Work that may hold a connection, once, and wait for more. */
 export class LeaseHolder {
-  readonly parent: LeaseHolder | undefined;
+  #parent: LeaseHolder | undefined;
   leases = 0;
   /** Waits of this work and of what was begun inside of it. */
   waiting = 0;
 
-  /** Ancestors that hold nothing any more are left out, so that work which begins work for ever makes no endless chain. */
   constructor(inside: LeaseHolder | undefined) {
-    while (inside !== undefined && inside.leases === 0) inside = inside.parent;
-    this.parent = inside;
+    const above = inside?.parent;
+    this.#parent = inside?.leases === 0 ? above : inside;
+  }
+
+  /** The work that this was begun in. What holds nothing any more is left out for good, so that work which begins work for ever makes no endless chain. */
+  get parent(): LeaseHolder | undefined {
+    while (this.#parent !== undefined && this.#parent.leases === 0) this.#parent = this.#parent.#parent;
+    return this.#parent;
   }
 
   /** Whether it, or work that it is inside of, has a connection. */
   get holds(): boolean {
-    return this.leases > 0 || this.parent?.holds === true;
+    return this.leases > 0 || this.parent !== undefined;
   }
 }
 
