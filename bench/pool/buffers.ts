@@ -22,8 +22,8 @@ const WAYS = [
   'pool, neither',
 ];
 
-/** so many that a pool takes a twentieth of a second. */
-const countFor = (bytes: number): number => Math.ceil(0.8e9 / (bytes + 15_000));
+/** So many that a pool takes a twentieth to a tenth of a second. */
+const countFor = (bytes: number): number => Math.ceil(3e9 / (bytes + 15_000));
 
 const way = (name: string, bytes: number, live: number): string[] =>
   [name, bytes, live, countFor(bytes) / (name.startsWith('Buffer') ? 5 : 1)].map((each) =>

@@ -64,8 +64,8 @@ const LOOK_AT_CLOCK_EVERY = 256;
 type Refusal = 'max' | 'budget';
 
 /**
- * Buffers, lent and used again; never more than `maxBytes`. One of 64 KiB, zeroed, is lent and taken back in about 0.9 µs, where `Buffer.alloc` takes 5 to 10;
- * `docs/pool.md` has the figures by size. Pays from about 4 KiB up.
+ * Buffers, lent and used again; never more than `maxBytes`. One of 64 KiB, zeroed, is lent and taken back in about 0.9 µs, where `Buffer.alloc` takes 5 to 10,
+ * on a busy machine 20; `docs/pool.md` has the figures. Pays from about 1 KiB up.
  *
  * A loan begins with zeros in all of its memory unless told otherwise, so nothing of an earlier one can be read; and where `detach` is on, what a borrower keeps of a buffer
  * is empty once it has been given back, so he neither reads nor writes the next one's. Give back only what nobody reads or writes any more: a write that the system

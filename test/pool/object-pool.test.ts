@@ -122,13 +122,16 @@ describe('a pool of objects', () => {
     const before = clock.pending;
     const [a, b] = [pool.lease(), pool.lease()];
     a.release();
-    clock.advance(500);
+    clock.advance(590);
     b.release();
-    clock.advance(299);
+    clock.advance(209);
     expect(destroyed).toEqual([]);
     clock.advance(101);
     expect(destroyed).toEqual([0]);
-    clock.advance(500);
+    // Between two ticks: not before its time either.
+    clock.advance(489);
+    expect(destroyed).toEqual([0]);
+    clock.advance(102);
     expect(destroyed).toEqual([0, 1]);
     clock.advance(1_000);
     expect(clock.pending).toBe(before);
