@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { deriveHeapFlags, type Snapshot } from 'plimsoll';
 import { type LimitedRun, runInLimit } from '../run-in-limit.ts';
 
-export const LOADS = ['churn', 'small-buffers', 'synchronous', 'requests', 'cache', 'leak'] as const;
+export const LOADS = ['churn', 'small-buffers', 'synchronous', 'requests', 'cache', 'holders', 'leak'] as const;
 export type Load = (typeof LOADS)[number];
 
 const MIB = 1_048_576;

@@ -1,0 +1,48 @@
+/** Each page of a room has every option of the room in a table, with its unit and default. The programs in it are run by readme.test.ts. */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '..');
+const ROOMS = ['cache', 'pool', 'intern', 'lifetime'] as const;
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+/** `CacheOptions: ttlMs` for every field of every exported interface whose name ends in Options. */
+function optionsOf(text: string): { readonly of: string; readonly name: string }[] {
+  return [...text.matchAll(/^export interface (\w+Options)\b[^{]*\{\n(.*?)^\}/gms)].flatMap(([, of, body]) =>
+    [...body!.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name]) => ({ of: of!, name: name! })),
+  );
+}
+
+/** Rows of tables by the name in their first cell, with the other cells. */
+function rowsOf(text: string): Map<string, string[]> {
+  const rows = [...text.matchAll(/^\| `(\w+)` \|(.*)\|$/gm)];
+  return new Map(rows.map(([, name, cells]) => [name!, cells!.split('|').map((cell) => cell.trim())]));
+}
+
+describe.each(ROOMS)('docs/%s.md', (room) => {
+  const page = read(`docs/${room}.md`);
+  const door = read(`src/${room}/index.ts`);
+  const options = globSync(`src/${room}/*.ts`, { cwd: ROOT })
+    .flatMap((path) => optionsOf(read(path)))
+    .filter(({ of }) => new RegExp(`\\b${of}\\b`).test(door));
+
+  it('has a row with unit and default for every option that can be given', () => {
+    expect(options.length).toBeGreaterThan(3);
+    const rows = rowsOf(page);
+    const missing = options.filter(({ name }) => (rows.get(name)?.filter((cell) => cell !== '').length ?? 0) < 3);
+    expect(missing.map(({ of, name }) => `${of}: ${name}`)).toEqual([]);
+  });
+
+  it('has a program that is run, and says when the room is not for you', () => {
+    expect(page).toMatch(/^```ts\n.*?^```\n\n(?:What it prints:\n\n)?```text\n/ms);
+    expect(page).toMatch(/^#+ When not to use/m);
+  });
+});
+
+it('finds options and rows', () => {
+  expect(optionsOf('export interface AOptions<T> extends B {\n  /** x */\n  readonly oneMs?: number;\n}\n')).toEqual([
+    { of: 'AOptions', name: 'oneMs' },
+  ]);
+  expect(rowsOf('| `oneMs` | ms | 5 | how long |').get('oneMs')).toEqual(['ms', '5', 'how long']);
+});
