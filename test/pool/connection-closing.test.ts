@@ -168,7 +168,9 @@ describe('dispose', () => {
     pool[Symbol.dispose]();
     expect(manager.open.map(({ id }) => id)).toEqual([1]);
     await expect(pool.acquire()).rejects.toMatchObject({ code: 'PLIMSOLL_POOL_CLOSED' });
+    const { recycle } = manager.asked;
     lease.release();
+    expect(manager.asked.recycle).toBe(recycle);
     expect(manager.open).toHaveLength(0);
     expect(clock.pending).toBe(0);
     expect(() => pool.tune({ maxSize: 3, minSize: 3 })).not.toThrow();

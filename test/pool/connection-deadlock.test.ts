@@ -121,6 +121,24 @@ describe('a nested acquire that would not deadlock', () => {
     expect(pool.stats.deadlocks).toBe(0);
   });
 
+  it('the time begins anew when anything moves', async () => {
+    const { pool, pass } = begin({ maxSize: 1 });
+    const gives = (timeoutMs: number) =>
+      watch(pool.use(() => pool.use(() => 'never', { timeoutMs }).catch(() => 'gave up')));
+    const first = gives(500);
+    const second = gives(20_000);
+    await settle();
+    await pass(500);
+    expect(first.value).toBe('gave up');
+    await pass(500);
+    expect(second.state).toBe('waits');
+    await pass(500);
+    expect(pool.stats.deadlocks).toBe(0);
+    await pass(500);
+    expect(second.value).toBe('gave up');
+    expect(pool.stats.deadlocks).toBe(1);
+  });
+
   it('saturation is none: everybody holds and works, others wait', async () => {
     const { pool, pass } = begin({ maxSize: 2 });
     for (let i = 0; i < 2; i++) void pool.use(() => new Promise(() => {}));

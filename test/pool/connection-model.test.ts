@@ -223,6 +223,6 @@ it('whatever users, server and time do: one state each, within bounds, in order,
       for (const each of commands) await world.step(each);
       await world.end();
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
 });

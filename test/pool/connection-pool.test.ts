@@ -142,6 +142,22 @@ describe('first come, first served', () => {
     expect(manager.mostOpen).toBeLessThanOrEqual(2);
   });
 
+  it('tryAcquire passes nobody, not even from inside a call of the manager', async () => {
+    const { pool, manager } = begin({ maxSize: 2 });
+    const leases = [await pool.acquire(), await pool.acquire()];
+    leases[1]!.suspect();
+    for (const lease of leases) lease.release();
+    const stolen: unknown[] = [];
+    manager.valid_ = 'soon';
+    const isValid = manager.isValid.bind(manager);
+    manager.isValid = (connection, call) => {
+      stolen.push(pool.tryAcquire());
+      return isValid(connection, call);
+    };
+    await pool.acquire();
+    expect(stolen).toEqual([undefined]);
+  });
+
   it('asks isValid only of what lay for validateAfterMs', async () => {
     const { pool, manager, clock } = begin({ validateAfterMs: 500 });
     await pool.use(() => {});
