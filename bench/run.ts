@@ -1,6 +1,9 @@
 /** `npm run bench -- playlist` runs all of a program's benches, `npm run bench -- playlist parse` one of them. */
 import { benchAdoption } from './adoption/overhead.ts';
 import { benchAllocators } from './adoption-allocators/bench-allocators.ts';
+import { benchHitRates } from './cache/hit-rates.ts';
+import { benchCacheSpeed } from './cache/speed.ts';
+import { benchTiers } from './cache/tiers.ts';
 import { benchMainJob } from './governor/main-job.ts';
 import { benchOperations } from './governor/operations.ts';
 import { benchAttributes } from './intern/attributes.ts';
@@ -15,6 +18,7 @@ import { benchConnections } from './pool/connections.ts';
 import { benchPooledObjects } from './pool/objects.ts';
 
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
+  cache: { speed: benchCacheSpeed, 'hit-rates': benchHitRates, tiers: benchTiers },
   playlist: { parse: benchParse, guide: benchGuide, 'whole-job': benchWholeJob },
   governor: { operations: benchOperations, 'main-job': benchMainJob },
   adoption: { overhead: benchAdoption },

@@ -1,5 +1,6 @@
 import type { EvictionPolicy, EvictionView } from './eviction-policy.ts';
 import { FrequencySketch } from './frequency-sketch.ts';
+import { LruShadow } from './lru-shadow.ts';
 import { SlotLists } from './slot-lists.ts';
 
 /** Lists, and in which of them a slot is. */
@@ -18,12 +19,16 @@ const LUCK = 128;
 const STEP_SHARE = 0.0625;
 const STEP_DECAY = 0.98;
 const JUMP = 0.05;
+/** Where a plain LRU would answer this much more of the requests, the window goes a quarter of the way towards being all there is. */
+const BEHIND = 0.003;
+const CATCH_UP = 0.25;
 /** The sketch is made for no more entries than this before there are so many. */
 const FIRST_ENTRIES = 65_536;
 
 /**
  * New entries first stand in a small window, by recency. What falls out of it stays only if it came more often than what would have to go for it. How large the window is follows
- * the hit rate: up and down by steps, on as long as it gets better. 9 bytes a slot and 8 to 16 of the sketch.
+ * the hit rate: up and down by steps, on as long as it gets better. A step says little where the load itself changes; so a shadow tells what a plain LRU would have answered, and where that is
+ * more, the window grows fast. 9 bytes a slot and 8 to 16 of the sketch.
  *
  * After G. Einziger, O. Eytan, R. Friedman, B. Manes, "Adaptive software cache management" (2018), as in Caffeine.
  */
@@ -32,6 +37,7 @@ export class TinyLfuPolicy implements EvictionPolicy {
   readonly #view: EvictionView;
   readonly #lists = new SlotLists(LISTS);
   readonly #sketch = new FrequencySketch();
+  readonly #shadow = new LruShadow();
   #listOf = new Uint8Array(0);
   #maxWeight = 0;
   #windowMax = 0;
@@ -53,7 +59,7 @@ export class TinyLfuPolicy implements EvictionPolicy {
 
   onInsert(slot: number): void {
     this.#misses++;
-    this.#sketch.increment(this.#view.hashOf(slot));
+    this.#note(slot, false);
     this.#put(WINDOW, slot);
     // As long as the cache fills.
     while (this.#windowWeight > this.#windowMax) this.#move(this.#lists.first(WINDOW), PROBATION);
@@ -62,7 +68,7 @@ export class TinyLfuPolicy implements EvictionPolicy {
 
   onAccess(slot: number): void {
     this.#hits++;
-    this.#sketch.increment(this.#view.hashOf(slot));
+    this.#note(slot, true);
     this.#touch(slot);
     this.#adapt();
   }
@@ -97,6 +103,7 @@ export class TinyLfuPolicy implements EvictionPolicy {
   resize(slotCount: number): void {
     this.#lists.resize(slotCount);
     this.#sketch.resize(slotCount);
+    this.#shadow.resize(slotCount);
     if (slotCount <= this.#listOf.length) return;
     const listOf = new Uint8Array(slotCount);
     listOf.set(this.#listOf);
@@ -113,6 +120,7 @@ export class TinyLfuPolicy implements EvictionPolicy {
     this.#windowMax = Math.max(1, Math.floor(this.#maxWeight * FIRST_WINDOW_SHARE));
     this.#protectedMax = Math.floor((this.#maxWeight - this.#windowMax) * PROTECTED_SHARE);
     this.#step = -STEP_SHARE * this.#maxWeight;
+    this.#shadow.clear();
     this.#windowWeight = this.#weightOf(WINDOW);
     this.#probationWeight = this.#weightOf(PROBATION);
     this.#protectedWeight = this.#weightOf(PROTECTED);
@@ -128,6 +136,12 @@ export class TinyLfuPolicy implements EvictionPolicy {
     this.#random ^= this.#random >>> 17;
     this.#random ^= this.#random << 5;
     return (this.#random & (LUCK - 1)) === 0;
+  }
+
+  #note(slot: number, isHit: boolean): void {
+    const hash = this.#view.hashOf(slot);
+    this.#sketch.increment(hash);
+    this.#shadow.follow(hash, this.#view.weightOf(slot), this.#maxWeight, isHit);
   }
 
   #touch(slot: number): void {
@@ -181,19 +195,25 @@ export class TinyLfuPolicy implements EvictionPolicy {
     if (requests < this.#sketch.sampleSize) return;
     const hitRate = this.#hits / requests;
     const change = hitRate - this.#lastHitRate;
-    const amount = change >= 0 ? this.#step : -this.#step;
-    this.#step = Math.abs(change) >= JUMP ? Math.sign(amount) * STEP_SHARE * this.#maxWeight : amount * STEP_DECAY;
+    let amount = change >= 0 ? this.#step : -this.#step;
+    if (this.#shadow.advantage < -BEHIND) {
+      amount = Math.max(Math.abs(amount), CATCH_UP * (this.#maxWeight - this.#windowMax));
+    }
+    const longest = STEP_SHARE * this.#maxWeight;
+    const step = Math.abs(change) >= JUMP ? longest : Math.min(longest, Math.abs(amount) * STEP_DECAY);
+    this.#step = amount < 0 ? -step : step;
     this.#lastHitRate = hitRate;
     this.#hits = this.#misses = 0;
+    this.#shadow.count();
     this.#moveWindow(Math.trunc(amount));
   }
 
+  /** The window may become all there is: then this is an LRU. */
   #moveWindow(amount: number): void {
-    const more = amount > 0 ? Math.min(amount, this.#protectedMax) : Math.max(amount, 1 - this.#windowMax);
-    this.#windowMax += more;
-    this.#protectedMax -= more;
+    this.#windowMax = Math.min(this.#maxWeight, Math.max(1, this.#windowMax + amount));
+    this.#protectedMax = Math.floor((this.#maxWeight - this.#windowMax) * PROTECTED_SHARE);
     this.#demote();
-    if (more < 0) return;
+    if (amount <= 0) return;
     for (;;) {
       const slot = this.#lists.first(PROBATION);
       if (slot < 0 || this.#windowWeight + this.#view.weightOf(slot) > this.#windowMax) return;
