@@ -31,6 +31,8 @@ for (const policy of CACHE_POLICIES) {
           maxBytes: bytes * 4,
           policy,
           governor,
+          // Giving back is bounded in time.
+          clock: new ManualClock(),
           weigh: (each) => (kind === 'heap' ? each : { heapBytes: 0, externalBytes: each }),
         });
         for (let i = 0; cache.bytes < bytes; i++) cache.set(i, 4_000);
@@ -45,7 +47,12 @@ describe('under a governor', () => {
   it('takes no more than it is given: its own entries make room, then nothing is stored', () => {
     const governor = createGovernor({ ...plain, limitBytes: 100_000 });
     const other = governor.consumer({ name: 'other', kind: 'heap', maxBytes: 100_000 });
-    const cache = new Cache<number, number>({ maxBytes: 1_000_000, governor, weigh: (bytes) => bytes });
+    const cache = new Cache<number, number>({
+      maxBytes: 1_000_000,
+      governor,
+      clock: plain.clock,
+      weigh: (bytes) => bytes,
+    });
     for (let i = 0; i < 50; i++) {
       expect(cache.set(i, 10_000)).toBe(true);
       expect(cache.bytes).toBeLessThanOrEqual(100_000);
@@ -62,7 +69,12 @@ describe('under a governor', () => {
 
   it('gives back what is coldest when somebody else needs room', () => {
     const governor = createGovernor({ ...plain, limitBytes: 100_000 });
-    const cache = new Cache<number, number>({ maxBytes: 90_000, governor, weigh: (bytes) => bytes });
+    const cache = new Cache<number, number>({
+      maxBytes: 90_000,
+      governor,
+      clock: plain.clock,
+      weigh: (bytes) => bytes,
+    });
     for (let i = 0; i < 8; i++) cache.set(i, 10_000);
     cache.get(0);
     const other = governor.consumer({ name: 'other', kind: 'heap', maxBytes: 100_000 });
