@@ -39,8 +39,8 @@ export class SlotTable<K, V> {
   #pairs: unknown[] = [];
   /** At `2 * slot` the hash, or -1 while nobody asked for that of a key in the `Map`; behind it the next of the chain, or of the free slots, as slot + 1. */
   #nodes = new Int32Array(0);
-  /** The first of each chain as slot + 1. */
-  #buckets = new Int32Array(0);
+  /** The first of each chain as slot + 1. Of one chain until a key is hashed: a table of long texts needs none. */
+  #buckets = new Int32Array(1);
   #mask = 0;
   #map: Map<K, number> | undefined;
   #hashes = true;
@@ -97,7 +97,6 @@ export class SlotTable<K, V> {
   /** The slot of a key, -1 when it is not there. */
   find(key: K, hash: number): number {
     if (hash === NOT_HASHED) return this.#map === undefined ? -1 : (this.#map.get(key) ?? -1);
-    if (this.#capacity === 0) return -1;
     const nodes = this.#nodes;
     const pairs = this.#pairs;
     let node = this.#buckets[hash & this.#mask]!;
@@ -116,6 +115,7 @@ export class SlotTable<K, V> {
 
   /** Adds a key that is not there, where it is not `full`. Returns its slot. */
   add(key: K, value: V, hash: number): number {
+    if (hash !== NOT_HASHED && this.#mask === 0) this.#rechain();
     const nodes = this.#nodes;
     let slot: number;
     if (this.#firstFree === 0) slot = this.#fresh++;
@@ -162,7 +162,7 @@ export class SlotTable<K, V> {
     this.#pairs = pairs;
     this.#nodes = nodes;
     this.#capacity = capacity;
-    if (this.#hashes) this.#rechain();
+    if (this.#hashes && this.#mask !== 0) this.#rechain();
   }
 
   isUsed(slot: number): boolean {
@@ -198,7 +198,7 @@ export class SlotTable<K, V> {
   clear(): void {
     this.#pairs = [];
     this.#nodes = new Int32Array(0);
-    this.#buckets = new Int32Array(0);
+    this.#buckets = new Int32Array(1);
     this.#map = undefined;
     this.#mask = this.#capacity = this.#fresh = this.#firstFree = this.#size = 0;
   }
