@@ -11,6 +11,7 @@ const USERS = 1_000;
 const QUERIES = 5;
 const CONNECTIONS = 25;
 const NAME = 'pooled';
+const LONGEST_MS = 55_000;
 
 const manager = new PgManager(url, NAME);
 const pool = new ConnectionPool(manager, {
@@ -21,6 +22,12 @@ const pool = new ConnectionPool(manager, {
 });
 const admin = new pg.Client({ connectionString: url, application_name: 'admin' });
 await admin.connect();
+
+/** Connections that are dead and lent again would be asked for ever. */
+setTimeout(() => {
+  console.error(`not over after ${LONGEST_MS} ms: ${JSON.stringify(pool.stats)}`);
+  process.exit(1);
+}, LONGEST_MS).unref();
 
 /** In use by somebody: nobody else may have it. */
 const busy = new Set();
