@@ -5,7 +5,8 @@ const ROW_INTS = BLOCK_INTS / COUNTERS;
 const TOP = 15;
 /** Counters are halved after so many increments for each entry that is expected. */
 const SAMPLE_FACTOR = 10;
-const LEAST_BLOCKS = 2;
+/** 4 KiB: in the sketch of a small cache keys would share counters too often. */
+const LEAST_BLOCKS = 64;
 const HALF = 0x77777777;
 const ODD = 0x11111111;
 
