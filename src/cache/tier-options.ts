@@ -13,7 +13,7 @@ export type Tier = 'strong' | SecondTier | 'disk';
 export interface TierOptions<V> {
   /** `weak`: objects stay as long as somebody else holds them. `compressed`: texts, buffers, and what `codec` knows. Required. */
   readonly second: SecondTier;
-  /** Entries that may stand below the strong tier, 1 up. Required: each takes about 400 bytes of the heap, on disk too. */
+  /** Entries that may stand below the strong tier, 1 up. Required: each takes about 480 bytes of the heap, on disk too; 240 where it is held weakly. */
   readonly maxEntries: number;
   /** Bytes of compressed values in memory, 1 up. Required with `compressed`. */
   readonly maxBytes?: number;
