@@ -319,14 +319,18 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     };
   }
 
-  /** By the policy, until there is enough, or it has taken long enough. */
+  /**
+   * By the policy, until there is enough, or it has taken long enough. Entries that go for what they hold on the heap take their buffers along: those count as given back too, or a
+   * cache of buffers would go whole for what its tables take.
+   */
   #giveBack(kind: CacheKind, { targetBytes, level }: ReclaimRequest): number {
     const store = this.#store;
     const { clock } = this.#options;
+    const held = () => store.heldBytes(kind) + (kind === 'heap' ? store.heldBytes('external') : 0);
     const before = store.heldBytes(kind);
-    const until = before - targetBytes + this.#life.giveBack(kind, targetBytes, level);
+    const until = held() - targetBytes + this.#life.giveBack(kind, targetBytes, level);
     const started = clock.now();
-    for (let seen = 1; store.heldBytes(kind) > until && store.heldBytes(kind) > 0; seen++) {
+    for (let seen = 1; held() > until && store.heldBytes(kind) > 0; seen++) {
       if (!store.evictOne('reclaimed')) break;
       if (seen % LOOK_AT_CLOCK_EVERY > 0 && this.#removals === undefined) continue;
       store.settle();

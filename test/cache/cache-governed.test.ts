@@ -84,6 +84,16 @@ describe('under a governor', () => {
     expect(cache.has(1)).toBe(false);
   });
 
+  it('does not let all buffers go for what their tables take on the heap', () => {
+    const governor = createGovernor({ ...plain, limitBytes: 1_100_000 });
+    const cache = new Cache<number, Buffer>({ maxBytes: 1_000_000, governor, clock: plain.clock });
+    for (let i = 0; i < 90; i++) cache.set(i, Buffer.alloc(10_000));
+    const other = governor.consumer({ name: 'other', kind: 'external', maxBytes: 1_000_000 });
+    expect(other.tryReserve(500_000)).toBeDefined();
+    expect(cache.size).toBeGreaterThan(40);
+    expect(cache.size).toBeLessThan(60);
+  });
+
   it('gives back in a bounded time', () => {
     const clock = new ManualClock();
     const governor = createGovernor({ ...plain, clock, limitBytes: 10_000_000 });

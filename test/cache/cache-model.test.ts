@@ -54,7 +54,7 @@ class LruModel {
     // The one that is written may be the coldest: then it goes first, for its own new value.
     while (this.bytes - old.weight + weight > this.maxBytes) {
       const [coldest] = this.entries.keys();
-      this.remove(coldest, Object.is(coldest, key) ? 'replaced' : 'evicted');
+      this.remove(coldest, Object.is(coldest, plain(key)) ? 'replaced' : 'evicted');
       if (!this.entries.has(key)) return this.set(key, value, weight);
     }
     if (old.value !== value) this.removals.push({ key: plain(key), value: old.value, reason: 'replaced' });
