@@ -343,10 +343,14 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   #report(): HolderReport {
     const { removals, policyFaults, listenerFaults, governorFaults, tiers, weightCorrection, ...counts } = this.stats;
     const faults = policyFaults + governorFaults;
+    const trouble = [
+      ...(faults > 0 ? [`${faults} faults of policy or governor`] : []),
+      ...(tiers?.spillPaused === true ? ['nothing can be written to the spill folder'] : []),
+    ];
     return {
       type: 'cache',
-      health: faults > 0 ? 'degraded' : 'ok',
-      ...(faults > 0 && { why: `${faults} faults of policy or governor` }),
+      health: trouble.length > 0 ? 'degraded' : 'ok',
+      ...(trouble.length > 0 && { why: trouble.join('; ') }),
       counts: {
         ...counts,
         ...removals,

@@ -139,7 +139,8 @@ export class EntryLife<K, V> implements Disposable {
       this.#promote(key, found);
       return Promise.resolve(found.value);
     }
-    counters.misses++;
+    // What stands on the disk is a hit or a miss when it has been read.
+    if (this.#tiers?.isOnDisk(key) !== true) counters.misses++;
     return this.#openLoads().load(this.#request(key, loader, options, undefined), options.signal);
   }
 
@@ -162,7 +163,9 @@ export class EntryLife<K, V> implements Disposable {
    */
   giveBack(kind: CacheKind, targetBytes: number, level: PressureLevel): number {
     const store = this.#store;
-    const until = store.heldBytes(kind) - targetBytes;
+    // Entries take their buffers along, whatever they go for.
+    const held = () => store.heldBytes(kind) + (kind === 'heap' ? store.heldBytes('external') : 0);
+    const until = held() - targetBytes;
     store.times?.run();
     const tiers = this.#tiers;
     if (tiers === undefined) return 0;
@@ -170,7 +173,7 @@ export class EntryLife<K, V> implements Disposable {
     const started = clock.now();
     const below = tiers.heldBytes;
     const taken = () => below - tiers.heldBytes;
-    while (store.heldBytes(kind) > Math.max(0, until + taken()) && clock.now() - started < MOST_MS) {
+    while (held() > Math.max(0, until + taken()) && clock.now() - started < MOST_MS) {
       const slot = store.nextVictim();
       if (slot < 0) break;
       this.#demote(tiers, slot, level);
@@ -236,6 +239,7 @@ export class EntryLife<K, V> implements Disposable {
     const diskFirst: Loader<K, V> = async (_, help) => {
       const found = await this.#tiers!.takeFromDisk(key, (promoted) => this.#promote(key, promoted));
       isFromDisk = found !== undefined;
+      if (found === undefined) this.#options.counters.misses++;
       return found === undefined ? loader(key, help) : found.value;
     };
     return {

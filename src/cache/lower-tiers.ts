@@ -114,6 +114,7 @@ export class LowerTiers<K, V> implements Disposable {
       diskBytes: this.#diskBytes,
       indexBytes: this.#heapBook.usedBytes,
       ...this.#counts,
+      spillPaused: this.#settings.spill !== undefined && !this.#canSpill,
     };
   }
 

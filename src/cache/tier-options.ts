@@ -21,7 +21,7 @@ export interface TierOptions<V> {
   readonly codec?: ValueCodec<V>;
   /** Smaller values are not compressed, bytes. Default 512. */
   readonly minEntryBytes?: number;
-  /** Larger ones neither: compressing takes 5 to 10 ms a MiB, and the process waits for it. Default 1,048,576. */
+  /** Larger ones neither: compressing takes 3 to 10 ms a MiB, and the process waits for it. Default 1,048,576. */
   readonly maxEntryBytes?: number;
   /** Default `zstd` where this Node has it, else `deflate`. */
   readonly compression?: Compression;

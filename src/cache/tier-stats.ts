@@ -19,6 +19,8 @@ export interface TierStats {
   /** From memory to disk. */
   readonly spilled: number;
   readonly spillFailures: number;
+  /** Whether nothing is written to the disk for the moment, because it failed lately or the folder is gone. */
+  readonly spillPaused: boolean;
   /** Gone: to make room, past their time, collected while weak. */
   readonly dropped: number;
   readonly expired: number;

@@ -68,7 +68,7 @@ export class ValuePacker<V> {
     return packed('encoded', bytes);
   }
 
-  /** The same, smaller; undefined when it is not worth it. 0.15 ms for 5 KB, most of it the compressor's own state, which is made anew each time; 5 to 10 ms a MiB. */
+  /** The same, smaller; undefined when it is not worth it. 0.15 ms for 5 KB, most of it the compressor's own state, which is made anew each time; 3 to 10 ms a MiB. */
   compress(value: PackedValue): PackedValue | undefined {
     const { sort, rawBytes, bytes } = value;
     // Room for what comes out, made anew by each call: no more of it than what goes in.

@@ -140,6 +140,7 @@ describe('tiers', () => {
     const both = await Promise.all([cache.getOrLoad('key 4', loader), cache.getOrLoad('key 4', loader)]);
     expect(both).toEqual([text(4), text(4)]);
     expect(cache.stats.tiers).toMatchObject({ diskHits: 2, diskCount: 18, spilled: 20 });
+    expect(cache.stats).toMatchObject({ hits: 2, misses: 1, loads: 1, loadsShared: 1 });
     expect(spill.stats.recordCount).toBe(18);
     cache[Symbol.dispose]();
     expect(spill.stats.recordCount).toBe(0);
@@ -213,6 +214,9 @@ describe('tiers', () => {
     await press(governor, 'things', 10 * MIB, 'high');
     await press(governor, 'things (compressed)', 10 * MIB, 'high');
     expect(cache.stats.tiers).toMatchObject({ diskCount: 0, spillFailures: 1, compressedCount: 0, dropped: 10 });
+    const holder = () => governor.snapshot().consumers.find(({ name }) => name === 'things')!.holder!;
+    expect(holder()).toMatchObject({ health: 'degraded', why: 'nothing can be written to the spill folder' });
+    expect(holder().counts).toMatchObject({ compressedCount: 0, spillFailures: 1, loads: 0 });
     broken = false;
     clock.advance(10_000);
     fill(cache, 10);
