@@ -216,6 +216,20 @@ describe('the times of entries', () => {
     expect(clock.pending).toBe(0);
   });
 
+  it('go along when an entry moves to another slot', () => {
+    const { clock, times, expired } = open({ idleMs: 5_000 });
+    times.set(3, 1_000);
+    times.set(4, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    times.move(3, 0);
+    times.move(4, 1);
+    expect([times.look(0, false), times.look(3, false)]).toEqual(['fresh', 'fresh']);
+    clock.advance(1_000);
+    expect([times.look(0, false), times.look(3, false), times.look(1, false)]).toEqual(['gone', 'fresh', 'fresh']);
+    clock.advance(WHEEL_TICK_MS);
+    expect(expired).toEqual([0]);
+    expect(clock.pending).toBe(0);
+  });
+
   it('take 16 bytes a slot, 32 where entries are idle', () => {
     for (const [idleMs, bytes] of [
       [NEVER, 16],
