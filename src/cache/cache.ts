@@ -313,9 +313,11 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   }
 
   #reclaimer(kind: CacheKind): Reclaimer {
+    const waiting = this.#life.giveBackWaiting;
     return {
       reclaimableBytes: () => this.#store.heldBytes(kind),
       reclaimNow: (request) => this.#giveBack(kind, request),
+      ...(waiting && { reclaim: (request, { signal }) => waiting(kind, request, signal) }),
     };
   }
 
@@ -330,7 +332,7 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     const before = store.heldBytes(kind);
     const until = held() - targetBytes + this.#life.giveBack(kind, targetBytes, level);
     const started = clock.now();
-    for (let seen = 1; held() > until && store.heldBytes(kind) > 0; seen++) {
+    for (let seen = 1; this.#life.drops(level) && held() > until && store.heldBytes(kind) > 0; seen++) {
       if (!store.evictOne('reclaimed')) break;
       if (seen % LOOK_AT_CLOCK_EVERY > 0 && this.#removals === undefined) continue;
       store.settle();

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
-import type { Governor, PressureLevel } from '../governor/index.ts';
+import type { Governor, PressureLevel, ReclaimRequest } from '../governor/index.ts';
 import { invalidOption } from '../invalid-option.ts';
 import type { CacheKind } from './cache-books.ts';
 import type { CacheCounters } from './cache-stats.ts';
@@ -163,8 +163,7 @@ export class EntryLife<K, V> implements Disposable {
    */
   giveBack(kind: CacheKind, targetBytes: number, level: PressureLevel): number {
     const store = this.#store;
-    // Entries take their buffers along, whatever they go for.
-    const held = () => store.heldBytes(kind) + (kind === 'heap' ? store.heldBytes('external') : 0);
+    const held = () => this.#heldWith(kind);
     const until = held() - targetBytes;
     store.times?.run();
     const tiers = this.#tiers;
@@ -182,12 +181,43 @@ export class EntryLife<K, V> implements Disposable {
     return Math.min(0, taken());
   }
 
+  /** Whether what has not gone down in that time is to be dropped; else it is left for `giveBackWaiting`. */
+  drops(level: PressureLevel): boolean {
+    return this.#tiers === undefined || level === 'critical' || level === 'emergency';
+  }
+
+  /** The same with pauses, where there are tiers: the process waits no longer than for one portion. Resolves to bytes of the kind. */
+  get giveBackWaiting():
+    | ((kind: CacheKind, request: ReclaimRequest, signal: AbortSignal) => Promise<number>)
+    | undefined {
+    if (this.#tiers === undefined) return undefined;
+    return async (kind, { targetBytes, level }, signal) => {
+      const store = this.#store;
+      const before = store.heldBytes(kind);
+      const heldBefore = this.#heldWith(kind);
+      for (let gone = 0; gone < targetBytes && !signal.aborted && !this.#disposed; ) {
+        this.giveBack(kind, targetBytes - gone, level);
+        const now = heldBefore - this.#heldWith(kind);
+        // Nothing is left, or others put in as much as goes.
+        if (now <= gone) break;
+        gone = now;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      return Math.max(0, before - store.heldBytes(kind));
+    };
+  }
+
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.#options.onUsed();
     this.#loads?.[Symbol.dispose]();
     this.#tiers?.[Symbol.dispose]();
     this.#store.times?.[Symbol.dispose]();
+  }
+
+  /** Entries take their buffers along, whatever they go for. */
+  #heldWith(kind: CacheKind): number {
+    return this.#store.heldBytes(kind) + (kind === 'heap' ? this.#store.heldBytes('external') : 0);
   }
 
   get #isMortal(): boolean {

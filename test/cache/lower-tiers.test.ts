@@ -123,6 +123,29 @@ describe('tiers', () => {
     expect(cache.stats.removals.reclaimed).toBeGreaterThan(10);
   });
 
+  it('compress for a few milliseconds at once, and with waiting as long as it takes: below critical nothing is dropped', async () => {
+    // Each look at it takes half a millisecond.
+    class BusyClock extends ManualClock {
+      looks = 0;
+      override now(): number {
+        return ++this.looks / 2;
+      }
+    }
+    const { cache, governor } = openWatched({}, { clock: new BusyClock() });
+    fill(cache, 100);
+    const { reclaimer } = reclaimers(governor).get('things')!;
+    const request = { targetBytes: 10 * MIB, level: 'high', strategy: 'basic' } as const;
+    expect(reclaimer.reclaimNow!(request)).toBeGreaterThan(0);
+    expect(cache.size).toBeGreaterThan(50);
+    await reclaimer.reclaim!(request, { signal: new AbortController().signal, scratch: new Uint8Array(65_536) });
+    expect(cache.stats).toMatchObject({ entryCount: 0, tiers: { compressedCount: 100, dropped: 0 } });
+    expect(cache.stats.removals.reclaimed).toBe(0);
+    fill(cache, 100);
+    expect(reclaimer.reclaimNow!({ ...request, level: 'critical' })).toBeGreaterThan(0);
+    expect(cache.size).toBe(0);
+    expect(cache.stats.removals.reclaimed).toBeGreaterThan(50);
+  });
+
   it('write to the disk at critical; `get` misses what is there, `getAsync` and `getOrLoad` have it', async () => {
     const spill = await openFolder();
     const { cache, governor } = openWatched({ spill, maxSpillBytes: MIB });
