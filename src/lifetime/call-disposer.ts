@@ -15,6 +15,7 @@ export async function callDisposer(
   { timeoutMs, clock }: { readonly timeoutMs: number; readonly clock: Clock },
 ): Promise<void> {
   let timer: Disposable | undefined;
+  let late: CleanupTimeoutError | undefined;
   try {
     const result = dispose();
     if (result === null || (typeof result !== 'object' && typeof result !== 'function')) return;
@@ -23,12 +24,17 @@ export async function callDisposer(
     ended.catch(() => {});
     await new Promise((resolve, reject) => {
       if (timeoutMs <= LONGEST_MS) {
-        timer = clock.after(timeoutMs, () => reject(new CleanupTimeoutError(resource, timeoutMs)), true);
+        const onLate = () => {
+          late = new CleanupTimeoutError(resource, timeoutMs);
+          reject(late);
+        };
+        timer = clock.after(timeoutMs, onLate, true);
       }
       ended.then(resolve, reject);
     });
   } catch (cause) {
-    const error = cause instanceof CleanupTimeoutError ? cause : new CleanupFailedError(resource, 1, cause);
+    // What a disposer of its own was late with is a failure here.
+    const error = late !== undefined && cause === late ? late : new CleanupFailedError(resource, 1, cause);
     publishFailure('', resource, error);
     throw error;
   } finally {

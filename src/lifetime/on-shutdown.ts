@@ -77,9 +77,13 @@ const KNOWN = ['signals', 'deadlineMs', 'exitCode', 'onEnd', 'process', 'clock']
 /** What `onShutdown` makes. */
 export class Shutdown implements Disposable {
   readonly #options: SoundShutdownOptions;
-  readonly #steps: ShutdownStep[] = [];
+  readonly #steps: { readonly step: ShutdownStep }[] = [];
   readonly #listeners = new Map<string, () => void>();
   #running: Promise<ShutdownReport> | undefined;
+  /** Which of the steps is at work, or will be next. */
+  #at = 0;
+  /** A signal came: the process ends when the steps have. */
+  #ending = false;
 
   constructor(steps: readonly ShutdownStep[], options: SoundShutdownOptions) {
     this.#options = options;
@@ -102,18 +106,29 @@ export class Shutdown implements Disposable {
       throw invalidOption('step', 'a function or something with `drain`', step);
     }
     if (this.#steps.length >= MOST_STEPS) throw invalidOption('step', `one of at most ${MOST_STEPS}`, step);
-    this.#steps.push(step);
+    const entry = { step };
+    this.#steps.push(entry);
     return {
       [Symbol.dispose]: () => {
-        const at = this.#steps.indexOf(step);
-        if (at >= 0) this.#steps.splice(at, 1);
+        const at = this.#steps.indexOf(entry);
+        if (at < 0) return;
+        this.#steps.splice(at, 1);
+        // The one behind it has moved up.
+        if (at < this.#at) this.#at--;
       },
     };
   }
 
-  /** Runs the steps without a signal, once, and does not end the process. Never rejects. */
+  /** Runs the steps without a signal, once, and does not end the process, unless a signal comes meanwhile: then it ends after them. Never rejects. */
   run(reason = 'asked'): Promise<ShutdownReport> {
-    this.#running ??= this.#run(String(reason));
+    if (this.#running === undefined) {
+      // The first step begins at once, and may ask for this very run.
+      let settle: (report: Promise<ShutdownReport>) => void = () => {};
+      this.#running = new Promise((resolve) => {
+        settle = resolve;
+      });
+      settle(this.#run(String(reason)));
+    }
     return this.#running;
   }
 
@@ -126,10 +141,11 @@ export class Shutdown implements Disposable {
   #onSignal(signal: NodeJS.Signals): void {
     const code = this.#options.exitCode ?? 128 + (constants.signals[signal] ?? 0);
     // Somebody is impatient.
-    if (this.#running !== undefined) {
+    if (this.#ending) {
       this.#exit(128 + (constants.signals[signal] ?? 0));
       return;
     }
+    this.#ending = true;
     void this.run(signal).then((report) => {
       try {
         catchRejection(this.#options.onEnd?.(report), () => {});
@@ -149,10 +165,12 @@ export class Shutdown implements Disposable {
     const { clock, deadlineMs } = this.#options;
     const startedAt = clock.now();
     const reports: ShutdownStepReport[] = [];
-    for (let index = 0; index < this.#steps.length; index++) {
+    while (this.#at < this.#steps.length) {
       const leftMs = Math.max(0, deadlineMs - (clock.now() - startedAt));
-      const partMs = Math.floor(leftMs / (this.#steps.length - index));
-      reports.push(await this.#step(this.#steps[index]!, index, reason, partMs));
+      const partMs = Math.floor(leftMs / (this.#steps.length - this.#at));
+      // Steps add others and take themselves out.
+      const { step } = this.#steps[this.#at++]!;
+      reports.push(await this.#step(step, reports.length, reason, partMs));
     }
     const complete = reports.every((report) => report.outcome === 'done');
     return { reason, steps: reports, elapsedMs: clock.now() - startedAt, complete };
@@ -162,11 +180,16 @@ export class Shutdown implements Disposable {
     const { clock } = this.#options;
     const startedAt = clock.now();
     const abort = new AbortController();
-    const name = step.name || `step ${index + 1}`;
+    const name = nameOf(step) ?? `step ${index + 1}`;
     let result: unknown;
+    let isIncomplete = false;
     const act = async () => {
-      if (typeof step === 'function') result = await step({ reason, deadlineMs: partMs, signal: abort.signal });
-      else result = await step.drain({ deadlineMs: Math.floor(partMs - Math.min(MARGIN_MS, partMs / 10)) });
+      if (typeof step === 'function') {
+        await step({ reason, deadlineMs: partMs, signal: abort.signal });
+        return;
+      }
+      result = await step.drain({ deadlineMs: Math.floor(partMs - Math.min(MARGIN_MS, partMs / 10)) });
+      isIncomplete = (result as { complete?: unknown } | null | undefined)?.complete === false;
     };
     const told = (outcome: ShutdownStepReport['outcome'], more: Partial<ShutdownStepReport> = {}) => {
       return { step: name, outcome, elapsedMs: clock.now() - startedAt, ...more };
@@ -178,7 +201,6 @@ export class Shutdown implements Disposable {
       return told(error instanceof CleanupTimeoutError ? 'late' : 'failed', { error: error as Error });
     }
     if (typeof step === 'function') return told('done');
-    const isIncomplete = (result as { complete?: unknown } | null | undefined)?.complete === false;
     return told(isIncomplete ? 'incomplete' : 'done', { report: result });
   }
 }
@@ -195,6 +217,16 @@ export class Shutdown implements Disposable {
 export function onShutdown(steps: ShutdownStep | readonly ShutdownStep[], options: ShutdownOptions = {}): Shutdown {
   const list = Array.isArray(steps) ? (steps as readonly ShutdownStep[]) : [steps as ShutdownStep];
   return new Shutdown(list, checkShutdownOptions(options));
+}
+
+/** Looking may run code of others. */
+function nameOf(step: ShutdownStep): string | undefined {
+  try {
+    const { name } = step;
+    return typeof name === 'string' && name !== '' ? name : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 type SoundShutdownOptions = Required<Omit<ShutdownOptions, 'exitCode' | 'onEnd'>> &

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { ManualClock } from 'plimsoll';
 import {
+  AsyncResourceGuard,
   onShutdown,
   ResourceRegistry,
   type ShutdownOptions,
@@ -154,6 +155,79 @@ describe('the end of a process', () => {
     process.send('SIGINT');
     expect(process.exits).toEqual([130]);
     expect(process.count('SIGTERM')).toEqual([]);
+  });
+
+  it('skips nobody when a step takes itself out, and takes out the one that was meant of two that are the same', async () => {
+    const order: string[] = [];
+    const { shutdown } = open([]);
+    const first = shutdown.add(() => {
+      order.push('first');
+      first[Symbol.dispose]();
+    });
+    const twice = () => void order.push('twice');
+    const extra = shutdown.add(twice);
+    shutdown.add(twice);
+    extra[Symbol.dispose]();
+    extra[Symbol.dispose]();
+    shutdown.add(() => void order.push('last'));
+    expect((await shutdown.run()).steps).toHaveLength(3);
+    expect(order).toEqual(['first', 'twice', 'last']);
+  });
+
+  it('goes on behind a step of which nothing can be looked at', async () => {
+    const throws = (): never => {
+      throw new Error('do not look');
+    };
+    const nameless = Object.defineProperty({ drain: async () => {} }, 'name', { get: throws });
+    const speechless = { drain: async () => Object.defineProperty({}, 'complete', { get: throws }) };
+    const last = vi.fn();
+    const { process, reports } = open([nameless, speechless, last]);
+    process.send('SIGTERM');
+    await settle();
+    expect(last).toHaveBeenCalledTimes(1);
+    expect(reports[0]!.steps).toMatchObject([{ step: 'step 1', outcome: 'done' }, { outcome: 'failed' }, {}]);
+    expect(process.exits).toEqual([143]);
+  });
+
+  it('does not cut off what was begun without a signal: the first one waits for it, the second does not', async () => {
+    let goOn = () => {};
+    const last = vi.fn();
+    const { process, shutdown, reports } = open([() => new Promise<void>((resolve) => (goOn = resolve)), last]);
+    const asked = shutdown.run();
+    process.send('SIGTERM');
+    expect(process.exits).toEqual([]);
+    goOn();
+    await asked;
+    await settle();
+    expect(last).toHaveBeenCalledTimes(1);
+    expect([process.exits, reports.length]).toEqual([[143], 1]);
+    const other = open([never]);
+    void other.shutdown.run();
+    other.process.send('SIGTERM');
+    other.process.send('SIGTERM');
+    expect(other.process.exits).toEqual([143]);
+  });
+
+  it('is one run, also for a step that asks for it', async () => {
+    let runs = 0;
+    const { shutdown } = open([
+      () => {
+        runs++;
+        void shutdown.run();
+      },
+    ]);
+    expect((await shutdown.run()).steps).toHaveLength(1);
+    expect(runs).toBe(1);
+  });
+
+  it('calls a step that fails for what its own cleanup was late with failed, not late', async () => {
+    const { clock, process, reports } = open(() =>
+      new AsyncResourceGuard(1, never, { timeoutMs: 10, clock }).release(),
+    );
+    process.send('SIGTERM');
+    clock.advance(10);
+    await settle();
+    expect(reports[0]!.steps).toMatchObject([{ outcome: 'failed' }]);
   });
 
   it('takes its listeners off when it is disposed of, and can be run without a signal', async () => {
