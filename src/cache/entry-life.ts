@@ -181,9 +181,12 @@ export class EntryLife<K, V> implements Disposable {
     return Math.min(0, taken());
   }
 
-  /** Whether what has not gone down in that time is to be dropped; else it is left for `giveBackWaiting`. */
+  /**
+   * Whether what has not gone down in that time is to be dropped. At `high` and `critical` it is left for `giveBackWaiting`: there trains run, which ask for that next. In calmer times only a
+   * reservation of somebody else asks, who is not to be refused for want of milliseconds.
+   */
   drops(level: PressureLevel): boolean {
-    return this.#tiers === undefined || level === 'critical' || level === 'emergency';
+    return this.#tiers === undefined || (level !== 'high' && level !== 'critical');
   }
 
   /** The same with pauses, where there are tiers: the process waits no longer than for one portion. Resolves to bytes of the kind. */
