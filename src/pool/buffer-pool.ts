@@ -147,6 +147,7 @@ export class BufferPool implements Disposable {
    * or is being drained.
    */
   lease(bytes: number, options?: BufferLeaseOptions): Lease<Buffer> {
+    const zero = this.#zeroes(options);
     let slot = this.#obtain(bytes);
     if (slot === 'budget') {
       const refusal = budgetRefusal(this.#book, this.#bytesFor(bytes));
@@ -157,13 +158,14 @@ export class BufferPool implements Disposable {
       slot = this.#obtain(bytes);
     }
     if (typeof slot === 'string') throw this.#exhausted(slot, bytes);
-    return this.#hand(slot, bytes, options);
+    return this.#hand(slot, bytes, zero);
   }
 
   /** Lends a buffer, or says that there is none: undefined where `lease` throws for want of room. */
   tryLease(bytes: number, options?: BufferLeaseOptions): Lease<Buffer> | undefined {
+    const zero = this.#zeroes(options);
     const slot = this.#obtain(bytes);
-    if (typeof slot !== 'string') return this.#hand(slot, bytes, options);
+    if (typeof slot !== 'string') return this.#hand(slot, bytes, zero);
     this.#refused[slot]++;
     return undefined;
   }
@@ -256,11 +258,13 @@ export class BufferPool implements Disposable {
     checkWhole('bytes', bytes, 1);
     const index = this.#sizes.indexFor(bytes);
     const row = index < 0 ? this.#oversized : this.#classes[index]!;
-    const slot = row.idle.pop();
-    if (slot !== undefined) {
+    for (let slot = row.idle.pop(); slot !== undefined; slot = row.idle.pop()) {
       this.#idleBytes -= slot.bytes;
-      row.hits++;
-      return slot;
+      if (slot.isThere) {
+        row.hits++;
+        return slot;
+      }
+      this.#drop(slot, 'taken');
     }
     const made = this.#make(row, index < 0 ? bytes : row.classBytes);
     if (typeof made !== 'string') row.misses++;
@@ -298,12 +302,18 @@ export class BufferPool implements Disposable {
     return this.#bytes + bytes <= this.#maxBytes;
   }
 
-  #hand(slot: BufferSlot, bytes: number, options: BufferLeaseOptions | undefined): Lease<Buffer> {
+  /** Asked first: reading it may run code of others. */
+  #zeroes(options: BufferLeaseOptions | undefined): boolean {
+    const zero = options?.zero;
+    return zero === undefined ? this.#zero : zero !== false;
+  }
+
+  #hand(slot: BufferSlot, bytes: number, zero: boolean): Lease<Buffer> {
     slot.generation++;
     slot.row.leased++;
     this.#leasedBytes += slot.bytes;
     if (++this.#leased > this.#peakLeased) this.#peakLeased = this.#leased;
-    slot.open(bytes, options?.zero === undefined ? this.#zero : options.zero !== false);
+    slot.open(bytes, zero);
     const lease = new Lease<Buffer>(slot);
     if (this.#leakTracker !== undefined) slot.trace = this.#leakTracker.track(`lease of ${this.name}`, lease);
     return lease;
@@ -358,7 +368,7 @@ export class BufferPool implements Disposable {
     for (const row of this.#classes) while (this.#dropOldest(row, reason));
   }
 
-  /** Returns how many bytes it let go. */
+  /** Returns how many bytes it let go. For the governor no longer than a while; the pool's own bounds are kept whatever that takes. */
   #giveBack(targetBytes: number, reason: BufferDropReason): number {
     const started = this.#clock.now();
     let left = targetBytes;
@@ -367,7 +377,8 @@ export class BufferPool implements Disposable {
       const row = this.#classes[i]!;
       while (row.classBytes <= left && this.#dropOldest(row, reason)) {
         left -= row.classBytes;
-        if (++seen % LOOK_AT_CLOCK_EVERY === 0 && this.#clock.now() - started > MOST_MS) return targetBytes - left;
+        if (reason !== 'reclaimed' || ++seen % LOOK_AT_CLOCK_EVERY !== 0) continue;
+        if (this.#clock.now() - started > MOST_MS) return targetBytes - left;
       }
     }
     // What is left is less than any that is at rest.

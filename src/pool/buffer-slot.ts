@@ -32,9 +32,18 @@ export class BufferSlot extends PooledSlot<Buffer> {
     this.#store = owned(new ArrayBuffer(bytes), this);
   }
 
-  /** The slot whose memory `buffer` shows or showed; undefined when it is nobody's. */
+  /** The slot whose memory `buffer` shows or showed; undefined when it is nobody's, or nothing that has memory. */
   static of(buffer: Uint8Array): BufferSlot | undefined {
-    return OwnedStore.ownerOf(buffer.buffer);
+    try {
+      return OwnedStore.ownerOf(buffer.buffer);
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** False when a borrower of before, whose hands it was left in, has sent it elsewhere. */
+  get isThere(): boolean {
+    return this.#store.byteLength === this.bytes;
   }
 
   /** Makes the view for a loan. With `zero` there is nothing of an earlier one in the whole store: the rest of it can be reached through `.buffer`. */
@@ -48,7 +57,7 @@ export class BufferSlot extends PooledSlot<Buffer> {
   close(move: boolean): boolean {
     this.value = NOTHING;
     this.used = true;
-    if (this.#store.byteLength !== this.bytes) return false;
+    if (!this.isThere) return false;
     if (!move) return true;
     try {
       this.#store = owned(moved(this.#store), this);

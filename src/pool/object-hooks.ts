@@ -69,6 +69,10 @@ export class ObjectHooks<T extends object> {
     }
     if (typeof value !== 'object' && typeof value !== 'function') throw this.createFailed('`create` gave no object');
     if (value === null) throw this.createFailed('`create` gave null');
+    if (isPromise(value)) {
+      catchRejection(value, () => {});
+      throw this.createFailed(`\`create\`: ${ASYNC}`);
+    }
     if (this.#failing !== 0) this.#well('create');
     return value;
   }

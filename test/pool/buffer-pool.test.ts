@@ -201,7 +201,10 @@ describe('a pool of buffers', () => {
     expect(lease.released).toBe(true);
     expect(code(() => pool.release(Buffer.alloc(1_024)))).toBe('PLIMSOLL_FOREIGN_OBJECT');
     expect(code(() => pool.release(open().pool.lease(1_024).value))).toBe('PLIMSOLL_FOREIGN_OBJECT');
-    expect(code(() => pool.release('buffer' as never))).toBe('PLIMSOLL_FOREIGN_OBJECT');
+    const looksLikeOne = Object.create(Uint8Array.prototype);
+    for (const other of ['buffer', looksLikeOne, new Proxy(Buffer.alloc(8), {})]) {
+      expect(code(() => pool.release(other as never))).toBe('PLIMSOLL_FOREIGN_OBJECT');
+    }
     expect(pool.stats).toMatchObject({ idle: 1, leased: 0 });
   });
 

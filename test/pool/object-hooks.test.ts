@@ -36,6 +36,7 @@ describe('functions that fail', () => {
     ['null', () => null],
     ['a number', () => 5],
     ['nothing', () => undefined],
+    ['a promise, which may reject later', async () => Promise.reject(new Error('later'))],
   ])('create that gives %s', (_, create) => {
     const { pool } = openThings({ create: create as never });
     expect(codeOf(() => pool.lease())).toBe('PLIMSOLL_CREATE_FAILED');
