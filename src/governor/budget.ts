@@ -19,6 +19,8 @@ import type { Scopes } from './scopes.ts';
 
 const LARGEST_HOLDERS = 5;
 const STEPS_TO_CRITICAL = 16;
+/** A sample takes about 20 µs: where it found no room, what is asked for comes to this much before the next. */
+const REFUSED_BETWEEN_BYTES = 65_536;
 /** Of a refusal that no sample changes. */
 const OWN_REASONS: ReadonlySet<RefusalReason> = new Set(['scope', 'aborted', 'share', 'queue']);
 const BLOCK: Obstacle = { reason: 'emergency', boundBy: 'the machine', availableBytes: 0 };
@@ -48,6 +50,9 @@ export class Budget {
   readonly #accounts = new WeakMap<Consumer, Account>();
   #sampleEveryBytes: number;
   #unsampledBytes = 0;
+  /** As of the last sample; and, since one that found too little, what was refused without another, and what was given back. */
+  #machineRoom = Number.POSITIVE_INFINITY;
+  #refusedUnseenBytes = Number.POSITIVE_INFINITY;
   /** Since the last sample drawn from pots, or refused for what a sample may change: a synchronous loop has to hear of that too. */
   #otherBytes = 0;
   /** What the machine had the last time that it had no room. */
@@ -103,11 +108,13 @@ export class Budget {
     return this.#closed;
   }
 
-  /** So far is it to `critical`: the next sample inside a reservation need not come before a sixteenth of that, unless a rhythm was asked for. */
-  noteRoom(roomBytes: number): void {
+  /** The next sample inside a reservation is due after a sixteenth of what it is to `critical`, and when what the machine has room for is granted. Unless a rhythm was asked for. */
+  noteRoom(roomBytes: number, machineRoomBytes: number): void {
     const { sampleEveryBytes, adaptive } = this.#options;
-    if (adaptive === true)
-      this.#sampleEveryBytes = Math.max(sampleEveryBytes, Math.floor(roomBytes / STEPS_TO_CRITICAL));
+    if (adaptive !== true) return;
+    this.#machineRoom = Math.max(0, machineRoomBytes);
+    const everyBytes = Math.max(sampleEveryBytes, Math.floor(roomBytes / STEPS_TO_CRITICAL));
+    this.#sampleEveryBytes = Math.min(everyBytes, this.#machineRoom);
   }
 
   /**
@@ -148,6 +155,7 @@ export class Budget {
   /** Books `bytes` back, which the account holds, and wakes who waits. */
   give(account: Account, bytes: number): void {
     this.ledger.release(account, bytes);
+    this.#refusedUnseenBytes += bytes;
     this.admission?.wake();
   }
 
@@ -262,6 +270,7 @@ export class Budget {
     // What is refused whatever the machine has, or has no room in the books yet, is not coming: the machine is looked at without it. Nor is what pots
     // have paid: it came when they were filled.
     const needBytes = bytes - prepaidBytes(holding?.scope, bytes);
+    if (this.#isKnownFull(needBytes)) return !this.#refuse(account, bytes, this.#machine);
     const comingBytes = isRefused || this.ledger.obstacle(account, bytes) !== undefined ? 0 : needBytes;
     let fits = true;
     let isSeen = false;
@@ -296,6 +305,14 @@ export class Budget {
     return true;
   }
 
+  /** Whether a sample has found a moment ago that the machine has no room for so much. */
+  #isKnownFull(needBytes: number): boolean {
+    if (this.#refusedUnseenBytes >= REFUSED_BETWEEN_BYTES || this.mode !== 'on' || this.#blocked) return false;
+    if (needBytes <= this.#machineRoom - this.#unsampledBytes) return false;
+    this.#refusedUnseenBytes += needBytes;
+    return true;
+  }
+
   /** Whether the scope, a block, the queue or its share stands in the way, whatever the machine has. */
   #isRefused(account: Account, bytes: number, holding: Holding | undefined, admitted: boolean): boolean {
     if (bytes === 0) return false;
@@ -310,6 +327,7 @@ export class Budget {
     this.#outside(() => {
       fits = this.#options.onSampleDue(grantedBytes + comingBytes);
     });
+    this.#refusedUnseenBytes = fits ? Number.POSITIVE_INFINITY : 0;
     if (fits) return true;
     const roomBytes = (this.#options.machineRoomBytes?.() ?? this.ledger.whole.room) - grantedBytes;
     this.#machine = { ...MACHINE, availableBytes: Math.max(0, Math.floor(roomBytes)) };

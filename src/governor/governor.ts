@@ -397,14 +397,14 @@ export class Governor implements Disposable {
   #follow(): void {
     // Who heard of the sample may have ended it all.
     if (this.#disposed) return;
-    const { sampler, breaker, shed, triggers, lastResort, admission, budget } = this.#parts;
+    const { sampler, breaker, shed, triggers, lastResort, admission, budget, responder } = this.#parts;
     const now = this.#options.clock.now();
     const { level, ratio } = sampler.last();
     if (this.mode === 'on')
       triggers.note({ level, ratio }, { level: sampler.physicalLevel, ratio: sampler.physical.ratio });
     if (this.#disposed) return;
     const { bytes, limitBytes } = sampler.physical;
-    budget.noteRoom(limitBytes * this.#thresholds.critical - bytes);
+    budget.noteRoom(limitBytes * this.#thresholds.critical - bytes, responder.roomBytes);
     // Books that are full are no reason to turn calls away, unless somebody waits for room in them.
     const isScarce = admission.waiting > 0;
     breaker.note(isScarce ? level : sampler.physicalLevel, now);

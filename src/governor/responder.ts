@@ -321,7 +321,8 @@ export class Responder {
     if (observe !== true && report.seenBytes > 0) this.#options.restartTrends();
     this.#releasedAtTrain = this.#options.releasedBytes();
     if (asked !== 'ledger') this.#noteInARow(clock.now());
-    this.#coolDownOf(asked).acted(clock.now(), report.seenBytes >= targetBytes * WORTH ? report.seenBytes : 0);
+    const gained = gainedBytes(report);
+    this.#coolDownOf(asked).acted(clock.now(), gained >= targetBytes * WORTH ? gained : 0);
     const isTight = meter !== 'ledger' && rank >= CRITICAL;
     // In `observe` that only says which it would have been.
     if (isTight) abortLargestScope(`${meter} is at ${level} and giving back was not enough`);
@@ -351,4 +352,9 @@ export class Responder {
     this.#blocked = blocked;
     this.#options.onBlocked(blocked);
   }
+}
+
+/** What its best part brought: use that grows meanwhile, as it does fast where a train is needed most, says nothing against the train. */
+function gainedBytes({ seenBytes, parts }: TrainReport): number {
+  return parts.reduce((most, part) => Math.max(most, part.seenBytes), seenBytes);
 }

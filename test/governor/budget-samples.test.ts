@@ -123,3 +123,37 @@ describe('the machine has no room for what is coming', () => {
     expect(job.reserve(60 * MIB).bytes).toBe(60 * MIB);
   });
 });
+
+describe('near the line', () => {
+  /** Reserves in steps, each of which the machine sees at once, until it is refused `most` times; the bytes that were granted. */
+  function fill(stepBytes: number, most: number) {
+    const { governor, rss } = setUp({ collect: false, trim: false });
+    rss.bytes = 94.9 * MIB;
+    governor.sample();
+    const feed = governor.consumer({ name: 'feed', ...WIDE });
+    let refused = 0;
+    let granted = 0;
+    while (refused < most && granted < 4 * MIB) {
+      const room: Reservation | undefined = feed.tryReserve(stepBytes);
+      if (room === undefined) refused++;
+      else {
+        granted += stepBytes;
+        rss.bytes += stepBytes;
+      }
+    }
+    return granted;
+  }
+
+  it('no more is granted between two looks than the machine has room for', () => {
+    expect(fill(32_768, 1)).toBeLessThanOrEqual(0.1 * MIB);
+  });
+
+  it('one that is refused and asks for less at once has the machine looked at again: what it asked for slipped through', () => {
+    expect(fill(16_384, 100)).toBeLessThanOrEqual(0.1 * MIB);
+    const { governor, rss } = setUp({ collect: false, trim: false });
+    rss.bytes = 96 * MIB;
+    governor.sample();
+    const feed = governor.consumer({ name: 'feed', ...WIDE });
+    for (let i = 0; i < 50; i++) expect(feed.tryReserve(131_072) ?? feed.tryReserve(65_536)).toBeUndefined();
+  });
+});

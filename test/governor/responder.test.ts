@@ -105,6 +105,35 @@ describe('trains by the clock', () => {
     }
   });
 
+  it('does not wait longer for use that grew meanwhile: a part that brought something was not in vain', async () => {
+    const { governor, rss, clock } = setUp({ collect: false, trim: false, coolDownMs: 1_000 });
+    const held = holdBack(governor, rss, 10 * MIB);
+    const slow = governor.consumer({
+      name: 'slow',
+      kind: 'external',
+      maxBytes: MIB,
+      // While it is waited for the program takes as much again.
+      reclaimer: {
+        reclaimableBytes: () => MIB,
+        async reclaim() {
+          rss.bytes = 97 * MIB;
+          return 0;
+        },
+      },
+    });
+    slow.reserve(MIB);
+    rss.bytes = 97 * MIB;
+    governor.sample();
+    await settle();
+    expect(governor.journal()).toHaveLength(1);
+    expect(governor.journal()[0]!.seenBytes).toBeLessThanOrEqual(0);
+    expect(held.bytes).toBe(0);
+    clock.advance(1);
+    governor.sample();
+    await settle();
+    expect(governor.journal()).toHaveLength(2);
+  });
+
   it('cools down, and longer while nothing comes of it', async () => {
     const { governor, rss, clock } = setUp({ collect: false, trim: false, coolDownMs: 1_000 });
     rss.bytes = 90 * MIB;

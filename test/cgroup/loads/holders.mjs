@@ -17,7 +17,7 @@ const REGISTRY = 0.8;
 /** Bytes that go through each, in limits. */
 const WHOLE = 2;
 /** Of what the buffers of a burst may come to, as a share of the limit: they are given back between bursts and stay in the pool. */
-const BURST = 0.25;
+const BURST = 0.15;
 const LABEL_BYTES = 200;
 
 const page = (key) => Buffer.allocUnsafeSlow((4 + ((key * 37) % 29)) * KIB).fill(key % 251);
@@ -93,7 +93,7 @@ await runLoad(async ({ limitBytes, governor }) => {
       const bytes = label(key);
       check(interner.internBytes(bytes, 0, bytes.length) === bytes.toString('latin1'));
     }
-    if (i % 256 === 0) burst();
+    if (i % 1_024 === 0) burst();
     if (i % 32 === 0) await turn();
   }
   const { entryCount } = cache.stats;
