@@ -28,6 +28,8 @@ export interface CleanupLineOptions {
 }
 
 const MOST_URGENT = 3;
+/** As `idleMs`: whatever the clock says. */
+const EVERY = Number.NEGATIVE_INFINITY;
 
 /** Who is put in line, and why. Nothing here but `begin`, `evict` and `cleanUp` runs code of others. */
 export class CleanupLine {
@@ -68,7 +70,7 @@ export class CleanupLine {
 
   /** The idle ones, used longest ago first, and then those that are held. */
   registered(): number[] {
-    const found = this.idle(0);
+    const found = this.idle(EVERY);
     if (this.slots.countIn(HELD) === 0) return found;
     for (const slot of this.slots.all()) if (this.slots.whereIs(slot) === HELD) found.push(slot);
     return found;
@@ -77,13 +79,18 @@ export class CleanupLine {
   /** Those used longest ago, until so many and so many bytes have gone; what weighs nothing is left where only bytes are wanted. */
   longestUnused(count: number, bytes: number): number[] {
     const found: number[] = [];
+    const { slots } = this;
     let missing = bytes;
-    for (let slot = this.slots.oldestIn(IDLE); slot !== NONE; slot = this.slots.nextOf(slot)) {
-      if (found.length >= count && missing <= 0) break;
-      const own = this.slots.bytesOf(slot);
-      if (found.length >= count && own === 0) continue;
+    let slot = slots.oldestIn(IDLE);
+    while (slot !== NONE && (found.length < count || missing > 0)) {
+      const own = slots.bytesOf(slot);
+      if (own === 0 && found.length >= count) {
+        slot = missing === bytes ? slots.oldestHeavy : slots.nextOf(slot);
+        continue;
+      }
       missing -= own;
       found.push(slot);
+      slot = slots.nextOf(slot);
     }
     return found;
   }
@@ -97,7 +104,7 @@ export class CleanupLine {
 
   /** Everything idle, and what is held as well where it is said. The most urgent begin before all the others have been put in line. */
   drain(held: boolean): void {
-    const slots = held ? this.registered() : this.idle(0);
+    const slots = held ? this.registered() : this.idle(EVERY);
     this.evict(this.#mostUrgent(slots), 'drained');
     // Code of others has run.
     const isStill = (where: number) => where === IDLE || (held && where === HELD);

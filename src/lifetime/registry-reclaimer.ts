@@ -21,7 +21,7 @@ function reclaimNow({ slots, clock, queue, reasons }: CleanupLine, targetBytes: 
   const victims: ResourceId[] = [];
   let found = 0;
   let seen = 0;
-  for (let slot = slots.oldestIn(IDLE); slot !== NONE && found < targetBytes; slot = slots.nextOf(slot)) {
+  for (let slot = slots.oldestHeavy; slot !== NONE && found < targetBytes; slot = slots.nextOf(slot)) {
     if (++seen % LOOK_AT_CLOCK_EVERY === 0 && clock.now() - startedAt > MOST_MS) break;
     if (!slots.isSync(slot) || slots.bytesOf(slot) === 0) continue;
     found += slots.bytesOf(slot);

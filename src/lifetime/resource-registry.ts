@@ -326,9 +326,7 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
   }
 
   #add<T>(resource: ResourceOptions<T>): ResourceId | RegistryBound | 'draining' {
-    const priority = checkResource(resource);
-    const { kind = 'resource', bytes = 0, value, dispose, sync = false } = resource;
-    const name = checkName(resource.name);
+    const { name, kind, bytes, priority, value, dispose, sync } = checkResource(resource);
     const content = { name, kind: this.#kinds.numberOf(kind), bytes, value, dispose, sync, priority };
     const bound = this.#room.admit(bytes);
     if (bound !== undefined) {

@@ -3,6 +3,7 @@
  *
  * - `where` says what state a slot is in, and is the number of the list it hangs in: the lists run through `older` and `newer`. A slot is in one list at most, so in one state.
  * - An id is the number of the slot and of how often it has been used, in one whole number: an id of before says nothing of who is there now.
+ * - Of the idle ones, none before `oldestHeavy` weighs anything. It only moves towards the newest, so that looking for bytes passes what weighs nothing once.
  * - Empty again after it was large, it lets its arrays go and begins with a number of use that none of them had.
  */
 
@@ -63,6 +64,7 @@ export class ResourceSlots {
   readonly #newest = new Int32Array(LISTS).fill(NONE);
   readonly #counts = new Uint32Array(LISTS);
   readonly #sums = new Float64Array(LISTS);
+  #oldestHeavy = NONE;
   #count = 0;
   #totalBytes = 0;
 
@@ -97,6 +99,11 @@ export class ResourceSlots {
   /** The one that has been in the list longest; `NONE` when it is empty. */
   oldestIn(list: number): number {
     return this.#oldest[list]!;
+  }
+
+  /** Of the idle ones with bytes, the one used longest ago. */
+  get oldestHeavy(): number {
+    return this.#oldestHeavy;
   }
 
   /** The one that came into its list after this. */
@@ -228,6 +235,7 @@ export class ResourceSlots {
     this.#counts[list]!++;
     this.#sums[list]! += this.#bytes[slot]!;
     if (list === HELD) return;
+    if (list === IDLE && this.#oldestHeavy === NONE && this.#bytes[slot]! > 0) this.#oldestHeavy = slot;
     const last = this.#newest[list]!;
     this.#older[slot] = last;
     this.#newer[slot] = NONE;
@@ -243,6 +251,11 @@ export class ResourceSlots {
     if (list === HELD) return;
     const older = this.#older[slot]!;
     const newer = this.#newer[slot]!;
+    if (slot === this.#oldestHeavy) {
+      let next = newer;
+      while (next !== NONE && this.#bytes[next] === 0) next = this.#newer[next]!;
+      this.#oldestHeavy = next;
+    }
     if (older === NONE) this.#oldest[list] = newer;
     else this.#newer[older] = newer;
     if (newer === NONE) this.#newest[list] = older;

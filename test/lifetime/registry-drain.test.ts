@@ -138,6 +138,16 @@ describe('draining', () => {
     expect(await drained).toMatchObject({ cleaned: 2, complete: true });
   });
 
+  it('cleans everything up, whatever the clock says meanwhile', async () => {
+    let now = 1_000;
+    const clock = Object.assign(new ManualClock(), { now: () => now });
+    const { registry, cleaned, register } = open({ clock });
+    register('a');
+    now = 0;
+    expect(await registry.drain()).toMatchObject({ cleaned: 1, waiting: 0 });
+    expect(cleaned).toEqual(['a']);
+  });
+
   it('with a deadline of 0 says what is left', async () => {
     const { clock, registry, register } = open();
     register('a', { dispose: never });

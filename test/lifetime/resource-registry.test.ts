@@ -76,6 +76,7 @@ describe('a registry', () => {
     expect(wrong({ idlems: 1 })).toThrow('did you mean `idleMs`?');
     expect(wrong({ concurrency: 0 })).toThrow('`concurrency`');
     expect(wrong({ maxAttempts: 17 })).toThrow('`maxAttempts`');
+    expect(wrong({ leakTracker: {} })).toThrow('`leakTracker`');
     const dispose = () => {};
     expect(() => registry.register({ name: '', dispose })).toThrow('`name`');
     expect(() => registry.register({ name: 'a', dispose, bytes: -1 })).toThrow('`bytes`');
@@ -166,6 +167,19 @@ describe('limits', () => {
     register('weighs', { bytes: 100 });
     register('more', { bytes: 1 });
     expect(cleaned).toEqual(['weighs']);
+  });
+
+  it('reads each option of a resource once: what was checked is what is booked', () => {
+    const { registry } = open();
+    let reads = 0;
+    registry.add({
+      name: 'shifty',
+      dispose: () => {},
+      get bytes() {
+        return reads++ === 0 ? 3 : -1_000;
+      },
+    });
+    expect(registry.bytes).toBe(3);
   });
 
   it('does not touch what is held, and says no when that is all there is; the resource stays the caller’s', () => {
