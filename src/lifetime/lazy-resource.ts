@@ -84,6 +84,9 @@ export class LazyUse<T> implements Disposable {
   }
 }
 
+/** A load that everybody has left is ended, unless so many that were are still at work: then it goes on, and is the next one's. */
+const MOST_ABANDONED = 8;
+
 /** One who waits for a load. */
 interface Waiter {
   /** Has entered the value when it came: it cannot be disposed of before this one goes on. */
@@ -120,6 +123,8 @@ export class LazyResource<T> implements AsyncDisposable {
   #retryAt = 0;
   #lastFailure: unknown;
   readonly #disposals = new Set<Promise<void>>();
+  /** Loads that were ended and are still at work. */
+  readonly #abandoned = new Set<Promise<void>>();
   readonly #counts = { loads: 0, loadFailures: 0, disposals: 0, disposeFailures: 0 };
 
   /** Throws `RangeError` for unsound options. Nothing is loaded yet. */
@@ -279,7 +284,8 @@ export class LazyResource<T> implements AsyncDisposable {
         if (waiter.entered) return;
         reject(signal.reason);
         load.waiters.delete(waiter);
-        if (load.waiters.size === 0 && this.#load === load) this.#detach(load, signal.reason);
+        if (load.waiters.size > 0 || this.#load !== load || this.#abandoned.size >= MOST_ABANDONED) return;
+        this.#detach(load, signal.reason);
       };
       signal.addEventListener('abort', onAbort, { once: true });
     });
@@ -293,6 +299,11 @@ export class LazyResource<T> implements AsyncDisposable {
   #detach(load: Load<T>, reason: unknown): void {
     load.detached = true;
     this.#load = undefined;
+    const ended: Promise<void> = load.done.then(
+      () => void this.#abandoned.delete(ended),
+      () => void this.#abandoned.delete(ended),
+    );
+    this.#abandoned.add(ended);
     load.cutOff(reason);
     load.abort.abort(reason);
   }
@@ -347,12 +358,8 @@ export class LazyResource<T> implements AsyncDisposable {
       const onLate = () => reject(new CleanupTimeoutError(this.name, disposeTimeoutMs));
       timer = clock.after(disposeTimeoutMs, onLate, true);
     });
-    // What the load brings is put among the disposals before this goes on.
-    const loadEnd = load?.done.then(
-      () => {},
-      () => {},
-    );
-    const all = Promise.resolve(loadEnd).then(() => Promise.all(this.#disposals));
+    // What loads bring is put among the disposals before this goes on.
+    const all = Promise.all(this.#abandoned).then(() => Promise.all(this.#disposals));
     try {
       await Promise.race([all, late]);
     } finally {

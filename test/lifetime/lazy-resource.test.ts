@@ -130,6 +130,38 @@ describe('a lazy resource', () => {
     await expect(lazy.get({ signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow('before');
   });
 
+  it('waits at its end for a load that everybody has left, too', async () => {
+    const { promise, resolve } = byHand<string>();
+    const { lazy, disposed } = open({ load: () => promise });
+    const abort = new AbortController();
+    const left = lazy.get({ signal: abort.signal });
+    await settle();
+    abort.abort(new Error('too slow'));
+    await expect(left).rejects.toThrow('too slow');
+    let isOver = false;
+    const ended = lazy[Symbol.asyncDispose]().then(() => {
+      isOver = true;
+    });
+    await settle();
+    expect(isOver).toBe(false);
+    resolve('late');
+    await ended;
+    expect(disposed).toEqual(['late']);
+  });
+
+  it('does not pile up loads that do not end when they are told to', async () => {
+    const load = vi.fn(() => new Promise<string>(() => {}));
+    const { lazy } = open({ load });
+    for (let i = 0; i < 50; i++) {
+      const abort = new AbortController();
+      const left = lazy.get({ signal: abort.signal });
+      await settle();
+      abort.abort(new Error('too slow'));
+      await expect(left).rejects.toThrow('too slow');
+    }
+    expect(load.mock.calls.length).toBeLessThan(10);
+  });
+
   it('does not dispose of a value between its arrival and the one who waited for it', async () => {
     const end = byHand<string>();
     const { lazy, disposed } = open({ load: () => end.promise });
