@@ -1,13 +1,18 @@
 /**
  * V8 makes a slice of 13 characters or more by pointing into its parent, and what was joined by pointing at its parts: whoever keeps 20 characters of a file keeps the file. There
- * is no way to ask, so texts are copied, through bytes: what a buffer is decoded to has memory of its own. Of the ways tried (through JSON, arrays of codes, `' ' + text` and a look
- * at a character, `structuredClone`) this is the cheapest of those that work: 0.1 to 0.2 µs for 20 characters.
+ * is no way to ask, so texts are copied: short ones by the codes of their characters, longer ones through bytes.
+ *
+ * Measured on Node 24, ns a text of 13, 20, 40 and 80 characters, the best of 40 rounds: codes 74, 72, 141, 351; a buffer 110 to 210, 120, 130, 117; JSON 101, 105, 111, 138; `structuredClone`
+ * 970. Each of them leaves the parent to the collector, and what is left is the text. `' ' + text`, looked at and cut, takes 45 and lets the parent go too, but keeps 32 bytes more for each
+ * text. `repeat(1)`, `normalize` and an empty `replace` copy nothing.
  */
 import { Buffer } from 'node:buffer';
 import { invalidOption } from '../invalid-option.ts';
 
 /** Units of UTF-16 that find room in the buffer that is kept: three bytes each as UTF-8. */
 const KEPT_LENGTH = 1_024;
+/** Units of UTF-16 up to which codes are cheaper than bytes. */
+const SHORT = 24;
 export const SCRATCH_BYTES = 3 * KEPT_LENGTH;
 
 /** Copies and decodes. Keeps `SCRATCH_BYTES` for it; longer texts go through a buffer of their own. */
@@ -16,6 +21,7 @@ export class FlatText {
 
   /** The same text in memory of its own; `wide` as `isWide` says. */
   copy(text: string, wide: boolean): string {
+    if (text.length <= SHORT) return copyCodes(text);
     const encoding = wide ? 'utf16le' : 'latin1';
     const length = wide ? 2 * text.length : text.length;
     const bytes = length <= SCRATCH_BYTES ? this.#scratch : Buffer.allocUnsafeSlow(length);
@@ -30,9 +36,10 @@ export class FlatText {
 
   /** As `TextDecoder` with `ignoreBOM` does: U+FFFD for what is invalid, and a mark of byte order is a character. */
   decode(bytes: Uint8Array, start: number, end: number): string {
-    if (!(bytes instanceof Uint8Array)) throw invalidOption('bytes', 'a Uint8Array', bytes);
     if (!Number.isSafeInteger(start)) throw invalidOption('start', 'a whole number', start);
     if (!Number.isSafeInteger(end)) throw invalidOption('end', 'a whole number', end);
+    // Also where the memory has been sent elsewhere.
+    if (start === end) return '';
     const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let i = start; i < end; i++) {
       if (bytes[i]! > 0x7f) return this.#decodeWide(buffer, start, end);
@@ -45,6 +52,13 @@ export class FlatText {
     // Decoded through UTF-16 it may have two bytes for each character where one is enough.
     return isWide(text) ? text : this.copy(text, false);
   }
+}
+
+/** One byte a unit where that is enough, as V8 makes it from codes. */
+function copyCodes(text: string): string {
+  const codes: number[] = new Array(text.length);
+  for (let i = 0; i < text.length; i++) codes[i] = text.charCodeAt(i);
+  return String.fromCharCode.apply(null, codes);
 }
 
 /** Whether V8 needs two bytes for each unit. About 1 ns a unit. */

@@ -221,6 +221,9 @@ export class StringInterner implements Disposable {
     if (this.#disposed) return;
     this.#disposed = true;
     this.clear();
+    const { collisions } = this.#table;
+    this.#table = new InternTable();
+    this.#table.collisions = collisions;
     this.#heap[Symbol.dispose]();
     this.#external[Symbol.dispose]();
   }
@@ -249,6 +252,7 @@ export class StringInterner implements Disposable {
 
   /** Its slot, marked as used, or 0. */
   #knownBytes(bytes: Uint8Array, start: number, end: number): number {
+    if (!(bytes instanceof Uint8Array)) throw invalidOption('bytes', 'a Uint8Array', bytes);
     if (!(start >= 0 && start <= end && end <= bytes.length)) throw outside(bytes, start, end);
     if (end - start > this.#longest) return 0;
     const table = this.#table;
@@ -303,6 +307,8 @@ export class StringInterner implements Disposable {
 
   /** Takes the bytes in the books, when they are within the bound. */
   #makeRoom(bytes: number): boolean {
+    // Nobody is dropped for one that has no room even without them.
+    if (this.bytes - this.#textBytes + bytes > this.maxBytes) return false;
     if (this.#table.full && !this.#grow(bytes) && !this.#evict()) return false;
     while (this.bytes + bytes > this.maxBytes) if (!this.#evict()) break;
     this.#giveLoose();

@@ -145,6 +145,29 @@ describe('an interner', () => {
     expect(interner.stats.evicted).toBeGreaterThan(9_000);
   });
 
+  it('drops nobody for a text that would have no room alone either (1 byte over evicted 80%)', () => {
+    using interner = new StringInterner({ maxBytes: 20_000, maxStringBytes: 100_000 });
+    for (let i = 0; i < 50; i++) interner.intern(numbered(i));
+    interner.intern('x'.repeat(20_000));
+    expect(interner.stats).toMatchObject({ entryCount: 50, evicted: 0, refused: 1 });
+  });
+
+  it('reads bytes that are shared, or may be resized, and nothing of what was sent elsewhere', () => {
+    using interner = new StringInterner();
+    const shared = new Uint8Array(new SharedArrayBuffer(4));
+    const resizable = new ArrayBuffer(4, { maxByteLength: 8 });
+    for (const bytes of [shared, new Uint8Array(resizable)]) {
+      bytes.set(utf8('News'));
+      expect(interner.internBytes(bytes)).toBe('News');
+    }
+    const view = new Uint8Array(resizable);
+    resizable.resize(2);
+    expect(() => interner.internBytes(view, 0, 4)).toThrow('within the 2 bytes');
+    structuredClone(resizable, { transfer: [resizable] });
+    expect(interner.internBytes(view)).toBe('');
+    expect(() => interner.internBytes(view, 0, 1)).toThrow('within the 0 bytes');
+  });
+
   it('refuses nothing silently: unsound options and arguments are errors', () => {
     const code = { code: 'PLIMSOLL_INVALID_OPTION' };
     const unsound: StringInternerOptions[] = [{ maxBytes: 16_383 }, { maxStringBytes: 0 }, { name: '' }, { seed: -1 }];
@@ -164,8 +187,20 @@ describe('an interner', () => {
       expect(() => interner.internBytes(bytes, start, end)).toThrow(expect.objectContaining(code));
     }
     expect(() => interner.intern(5 as never)).toThrow(expect.objectContaining(code));
-    expect(() => interner.internBytes(new Uint16Array(4) as never)).toThrow(expect.objectContaining(code));
+    interner.intern('ab');
+    for (const other of [new Uint16Array([97, 98]), [97, 98]]) {
+      expect(() => interner.internBytes(other as never)).toThrow(expect.objectContaining(code));
+    }
     expect(() => interner.releaseBefore(Number.NaN)).toThrow(expect.objectContaining(code));
+  });
+
+  it('holds nothing that stands in no books once it has been disposed, whatever was handed out', () => {
+    const interner = new StringInterner();
+    const symbol = interner.symbolOf('News')!;
+    for (let i = 0; i < 10_000; i++) interner.intern(numbered(i));
+    interner[Symbol.dispose]();
+    expect(interner.bytes).toBeLessThan(8_192);
+    expect(interner.tryAsString(symbol)).toBeUndefined();
   });
 
   it('passes everything through once it has been disposed, twice is safe', () => {
