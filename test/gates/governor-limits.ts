@@ -9,7 +9,7 @@ const LIMITS_MIB = [64, 128, 256, 512] as const;
 export const governorLimitsGate: Gate = {
   name: 'governor-limits',
   promise:
-    'six loads that the kernel kills in 64, 128, 256 and 512 MiB live there with the governor (the leak dies by itself, with a dump); drift at the end',
+    'seven loads that the kernel kills in 64, 128, 256 and 512 MiB live there with the governor (the leak dies by itself, with a dump); drift at the end',
   async run(say) {
     const whyNot = await whyNoLimits();
     if (whyNot !== undefined) throw new GateSkipped(whyNot);
