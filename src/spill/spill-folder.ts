@@ -181,7 +181,7 @@ export class SpillFolder implements AsyncDisposable {
     try {
       return await segment.read(stored, buffer);
     } catch (cause) {
-      const isCorrupt = (cause as { code?: string }).code === 'PLIMSOLL_SPILL_CORRUPT';
+      const isCorrupt = codeOf(cause) === 'PLIMSOLL_SPILL_CORRUPT';
       this.#counts[isCorrupt ? 'corrupt' : 'failures']++;
       throw cause;
     } finally {
@@ -229,9 +229,10 @@ export class SpillFolder implements AsyncDisposable {
       if (this.#disposed) throw new DisposedError('spill folder');
       return work();
     });
-    this.#turn = result.catch((cause: { code?: string }) => {
-      if (cause.code === 'PLIMSOLL_SPILL_IO' || cause.code === 'PLIMSOLL_SPILL_NO_SPACE') this.#counts.failures++;
-      if (cause.code === 'PLIMSOLL_SPILL_QUOTA') this.#counts.refused++;
+    this.#turn = result.catch((cause: unknown) => {
+      const code = codeOf(cause);
+      if (code === 'PLIMSOLL_SPILL_IO' || code === 'PLIMSOLL_SPILL_NO_SPACE') this.#counts.failures++;
+      if (code === 'PLIMSOLL_SPILL_QUOTA') this.#counts.refused++;
     });
     return result;
   }
@@ -362,10 +363,12 @@ export class SpillFolder implements AsyncDisposable {
     await segment.close().catch(() => {});
     try {
       await this.#fs.unlink(segment.path);
-      this.#segments.delete(segment);
-    } catch {
+    } catch (cause) {
       this.#counts.failures++;
+      // Where somebody else has cleaned up, it is gone all the same.
+      if (codeOf(cause) !== 'ENOENT') return;
     }
+    this.#segments.delete(segment);
   }
 
   #inBackground(work: Promise<unknown>): void {
@@ -385,6 +388,9 @@ export class SpillFolder implements AsyncDisposable {
     });
   }
 }
+
+/** Also of what is no error: a signal may have any reason, `null` among them. */
+const codeOf = (cause: unknown): unknown => (cause as { code?: unknown } | null | undefined)?.code;
 
 function checkSpillFolderOptions(given: SpillFolderOptions): Required<SpillFolderOptions> {
   const options = copyOptions('SpillFolder', given, OPTIONS);

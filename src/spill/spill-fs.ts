@@ -17,7 +17,7 @@ export interface SpillFs {
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   rm(path: string, options: { recursive: boolean; force: boolean }): Promise<void>;
-  lstat(path: string): Promise<{ mtimeMs: number; uid: number; isDirectory(): boolean }>;
+  lstat(path: string): Promise<{ mtimeMs: number; uid: number; isDirectory(): boolean; isFile?(): boolean }>;
   statfs(path: string): Promise<{ type: number }>;
   readFile(path: string, encoding: 'utf8'): Promise<string>;
 }

@@ -123,9 +123,11 @@ async function isLeftover(dir: string, own: string, fs: SpillFs): Promise<boolea
   const [found, mine] = [await fs.lstat(dir), await fs.lstat(own)];
   if (!found.isDirectory() || found.uid !== mine.uid) return false;
   const ownerFile = join(dir, OWNER_FILE);
-  const owner = parseOwner(await fs.readFile(ownerFile, 'utf8').catch(() => ''));
+  const signed = await fs.lstat(ownerFile).catch(() => undefined);
+  // Whatever else stands there under that name may be without end.
+  const isFile = signed !== undefined && signed.isFile?.() !== false;
+  const owner = isFile ? parseOwner(await fs.readFile(ownerFile, 'utf8').catch(() => '')) : undefined;
   const state = owner === undefined ? 'unknown' : ownerState(owner);
   if (state !== 'unknown') return state === 'dead';
-  const signed = await fs.lstat(ownerFile).catch(() => found);
-  return mine.mtimeMs - Math.max(found.mtimeMs, signed.mtimeMs) > ABANDONED_MS;
+  return mine.mtimeMs - Math.max(found.mtimeMs, signed?.mtimeMs ?? 0) > ABANDONED_MS;
 }

@@ -1,4 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, unlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { nodeSpillFs, SpillFolder, type SpillFs, type SpillRecord } from 'plimsoll/spill';
 import { describe, expect, it } from 'vitest';
 import { tempParents } from './temp-parent.ts';
@@ -194,4 +195,36 @@ describe('the disk', () => {
     stuck = false;
     expect(await put()).toMatchObject({ bytes: 4 * KIB });
   });
+});
+
+it('a signal that was aborted for no reason at all ends one put, not the folder', async () => {
+  const folder = await SpillFolder.open(parent(), { maxBytes: 256 * KIB, allowMemoryBacked: true });
+  const unhandled: unknown[] = [];
+  const note = (cause: unknown) => void unhandled.push(cause);
+  process.on('unhandledRejection', note);
+  try {
+    for (const reason of [null, 0, '', 'why', Symbol('why')]) {
+      const signal = AbortSignal.abort(reason);
+      await expect(folder.put(Buffer.from('a'), { signal })).rejects.toBe(reason);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(String(await folder.get(await folder.put(Buffer.from('b'))))).toBe('b');
+    }
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', note);
+    await folder[Symbol.asyncDispose]();
+  }
+});
+
+it('segments that somebody else has removed do not count for ever', async () => {
+  const folder = await SpillFolder.open(parent(), { maxBytes: 256 * KIB, allowMemoryBacked: true });
+  for (let round = 0; round < 20; round++) {
+    const records: SpillRecord[] = [];
+    for (let i = 0; i < 10; i++) records.push(await folder.put(Buffer.alloc(8 * KIB, round)));
+    for (const file of readdirSync(folder.dir)) if (file.startsWith('segment')) unlinkSync(join(folder.dir, file));
+    for (const record of records) folder.delete(record);
+  }
+  expect(folder.stats).toMatchObject({ recordCount: 0, refused: 0 });
+  await folder[Symbol.asyncDispose]();
+  expect(folder.stats.diskBytes).toBe(0);
 });

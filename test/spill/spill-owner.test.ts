@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -95,6 +96,18 @@ describe('folders of others', () => {
     for (const folder of gone) expect(existsSync(folder), folder).toBe(false);
     expect(existsSync(join(dir, 'plimsoll-spill-file'))).toBe(true);
   });
+
+  it.skipIf(!existsSync('/dev/zero'))(
+    'whose owner file is a link to something without end are left alone',
+    async () => {
+      const dir = parent();
+      const odd = plant(dir, 'plimsoll-spill-odd', undefined);
+      symlinkSync('/dev/zero', join(odd, 'owner.json'));
+      await using folder = await open(dir);
+      expect(folder.stats.leftoversRemoved).toBe(0);
+      expect(existsSync(odd)).toBe(true);
+    },
+  );
 
   it('that cannot be removed or read are no reason not to start', async () => {
     const dir = parent();
