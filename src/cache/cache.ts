@@ -1,6 +1,8 @@
+import { catchRejection } from '../catch-rejection.ts';
 import { FailOpen } from '../fail-open.ts';
 import type { HolderReport, Reclaimer, ReclaimRequest } from '../governor/index.ts';
 import { invalidOption } from '../invalid-option.ts';
+import type { Weight } from '../weigh.ts';
 import { CacheBooks, type CacheKind } from './cache-books.ts';
 import {
   type CacheOptions,
@@ -123,8 +125,8 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
    * value is served, and loaded anew in the background. Rejects with the loader's failure, with the reason of `signal`, and with `PLIMSOLL_LOADS_FULL`,
    * `PLIMSOLL_LOAD_TIMEOUT` and `PLIMSOLL_DISPOSED`. A loader that asks for its own key waits for itself.
    */
-  getOrLoad(key: K, loader?: Loader<K, V>, options: LoadOptions = {}): Promise<V> {
-    return this.#life.getOrLoad(key, loader, options);
+  getOrLoad(key: K, loader?: Loader<K, V>, options?: LoadOptions): Promise<V> {
+    return this.#life.getOrLoad(key, loader, options ?? {});
   }
 
   /** The value, without counting as use. */
@@ -257,7 +259,7 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     if (this.#disposed) return false;
     let slot = -1;
     if (this.#removals?.isCircling) this.#counters.refused++;
-    else if (options !== undefined && !isAlive(options)) slot = -1;
+    else if (!isAlive(options)) slot = -1;
     else if (this.#options.weigh === undefined) slot = store.put(key, value);
     else slot = this.#setWeighed(key, value, this.#options.weigh);
     // What is not stored leaves nothing older behind; a cache that was disposed in the middle leaves nothing at all.
@@ -269,6 +271,8 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
       this.#life.noteStored(slot, options, span);
       this.#sampler?.noteSet();
     }
+    // An older value may have gone down while room was asked for, or come there while this one was loaded.
+    this.#life.dropBelow(key);
     store.settle();
     return slot >= 0;
   }
@@ -282,8 +286,9 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   #setWeighed(key: K, value: V, weigh: NonNullable<ResolvedCacheOptions<K, V>['weigh']>): number {
     let heapBytes: number;
     let externalBytes = 0;
+    let weight: number | Weight | undefined;
     try {
-      const weight = weigh(value, key);
+      weight = weigh(value, key);
       if (typeof weight === 'number') heapBytes = Math.ceil(weight);
       else {
         heapBytes = Math.ceil(weight.heapBytes);
@@ -298,6 +303,8 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     }
     if (!(heapBytes >= 0 && externalBytes >= 0) || this.#disposed) {
       this.#counters.unweighed++;
+      // A promise is no weight, and may reject.
+      catchRejection(weight, () => {});
       return -1;
     }
     if (this.#store.isTooHeavy(heapBytes, externalBytes)) {

@@ -36,8 +36,9 @@ export interface EntryLifeOptions<K, V> {
 }
 
 /** Whether times that were given are times; what is no number above 0 has passed already. */
-export function isAlive({ ttlMs = NEVER, idleMs = NEVER }: SetOptions): boolean {
-  return ttlMs > 0 && idleMs > 0;
+export function isAlive(options: SetOptions | undefined): boolean {
+  const { ttlMs = NEVER, idleMs = NEVER } = options ?? {};
+  return typeof ttlMs === 'number' && ttlMs > 0 && typeof idleMs === 'number' && idleMs > 0;
 }
 
 export class EntryLife<K, V> implements Disposable {
@@ -73,6 +74,11 @@ export class EntryLife<K, V> implements Disposable {
   overtake(key: K): boolean {
     if (this.#loads !== undefined && this.#loads.size > 0) this.#loads.overtake(key);
     return this.#tiers?.delete(key) === true;
+  }
+
+  /** What stands below a key that was set is older. */
+  dropBelow(key: K): void {
+    this.#tiers?.delete(key);
   }
 
   overtakeAll(): void {

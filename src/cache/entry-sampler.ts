@@ -1,4 +1,5 @@
 import type { EntryStore } from './entry-store.ts';
+import { MOST_ENTRY_BYTES } from './entry-weights.ts';
 import {
   type CalibrationSettings,
   WeightCalibration,
@@ -75,7 +76,7 @@ export class EntrySampler<K, V> {
  */
 export function rescaleWeights<K, V>(store: EntryStore<K, V>, factor: number): void {
   const weights = store.weights!;
-  const scaled = (bytes: number): number => Math.ceil(bytes * factor);
+  const scaled = (bytes: number): number => Math.min(MOST_ENTRY_BYTES, Math.ceil(bytes * factor));
   for (let tries = 0; store.entryCount > 0; tries++) {
     let heap = 0;
     let external = 0;
@@ -100,6 +101,7 @@ export function rescaleWeights<K, V>(store: EntryStore<K, V>, factor: number): v
     for (let slot = 0; slot < store.table.usedSlots; slot++) {
       weights.set(slot, scaled(weights.heapAt(slot)), scaled(weights.externalAt(slot)));
     }
+    store.noteReweighed();
     return;
   }
 }

@@ -215,15 +215,25 @@ export class EntryStore<K, V> implements EvictionView {
     }
   }
 
+  /** All entries weigh something else now: a policy that adds weights up would go on with sums that are wrong. */
+  noteReweighed(): void {
+    this.#policy.onBound?.();
+  }
+
   /** Another policy takes over: it is told of the entries in the order in which the old one would have let them go. */
   changePolicy(policy: CachePolicyName | EvictionPolicyFactory): void {
     const old = this.#policy;
     const next = this.#makePolicy(policy);
     next.resize(this.table.capacity);
     const moved = new Uint8Array(this.table.capacity);
+    // No slot below it is left.
+    let unmoved = 0;
     for (let left = this.table.size; left > 0; left--) {
       let slot = old.victim(0);
-      if (!this.table.isUsed(slot) || moved[slot] === 1) slot = this.#nextNotIn(moved);
+      if (!this.table.isUsed(slot) || moved[slot] === 1) {
+        while (!this.table.isUsed(unmoved) || moved[unmoved] === 1) unmoved++;
+        slot = unmoved;
+      }
       moved[slot] = 1;
       old.onRemove(slot);
       next.onInsert(slot);
@@ -340,10 +350,6 @@ export class EntryStore<K, V> implements EvictionView {
     this.weights?.resize(this.table.capacity);
     this.times?.grow(this.table.capacity);
     this.#policy.resize(this.table.capacity);
-  }
-
-  #nextNotIn(moved: Uint8Array): number {
-    for (let slot = 0; ; slot++) if (this.table.isUsed(slot) && moved[slot] === 0) return slot;
   }
 
   #makePolicy(policy: CachePolicyName | EvictionPolicyFactory): EvictionPolicy {

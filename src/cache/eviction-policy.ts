@@ -38,7 +38,7 @@ export interface EvictionPolicy {
   resize(slotCount: number): void;
   /** The entry in slot `from` stands in `to` now, which had none. Where it is missing, a cache that has become much smaller keeps its arrays. */
   onMove?(from: number, to: number): void;
-  /** `maxWeight` has changed. */
+  /** `maxWeight` has changed, or what all entries weigh: what is known of weights is to be looked up anew. */
   onBound?(): void;
 }
 

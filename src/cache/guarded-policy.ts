@@ -14,34 +14,40 @@ export class GuardedPolicy implements EvictionPolicy {
   }
 
   onInsert(slot: number): void {
-    this.#failOpen.run(() => this.#policy.onInsert(slot), undefined);
+    this.#call(() => this.#policy.onInsert(slot));
   }
 
   onAccess(slot: number): void {
-    this.#failOpen.run(() => this.#policy.onAccess(slot), undefined);
+    this.#call(() => this.#policy.onAccess(slot));
   }
 
   onUpdate(slot: number, weightBefore: number): void {
-    this.#failOpen.run(() => {
-      if (this.#policy.onUpdate === undefined) this.#policy.onAccess(slot);
-      else this.#policy.onUpdate(slot, weightBefore);
-    }, undefined);
+    this.#call(() =>
+      this.#policy.onUpdate === undefined ? this.#policy.onAccess(slot) : this.#policy.onUpdate(slot, weightBefore),
+    );
   }
 
   onRemove(slot: number): void {
-    this.#failOpen.run(() => this.#policy.onRemove(slot), undefined);
+    this.#call(() => this.#policy.onRemove(slot));
   }
 
   victim(incomingWeight: number): number {
-    const slot = this.#failOpen.run(() => this.#policy.victim(incomingWeight), -1);
-    return Number.isInteger(slot) ? slot : -1;
+    const slot = this.#call(() => this.#policy.victim(incomingWeight));
+    return Number.isInteger(slot) ? (slot as number) : -1;
   }
 
   resize(slotCount: number): void {
-    this.#failOpen.run(() => this.#policy.resize(slotCount), undefined);
+    this.#call(() => this.#policy.resize(slotCount));
   }
 
   onBound(): void {
-    this.#failOpen.run(() => this.#policy.onBound?.(), undefined);
+    this.#call(() => this.#policy.onBound?.());
+  }
+
+  /** A promise is no answer, and may reject. */
+  #call(act: () => unknown): unknown {
+    const result = this.#failOpen.run(act, undefined);
+    this.#failOpen.watch(result);
+    return result;
   }
 }

@@ -242,6 +242,8 @@ export class LowerTiers<K, V> implements Disposable {
   #packed(value: V, level: PressureLevel): { packed: PackedValue } | undefined {
     return this.#failOpen.run(() => {
       const { minEntryBytes, maxEntryBytes } = this.#settings;
+      // A unit of text is a byte or more: what is too large anyway is not copied when memory is short.
+      if (typeof value === 'string' && value.length > maxEntryBytes) return undefined;
       const plain = this.#packer.pack(value);
       if (plain === undefined || plain.rawBytes < minEntryBytes || plain.rawBytes > maxEntryBytes) return undefined;
       const packed = this.#packer.compress(plain);

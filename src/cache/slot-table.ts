@@ -50,6 +50,7 @@ export class SlotTable<K, V> {
   /** Slots from here on have never been used. */
   #fresh = 0;
   #firstFree = 0;
+  #looked = 0;
   #size = 0;
 
   constructor({ maxSlots, seed = Math.floor(Math.random() * 2 ** 32) }: SlotTableOptions) {
@@ -169,10 +170,13 @@ export class SlotTable<K, V> {
     return slot >= 0 && slot < this.#fresh && this.#pairs[2 * slot] !== FREE;
   }
 
-  /** A slot that is in use, -1 when none is. Looks from the first one on. */
+  /** A slot that is in use, -1 when none is. Looks on from where it found the last one, so that taking them all out looks at each once. */
   anyUsed(): number {
-    for (let slot = 0; slot < this.#fresh; slot++) if (this.isUsed(slot)) return slot;
-    return -1;
+    if (this.#size === 0) return -1;
+    for (; ; this.#looked++) {
+      if (this.#looked >= this.#fresh) this.#looked = 0;
+      if (this.isUsed(this.#looked)) return this.#looked;
+    }
   }
 
   keyAt(slot: number): K {

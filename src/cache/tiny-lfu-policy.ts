@@ -116,14 +116,15 @@ export class TinyLfuPolicy implements EvictionPolicy {
   }
 
   onBound(): void {
-    this.#maxWeight = this.#view.maxWeight;
-    this.#windowMax = Math.max(1, Math.floor(this.#maxWeight * FIRST_WINDOW_SHARE));
-    this.#protectedMax = Math.floor((this.#maxWeight - this.#windowMax) * PROTECTED_SHARE);
-    this.#step = -STEP_SHARE * this.#maxWeight;
     this.#shadow.clear();
     this.#windowWeight = this.#weightOf(WINDOW);
     this.#probationWeight = this.#weightOf(PROBATION);
     this.#protectedWeight = this.#weightOf(PROTECTED);
+    if (this.#view.maxWeight === this.#maxWeight) return;
+    this.#maxWeight = this.#view.maxWeight;
+    this.#windowMax = Math.max(1, Math.floor(this.#maxWeight * FIRST_WINDOW_SHARE));
+    this.#protectedMax = Math.floor((this.#maxWeight - this.#windowMax) * PROTECTED_SHARE);
+    this.#step = -STEP_SHARE * this.#maxWeight;
   }
 
   #isAdmitted(candidate: number, coldest: number): boolean {

@@ -1,5 +1,5 @@
 import { ManualClock } from 'plimsoll';
-import { Cache } from 'plimsoll/cache';
+import { CACHE_POLICIES, Cache } from 'plimsoll/cache';
 import { describe, expect, it } from 'vitest';
 import { WeightCalibration, weighBeside } from '../../src/cache/weight-calibration.ts';
 import { breakable } from '../contract/broken-governor.ts';
@@ -125,6 +125,41 @@ describe('a cache that is calibrated', () => {
     const { heldBytes } = governor.snapshot().consumers.find(({ name }) => name === 'things')!;
     expect(heldBytes).toBeLessThan(3 * MIB);
     expect(heldBytes).toBeGreaterThanOrEqual(cache.bytes);
+  });
+
+  it.each(CACHE_POLICIES)(
+    '%s hears of it when all entries weigh less: it goes on evicting by the right sums',
+    (policy) => {
+      const cache = new Cache<number, string>({
+        maxBytes: 100_000,
+        policy,
+        weigh: () => 300,
+        calibrate: { sampleEvery: 2, apply: true },
+      });
+      for (const [phase, length] of [200, 50, 20, 800].entries()) {
+        for (let i = 0; i < 20_000; i++) {
+          const key = Math.floor(((i * 7_919) % 1_009) ** 2 / 1_009);
+          if (cache.get(key) === undefined) cache.set(key, 'v'.repeat(length + (i % 7)));
+          else if (i % 5 === 0) cache.set(key + 2_000 * phase, 'v'.repeat(length));
+        }
+      }
+      expect(cache.stats.weightCorrection!.appliedRatio).not.toBe(1);
+      expect(cache.faults()).toEqual([]);
+      cache.clear();
+      expect(cache.bytes).toBe(0);
+    },
+  );
+
+  it('an entry weighs no more than can be written down, whatever it is multiplied with', () => {
+    const cache = new Cache<number, string>({
+      maxBytes: 2 ** 45,
+      weigh: (value) => (value === 'huge' ? 3_000_000_000 : 100),
+      calibrate: { sampleEvery: 1, apply: true },
+    });
+    for (let i = 0; i < 500; i++) cache.set(i, `${i}`.padEnd(2_000, '.'));
+    expect(cache.stats.weightCorrection!.appliedRatio).toBeGreaterThan(2);
+    expect(cache.set(-1, 'huge')).toBe(false);
+    expect(cache.faults()).toEqual([]);
   });
 
   it('goes on when the governor breaks, `weigh` throws now and then, and values are proxies that throw', () => {
