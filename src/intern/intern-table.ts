@@ -4,12 +4,14 @@
  * - A cell is the hash and the slot, side by side; slot 0 is none. Texts, times of use and hashes stand in arrays by slot. Slots do not move while symbols are out.
  * - Nothing lies further from its place than `MOST_PROBES` cells, so that nobody who makes texts collide makes a look-up slow. At five eighths full chance alone never comes
  *   that far; at three quarters, with 64 probes, one text in a thousand had no place.
+ * - No more than `MOST_EQUAL` have one and the same hash: comparing long texts that begin alike costs far more than passing a cell.
  * - Invariants are checked by `test/intern/check-table.ts`.
  */
 import { matchesBytes } from './matches-bytes.ts';
 import { SlotGenerations } from './slot-generations.ts';
 
 export const MOST_PROBES = 256;
+export const MOST_EQUAL = 8;
 const FIRST_CELLS = 64;
 const FULLEST = 5 / 8;
 const LARGEST_CAPACITY = 2 ** 25;
@@ -135,15 +137,22 @@ export class InternTable {
     this.#release(slot);
   }
 
-  /** Among those that stand where a hash belongs, the one used longest ago. */
+  /** Among those that stand where a hash belongs, the one used longest ago; of those with that hash when they are as many as may be. */
   coldestNear(hash: number): number {
     const { cells, mask, uses } = this;
     let coldest = 0;
+    let coldestEqual = 0;
+    let equal = 0;
     for (let i = 0; i < MOST_PROBES && i <= mask; i++) {
-      const slot = cells[2 * ((hash + i) & mask) + 1]!;
-      if (slot !== 0 && (coldest === 0 || uses[slot]! < uses[coldest]!)) coldest = slot;
+      const cell = (hash + i) & mask;
+      const slot = cells[2 * cell + 1]!;
+      if (slot === 0) continue;
+      if (coldest === 0 || uses[slot]! < uses[coldest]!) coldest = slot;
+      if (cells[2 * cell] !== hash) continue;
+      equal++;
+      if (coldestEqual === 0 || uses[slot]! < uses[coldestEqual]!) coldestEqual = slot;
     }
-    return coldest;
+    return equal >= MOST_EQUAL ? coldestEqual : coldest;
   }
 
   /**
@@ -207,9 +216,11 @@ export class InternTable {
 
   #emptyCell(hash: number): number {
     const { cells, mask } = this;
+    let equal = 0;
     for (let i = 0; i < MOST_PROBES && i <= mask; i++) {
       const cell = (hash + i) & mask;
       if (cells[2 * cell + 1] === 0) return cell;
+      if (cells[2 * cell] === hash && ++equal >= MOST_EQUAL) return -1;
     }
     return -1;
   }

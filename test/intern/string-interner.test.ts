@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { createGovernor, ManualClock, type Reclaimer } from 'plimsoll';
 import { type InternedString, StringInterner, type StringInternerOptions } from 'plimsoll/intern';
 import { describe, expect, it } from 'vitest';
-import { MOST_PROBES } from '../../src/intern/intern-table.ts';
+import { MOST_EQUAL, MOST_PROBES } from '../../src/intern/intern-table.ts';
 import { SlotGenerations } from '../../src/intern/slot-generations.ts';
 import { breakable } from '../contract/broken-governor.ts';
 import { reclaimerContract } from '../contract/reclaimer.ts';
@@ -86,7 +86,7 @@ describe('an interner', () => {
 
   it('hole: hash collision overwrote the older string', () => {
     using interner = new StringInterner({ hashMask: 0 });
-    const texts = Array.from({ length: 40 }, (_, i) => numbered(i, 1 + (i % 7)));
+    const texts = Array.from({ length: MOST_EQUAL }, (_, i) => numbered(i, 1 + (i % 7)));
     const unique = [...new Set(texts)];
     for (let turn = 0; turn < 3; turn++) {
       for (const text of texts) expect(interner.intern(text)).toBe(text);
@@ -100,11 +100,21 @@ describe('an interner', () => {
   it('takes no longer when somebody makes all texts collide: there is a bound on those that stand in one place', () => {
     using interner = new StringInterner({ hashMask: 0 });
     for (let i = 0; i < 2_000; i++) expect(interner.internBytes(utf8(numbered(i)))).toBe(numbered(i));
-    expect(interner.size).toBeLessThanOrEqual(MOST_PROBES);
+    expect(interner.size).toBe(MOST_EQUAL);
     expect(interner.stats.evicted).toBeGreaterThan(1_500);
     const before = interner.stats.collisions;
     interner.intern('another');
-    expect(interner.stats.collisions - before).toBeLessThanOrEqual(MOST_PROBES);
+    expect(interner.stats.collisions - before).toBe(MOST_EQUAL);
+    checkInterner(interner);
+  });
+
+  it('takes no longer when somebody makes many stand in one place, and keeps more than one place has', () => {
+    using interner = new StringInterner({ hashMask: 1_023 });
+    for (let i = 0; i < 20_000; i++) interner.intern(numbered(i));
+    expect(interner.size).toBeGreaterThan(MOST_PROBES);
+    const before = interner.stats.collisions;
+    for (let i = 0; i < 1_000; i++) interner.intern(numbered(i, 30));
+    expect(interner.stats.collisions - before).toBeLessThanOrEqual(1_000 * MOST_EQUAL);
     checkInterner(interner);
   });
 
