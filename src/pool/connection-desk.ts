@@ -251,7 +251,7 @@ export class ConnectionDesk<C> {
       const now = this.#clock.now();
       if (slot.expiresAt <= now) stock.end(slot, 'lifetime');
       else if (!stock.needsCheck(slot, now)) this.#serve(slot, now);
-      else if (stock.checking >= this.#waiters.size) return;
+      else if (stock.checking - stock.lookedAt >= this.#waiters.size) return;
       else stock.check(slot);
     }
   }
@@ -260,7 +260,7 @@ export class ConnectionDesk<C> {
   #grow(): void {
     const stock = this.stock;
     while (stock.canCreate) {
-      const wanted = this.#waiters.size - stock.creating - stock.checking;
+      const wanted = this.#waiters.size - stock.creating - stock.checking + stock.lookedAt;
       if (wanted <= 0 && stock.size >= this.#floor()) return;
       stock.create();
       this.care.wake();

@@ -54,6 +54,7 @@ export class ConnectionStock<C> {
   readonly #recycles: boolean;
   /** Slots by state. */
   readonly #in = [0, 0, 0, 0, 0, 0, 0];
+  #lookedAt = 0;
 
   constructor(options: ConnectionStockOptions<C>) {
     this.#options = options;
@@ -73,6 +74,11 @@ export class ConnectionStock<C> {
 
   get checking(): number {
     return this.#in[CHECKING]!;
+  }
+
+  /** Of those, the ones that nobody waits for: one that hangs is no reason to wait for it while there are others. */
+  get lookedAt(): number {
+    return this.#lookedAt;
   }
 
   get recycling(): number {
@@ -168,13 +174,15 @@ export class ConnectionStock<C> {
     });
   }
 
-  /** Looked at, then ready; or closed. `done` hears that it is over. */
+  /** Looked at, then ready; or closed. With `done`, which hears that it is over, it is for nobody who waits. */
   check(slot: ConnectionSlot<C>, done?: () => void): void {
     if (slot.state === IDLE) this.idle.remove(slot);
     this.#move(slot, CHECKING);
     this.#options.counts.validated++;
     const call = new BoundedCall();
+    if (done !== undefined) this.#lookedAt++;
     const end = (isSound: boolean) => {
+      if (done !== undefined) this.#lookedAt--;
       this.#checked(slot, isSound);
       done?.();
     };

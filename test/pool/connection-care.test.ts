@@ -42,6 +42,21 @@ describe('idle connections', () => {
     expect(pool.stats.destroyedBy.idle).toBe(2);
   });
 
+  it.each(['one more is idle', 'one more may be made'])('a look that hangs keeps nobody waiting: %s', async (where) => {
+    const { pool, manager, pass, fill } = begin({ healthCheckIntervalMs: 1_000, validateAfterMs: 500 });
+    await fill(where === 'one more is idle' ? 2 : 1);
+    manager.valid_ = 'hangs';
+    await pass(1_000);
+    expect(pool.stats.checking).toBe(1);
+    manager.valid_ = 'at once';
+    using lease = await pool.acquire();
+    expect(lease.connection.open).toBe(true);
+    expect(pool.stats).toMatchObject({ checking: 1, leased: 1, size: 2 });
+    await pass(5_000);
+    expect(pool.stats.destroyedBy.invalid).toBe(1);
+    expect(pool.stats.checking).toBe(0);
+  });
+
   it('are kept for ever with `Infinity`, and closed soon after that is tuned', async () => {
     const { pool, pass, fill } = begin({
       idleTimeoutMs: Number.POSITIVE_INFINITY,
