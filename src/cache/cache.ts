@@ -196,7 +196,9 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   /** The entries in no particular order, without counting as use. The cache may change meanwhile: what is there from beginning to end comes once. */
   *entries(): Generator<[K, V], void, undefined> {
     const { table } = this.#store;
-    for (let slot = 0; slot < table.usedSlots; slot++) {
+    const cursor = table.openCursor();
+    while (cursor.slot < table.usedSlots) {
+      const slot = cursor.slot++;
       if (!table.isUsed(slot) || (this.#store.times?.look(slot, false) ?? 'fresh') !== 'fresh') continue;
       yield [table.keyAt(slot), table.valueAt(slot)];
     }

@@ -3,6 +3,7 @@
  * - An entry is in the table, in the policy, in the weights and in the books, or in none of them.
  * - Code of others runs in three places: in `weigh`, before anything has been looked up; in asking the governor for room, after which everything is looked up anew; and in
  *   `settle`, when all is done.
+ * - Slots stay the same from one `settle` to the next.
  * - Room is made before an entry comes: the bounds hold at every moment.
  */
 import type { FailOpen } from '../fail-open.ts';
@@ -14,8 +15,9 @@ import { EntryWeights, MOST_ENTRY_BYTES } from './entry-weights.ts';
 import type { EvictionPolicy, EvictionPolicyFactory, EvictionView } from './eviction-policy.ts';
 import { GuardedPolicy } from './guarded-policy.ts';
 import { LfuPolicy } from './lfu-policy.ts';
-import { LruPolicy } from './lru-policy.ts';
+import { ALL_USES, LruPolicy } from './lru-policy.ts';
 import type { RemovalQueue, RemovalReason } from './removal-queue.ts';
+import type { SlotLists } from './slot-lists.ts';
 import { SlotTable } from './slot-table.ts';
 import { TinyLfuPolicy } from './tiny-lfu-policy.ts';
 
@@ -46,8 +48,8 @@ export class EntryStore<K, V> implements EvictionView {
   #maxEntries: number;
   #maxBytes: number;
   #policy: EvictionPolicy;
-  /** The policy, when it is the plainest: calls that V8 can inline. */
-  #lru: LruPolicy | undefined;
+  /** What the policy has, when it is the plainest: short calls that V8 can inline. */
+  #uses: SlotLists | undefined;
 
   constructor(options: EntryStoreOptions<K, V>) {
     this.table = new SlotTable({ maxSlots: options.maxEntries });
@@ -58,7 +60,7 @@ export class EntryStore<K, V> implements EvictionView {
     this.#maxEntries = options.maxEntries;
     this.#maxBytes = options.maxBytes;
     this.#policy = this.#makePolicy(options.policy);
-    this.#lru = this.#policy instanceof LruPolicy ? this.#policy : undefined;
+    this.#uses = usesOf(this.#policy);
   }
 
   get slotCount(): number {
@@ -107,7 +109,7 @@ export class EntryStore<K, V> implements EvictionView {
   }
 
   touch(slot: number): void {
-    if (this.#lru !== undefined) this.#lru.onAccess(slot);
+    if (this.#uses !== undefined) this.#uses.moveToEnd(ALL_USES, slot);
     else this.#policy.onAccess(slot);
   }
 
@@ -161,16 +163,18 @@ export class EntryStore<K, V> implements EvictionView {
 
   /** Removes an entry. The caller settles. */
   remove(slot: number, reason: RemovalReason): void {
-    const { table } = this;
-    this.#counters.removals[reason]++;
-    if (this.#removals !== undefined) this.#removals.add(table.keyAt(slot), table.valueAt(slot), reason);
+    // By name, for what is hot: a property by a name that varies is looked up.
+    if (reason === 'evicted') this.#counters.removals.evicted++;
+    else this.#counters.removals[reason]++;
+    if (this.#removals !== undefined) this.#removals.add(this.table.keyAt(slot), this.table.valueAt(slot), reason);
     this.takeOut(slot);
   }
 
   /** Takes out an entry that is kept elsewhere: nobody is told. The caller settles. */
   takeOut(slot: number): void {
     const { table, weights } = this;
-    this.#policy.onRemove(slot);
+    if (this.#uses !== undefined) this.#uses.remove(slot);
+    else this.#policy.onRemove(slot);
     if (this.times !== undefined) this.times.remove(slot);
     if (weights !== undefined) {
       this.books?.give(weights.heapAt(slot) + SLOT_BYTES, weights.externalAt(slot));
@@ -179,9 +183,10 @@ export class EntryStore<K, V> implements EvictionView {
     table.remove(slot);
   }
 
-  /** Gives back what was let go of, and tells of it. Code of others runs. */
+  /** Gives back what was let go of, and tells of it. Code of others runs; entries may stand in other slots after it. */
   settle(): void {
     this.books?.settle();
+    if (this.table.isSparse && this.#policy.onMove !== undefined) this.#shrink(this.#policy);
     this.#removals?.tell();
   }
 
@@ -239,7 +244,7 @@ export class EntryStore<K, V> implements EvictionView {
       next.onInsert(slot);
     }
     this.#policy = next;
-    this.#lru = next instanceof LruPolicy ? next : undefined;
+    this.#uses = usesOf(next);
   }
 
   /** Says what does not fit together, for tests; looks at everything. */
@@ -263,7 +268,7 @@ export class EntryStore<K, V> implements EvictionView {
     const { table } = this;
     const old = table.valueAt(slot);
     table.setValue(slot, value);
-    if (this.#lru !== undefined) this.#lru.onAccess(slot);
+    if (this.#uses !== undefined) this.#uses.moveToEnd(ALL_USES, slot);
     else if (this.#policy.onUpdate === undefined) this.#policy.onAccess(slot);
     else this.#policy.onUpdate(slot, weightBefore);
     this.#counters.stored++;
@@ -276,7 +281,7 @@ export class EntryStore<K, V> implements EvictionView {
     const { table } = this;
     if (table.full) this.#grow();
     const slot = table.add(key, value, hash);
-    if (this.#lru !== undefined) this.#lru.onInsert(slot);
+    if (this.#uses !== undefined) this.#uses.add(ALL_USES, slot);
     else this.#policy.onInsert(slot);
     this.#counters.stored++;
     return slot;
@@ -335,7 +340,7 @@ export class EntryStore<K, V> implements EvictionView {
   #evict(incomingWeight: number, reason: RemovalReason, kept = -1): boolean {
     const { table } = this;
     if (table.size === 0) return false;
-    let slot = this.#lru !== undefined ? this.#lru.victim() : this.#policy.victim(incomingWeight);
+    let slot = this.#uses !== undefined ? this.#uses.first(ALL_USES) : this.#policy.victim(incomingWeight);
     if (!table.isUsed(slot)) {
       this.#failOpen.note(new Error(`the policy ${this.policyName} named ${slot}, where no entry is`));
       slot = table.anyUsed();
@@ -352,10 +357,27 @@ export class EntryStore<K, V> implements EvictionView {
     this.#policy.resize(this.table.capacity);
   }
 
+  /** What was let go of is freed: arrays become as small as is fit for what is left. */
+  #shrink(policy: EvictionPolicy): void {
+    const { table, weights, times } = this;
+    table.shrink((from, to) => {
+      policy.onMove!(from, to);
+      weights?.move(from, to);
+      times?.move(from, to);
+    });
+    weights?.resize(table.capacity);
+    times?.shrink(table.capacity);
+    policy.resize(table.capacity);
+  }
+
   #makePolicy(policy: CachePolicyName | EvictionPolicyFactory): EvictionPolicy {
     if (policy === 'lru') return new LruPolicy();
     if (policy === 'lfu') return new LfuPolicy(this);
     if (policy === 'tiny-lfu') return new TinyLfuPolicy(this);
     return new GuardedPolicy(policy(this), this.#failOpen);
   }
+}
+
+function usesOf(policy: EvictionPolicy): SlotLists | undefined {
+  return policy instanceof LruPolicy ? policy.uses : undefined;
 }

@@ -95,6 +95,14 @@ export class EntryTimes implements Disposable {
     this.#idleMsOf = filled(capacity, this.#idleMsOf);
   }
 
+  /** From `capacity` on there are no slots any more. */
+  shrink(capacity: number): void {
+    this.#wheel.shrink(capacity);
+    this.#freshUntil = this.#freshUntil.slice(0, capacity);
+    this.#idleUntil = this.#idleUntil?.slice(0, capacity);
+    this.#idleMsOf = this.#idleMsOf?.slice(0, capacity);
+  }
+
   /** A slot was written: its times begin now. Those not given are the cache's. */
   set(slot: number, ttlMs: number = this.#ttlMs, idleMs: number = this.#idleMs): void {
     const now = this.#clock.now();

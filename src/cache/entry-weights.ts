@@ -13,9 +13,8 @@ export class EntryWeights {
   }
 
   resize(slotCount: number): void {
-    if (slotCount <= this.#heap.length) return;
-    this.#heap = grown(this.#heap, slotCount);
-    if (this.#external !== undefined) this.#external = grown(this.#external, slotCount);
+    this.#heap = resized(this.#heap, slotCount);
+    if (this.#external !== undefined) this.#external = resized(this.#external, slotCount);
   }
 
   heapAt(slot: number): number {
@@ -41,16 +40,16 @@ export class EntryWeights {
     this.#external[slot] = externalBytes;
   }
 
-  /** Back to where it began; arrays are let go. */
-  clear(): void {
-    this.#heap = new Uint32Array(0);
-    this.#external = undefined;
-    this.heapBytes = this.externalBytes = 0;
+  /** The entry in slot `from` stands in `to` now, which had none. */
+  move(from: number, to: number): void {
+    const [heap, external] = [this.heapAt(from), this.externalAt(from)];
+    this.set(from, 0, 0);
+    this.set(to, heap, external);
   }
 }
 
-function grown(array: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(length);
-  larger.set(array);
-  return larger;
+function resized(array: Uint32Array, length: number): Uint32Array<ArrayBuffer> {
+  const other = new Uint32Array(length);
+  other.set(array.subarray(0, length));
+  return other;
 }

@@ -34,7 +34,7 @@ export interface EvictionPolicy {
    * until there is room.
    */
   victim(incomingWeight: number): number;
-  /** Slots up to this may come: at the start, and whenever there is room for more. */
+  /** Slots below this may come: at the start, whenever there is room for more, and for fewer, once entries have moved. */
   resize(slotCount: number): void;
   /** The entry in slot `from` stands in `to` now, which had none. Where it is missing, a cache that has become much smaller keeps its arrays. */
   onMove?(from: number, to: number): void;

@@ -4,6 +4,8 @@ import type { EvictionPolicy } from './eviction-policy.ts';
 /** A policy of somebody else's, held in: what it throws is counted, and the cache goes on. */
 export class GuardedPolicy implements EvictionPolicy {
   readonly name: string;
+  /** Only where the policy has it: else entries stay where they are. */
+  readonly onMove?: (from: number, to: number) => void;
   readonly #policy: EvictionPolicy;
   readonly #failOpen: FailOpen;
 
@@ -11,6 +13,8 @@ export class GuardedPolicy implements EvictionPolicy {
     this.#policy = policy;
     this.#failOpen = failOpen;
     this.name = String(policy.name);
+    if (policy.onMove === undefined) return;
+    this.onMove = (from, to) => void this.#call(() => this.#policy.onMove?.(from, to));
   }
 
   onInsert(slot: number): void {

@@ -63,9 +63,8 @@ export class LfuPolicy implements EvictionPolicy {
 
   resize(slotCount: number): void {
     this.#lists.resize(slotCount);
-    if (slotCount <= this.#marks.length) return;
     const marks = new Uint32Array(slotCount);
-    marks.set(this.#marks);
+    marks.set(this.#marks.subarray(0, slotCount));
     this.#marks = marks;
   }
 

@@ -1,34 +1,36 @@
 import type { EvictionPolicy } from './eviction-policy.ts';
 import { SlotLists } from './slot-lists.ts';
 
-const ALL = 0;
+/** The one list of it. */
+export const ALL_USES = 0;
 
 /** Least recently used goes first. 8 bytes a slot. */
 export class LruPolicy implements EvictionPolicy {
   readonly name = 'lru';
-  readonly #lists = new SlotLists(1);
+  /** Oldest use first. The store calls it without a detour: V8 inlines only so much. */
+  readonly uses = new SlotLists(1);
 
   onInsert(slot: number): void {
-    this.#lists.add(ALL, slot);
+    this.uses.add(ALL_USES, slot);
   }
 
   onAccess(slot: number): void {
-    this.#lists.moveToEnd(ALL, slot);
+    this.uses.moveToEnd(ALL_USES, slot);
   }
 
   onRemove(slot: number): void {
-    this.#lists.remove(slot);
+    this.uses.remove(slot);
   }
 
   victim(): number {
-    return this.#lists.first(ALL);
+    return this.uses.first(ALL_USES);
   }
 
   resize(slotCount: number): void {
-    this.#lists.resize(slotCount);
+    this.uses.resize(slotCount);
   }
 
   onMove(from: number, to: number): void {
-    this.#lists.rename(from, to);
+    this.uses.rename(from, to);
   }
 }

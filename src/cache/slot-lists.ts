@@ -13,12 +13,11 @@ export class SlotLists {
     for (let list = 0; list < lists; list++) this.#links[2 * list] = this.#links[2 * list + 1] = list;
   }
 
-  /** Makes room for slots below `slots`. */
+  /** Makes room for slots below `slots`, and for no others. */
   resize(slots: number): void {
     const length = 2 * (this.#lists + slots);
-    if (length <= this.#links.length) return;
     const links = new Int32Array(length);
-    links.set(this.#links);
+    links.set(this.#links.subarray(0, length));
     this.#links = links;
   }
 

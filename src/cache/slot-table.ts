@@ -1,23 +1,33 @@
 /**
  * Entries by key, in numbered slots.
  *
- * - Whole numbers of 32 bits and short texts stand in a chained hash table of our own: two integers a slot and one a bucket. Removing leaves nothing behind, where a `Map` doubles
- *   its table under churn: 39 bytes an entry, all arrays counted, against 107 with a `Map` from key to slot.
- * - All other keys stand in a `Map` from key to slot: V8 keeps the hash of a text inside the text, and a loop over the characters of a long one costs more than the `Map` does.
+ * - Whole numbers of 32 bits and texts of up to 48 characters stand in a chained hash table of our own: two integers a slot and one a bucket. Removing leaves nothing behind,
+ *   where a `Map` doubles its table under churn: 39 bytes an entry, all arrays counted, against 107 with a `Map` from key to slot.
+ * - All other keys stand in a `Map` from key to slot. V8 keeps the hash of a text inside the text: for a text that is asked for again and again as the same object, a loop over its
+ *   characters costs 1 ns each more, which the smaller table makes good for those that are not long. For a text that was just made the loop is the faster one.
  * - A hash only says where to look. What is found is compared with the key itself, as a `Map` does (SameValueZero).
  * - The hash is seeded anew for each table. Should a chain grow beyond what chance explains, somebody chooses the keys: then all of them move to the `Map`, for good.
  * - Arrays of keys and values are filled with a marker, so that V8 keeps one sort of elements for all tables: an array of fractional numbers would make each read allocate.
  */
+import { type SlotCursor, SlotCursors } from './slot-cursors.ts';
 
 /** What `hash` says of a key that stands in the `Map`. */
 const NOT_HASHED = -1;
-/** Texts of up to so many characters are never ropes or slices, in which each character costs a walk. */
-const SHORT_TEXT = 12;
+/** Set in the hash of a slot whose key stands in the `Map`. */
+const MAPPED = 1 << 31;
+const HASH_BITS = 0x7fffffff;
+/** Longer ones stand in the `Map`. */
+const LONGEST_HASHED_TEXT = 48;
 /** Of 16 million keys with a random hash the longest chain has 12. */
 const LONGEST_CHAIN = 48;
 const FIRST_SLOTS = 16;
+/** Smaller ones stay as large as they were. */
+const LEAST_SHRUNK = 1_024;
 /** V8 makes a dictionary of a larger array, and a `Map` holds no more. */
 export const MOST_SLOTS = 2 ** 24 - 1;
+
+/** Of 32 bits. */
+const FNV_PRIME = 0x01000193;
 
 const FREE: unique symbol = Symbol('free slot');
 
@@ -30,14 +40,16 @@ export interface SlotTableOptions {
 
 /**
  * A hash table whose entries have numbers: `hash`, then `find`, then `add` or what the slot is good for. Slots are dense from 0; one that was freed is used again
- * first. An entry keeps its slot until it is removed.
+ * first. An entry keeps its slot until it is removed, or `shrink` moves it.
  */
 export class SlotTable<K, V> {
   #maxSlots: number;
   readonly #seed: number;
   /** At `2 * slot` the key, or `FREE`; behind it the value. */
   #pairs: unknown[] = [];
-  /** At `2 * slot` the hash, or -1 while nobody asked for that of a key in the `Map`; behind it the next of the chain, or of the free slots, as slot + 1. */
+  /**
+   * At `2 * slot` the hash: of a key in the `Map` below 0, and -1 while nobody asked for it. Behind it the next of the chain, or of the free slots, as slot + 1.
+   */
   #nodes = new Int32Array(0);
   /** The first of each chain as slot + 1. Of one chain until a key is hashed: a table of long texts needs none. */
   #buckets = new Int32Array(1);
@@ -52,6 +64,7 @@ export class SlotTable<K, V> {
   #firstFree = 0;
   #looked = 0;
   #size = 0;
+  readonly #cursors = new SlotCursors();
 
   constructor({ maxSlots, seed = Math.floor(Math.random() * 2 ** 32) }: SlotTableOptions) {
     this.#maxSlots = maxSlots;
@@ -88,11 +101,10 @@ export class SlotTable<K, V> {
 
   /** What `find` and `add` want with the key. */
   hash(key: K): number {
-    if (typeof key === 'number') {
-      return this.#hashes && (key | 0) === key ? mix(key ^ this.#seed) : NOT_HASHED;
-    }
-    if (typeof key !== 'string' || key.length > SHORT_TEXT || !this.#hashes) return NOT_HASHED;
-    return hashText(key, this.#seed);
+    const seed = this.#seed;
+    if (typeof key === 'number') return (key | 0) === key && this.#hashes ? mix(key ^ seed) : NOT_HASHED;
+    if (typeof key !== 'string' || key.length > LONGEST_HASHED_TEXT || !this.#hashes) return NOT_HASHED;
+    return hashText(key, seed);
   }
 
   /** The slot of a key, -1 when it is not there. */
@@ -143,9 +155,8 @@ export class SlotTable<K, V> {
   /** Frees a slot that is in use. */
   remove(slot: number): void {
     const at = 2 * slot;
-    const key = this.#pairs[at] as K;
-    if (this.hash(key) === NOT_HASHED) this.#map!.delete(key);
-    else this.#unchain(slot);
+    if (this.#nodes[at]! >= 0) this.#unchain(slot);
+    else this.#map!.delete(this.#pairs[at] as K);
     this.#pairs[at] = FREE;
     this.#pairs[at + 1] = undefined;
     this.#nodes[at + 1] = this.#firstFree;
@@ -164,6 +175,42 @@ export class SlotTable<K, V> {
     this.#nodes = nodes;
     this.#capacity = capacity;
     if (this.#hashes && this.#mask !== 0) this.#rechain();
+  }
+
+  /** Whether three quarters of the arrays are for nothing, and `shrink` is worth while. */
+  get isSparse(): boolean {
+    return this.#capacity > LEAST_SHRUNK && 4 * this.#size < this.#capacity;
+  }
+
+  /** Moves the entries together, in their order, into arrays for twice as many. `moved` is told of each that gets another slot, which had none by then. About 50 ns an entry. */
+  shrink(moved: (from: number, to: number) => void): void {
+    this.#cursors.move((slot) => this.isUsed(slot));
+    const [oldPairs, oldNodes, used] = [this.#pairs, this.#nodes, this.#fresh];
+    const capacity = Math.min(this.#capacity, Math.max(FIRST_SLOTS, 2 * this.#size));
+    this.#pairs = new Array<unknown>(2 * capacity).fill(FREE);
+    this.#nodes = new Int32Array(2 * capacity);
+    let to = 0;
+    for (let from = 0; from < used; from++) {
+      const key = oldPairs[2 * from];
+      if (key === FREE) continue;
+      this.#pairs[2 * to] = key;
+      this.#pairs[2 * to + 1] = oldPairs[2 * from + 1];
+      const hash = (this.#nodes[2 * to] = oldNodes[2 * from]!);
+      if (from !== to) {
+        if (hash < 0) this.#map!.set(key as K, to);
+        moved(from, to);
+      }
+      to++;
+    }
+    this.#fresh = to;
+    this.#firstFree = 0;
+    this.#capacity = capacity;
+    if (this.#hashes && this.#mask !== 0) this.#rechain();
+  }
+
+  /** For a walk over the slots: what the walk has yet to see stays behind the cursor, whatever `shrink` moves. */
+  openCursor(): SlotCursor {
+    return this.#cursors.open();
   }
 
   isUsed(slot: number): boolean {
@@ -194,17 +241,10 @@ export class SlotTable<K, V> {
   /** 31 bits that are the same whenever the same key comes, for sketches: never to tell keys apart. */
   hashAt(slot: number): number {
     const known = this.#nodes[2 * slot]!;
-    if (known !== NOT_HASHED) return known;
-    return (this.#nodes[2 * slot] = this.#hashAny(this.keyAt(slot)));
-  }
-
-  /** Back to where it began; arrays are let go. */
-  clear(): void {
-    this.#pairs = [];
-    this.#nodes = new Int32Array(0);
-    this.#buckets = new Int32Array(1);
-    this.#map = undefined;
-    this.#mask = this.#capacity = this.#fresh = this.#firstFree = this.#size = 0;
+    if (known !== NOT_HASHED) return known & HASH_BITS;
+    const hash = this.#hashAny(this.keyAt(slot));
+    this.#nodes[2 * slot] = hash | MAPPED;
+    return hash;
   }
 
   /** Says what is wrong in it, for tests; looks at every slot. */
@@ -253,7 +293,11 @@ export class SlotTable<K, V> {
   #giveUpHashing(): void {
     this.#hashes = false;
     this.#map ??= new Map();
-    for (let slot = 0; slot < this.#fresh; slot++) if (this.isUsed(slot)) this.#map.set(this.keyAt(slot), slot);
+    for (let slot = 0; slot < this.#fresh; slot++) {
+      if (!this.isUsed(slot)) continue;
+      this.#map.set(this.keyAt(slot), slot);
+      this.#nodes[2 * slot] = this.#nodes[2 * slot]! | MAPPED;
+    }
     this.#buckets = new Int32Array(0);
   }
 
@@ -263,7 +307,7 @@ export class SlotTable<K, V> {
     this.#buckets = new Int32Array(size);
     for (let slot = 0; slot < this.#fresh; slot++) {
       const at = 2 * slot;
-      if (this.#pairs[at] === FREE || this.hash(this.#pairs[at] as K) === NOT_HASHED) continue;
+      if (this.#nodes[at]! < 0 || this.#pairs[at] === FREE) continue;
       const bucket = this.#nodes[at]! & this.#mask;
       this.#nodes[at + 1] = this.#buckets[bucket]!;
       this.#buckets[bucket] = slot + 1;
@@ -299,6 +343,6 @@ function mix(number: number): number {
 /** FNV-1a by UTF-16 units, from a seed, and mixed in the end. */
 function hashText(text: string, seed: number): number {
   let hash = seed;
-  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), FNV_PRIME);
   return mix(hash);
 }

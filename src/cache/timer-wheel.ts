@@ -47,6 +47,12 @@ export class TimerWheel {
     this.#prev = grown(this.#prev, HEADS + capacity);
   }
 
+  /** Of slots from `capacity` on none may have a deadline. */
+  shrink(capacity: number): void {
+    this.#next = this.#next.slice(0, HEADS + capacity);
+    this.#prev = this.#prev.slice(0, HEADS + capacity);
+  }
+
   has(slot: number): boolean {
     return this.#next[HEADS + slot] !== NOWHERE;
   }

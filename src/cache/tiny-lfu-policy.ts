@@ -104,9 +104,8 @@ export class TinyLfuPolicy implements EvictionPolicy {
     this.#lists.resize(slotCount);
     this.#sketch.resize(slotCount);
     this.#shadow.resize(slotCount);
-    if (slotCount <= this.#listOf.length) return;
     const listOf = new Uint8Array(slotCount);
-    listOf.set(this.#listOf);
+    listOf.set(this.#listOf.subarray(0, slotCount));
     this.#listOf = listOf;
   }
 
