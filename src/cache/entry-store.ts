@@ -128,7 +128,12 @@ export class EntryStore<K, V> implements EvictionView {
       this.#replace(slot, value, 1);
       return slot;
     }
-    if (table.size >= this.#maxEntries) this.#evict(1, 'evicted');
+    if (table.size >= this.#maxEntries) {
+      if (this.#uses !== undefined && this.#removals === undefined && this.times === undefined) {
+        return this.#changeOldest(this.#uses, key, value, hash);
+      }
+      this.#evict(1, 'evicted');
+    }
     return this.#insert(key, value, hash);
   }
 
@@ -275,6 +280,16 @@ export class EntryStore<K, V> implements EvictionView {
     if (Object.is(old, value)) return;
     this.#counters.removals.replaced++;
     if (this.#removals !== undefined) this.#removals.add(table.keyAt(slot), old, 'replaced');
+  }
+
+  /** What evicting and inserting come to, where nobody else has to know. */
+  #changeOldest(uses: SlotLists, key: K, value: V, hash: number): number {
+    const slot = uses.first(ALL_USES);
+    this.table.change(slot, key, value, hash);
+    uses.moveToEnd(ALL_USES, slot);
+    this.#counters.removals.evicted++;
+    this.#counters.stored++;
+    return slot;
   }
 
   #insert(key: K, value: V, hash: number): number {

@@ -143,13 +143,23 @@ export class SlotTable<K, V> {
     this.#size++;
     nodes[at] = hash;
     if (hash === NOT_HASHED) (this.#map ??= new Map()).set(key, slot);
-    else {
-      const bucket = hash & this.#mask;
-      nodes[at + 1] = this.#buckets[bucket]!;
-      this.#buckets[bucket] = slot + 1;
-      if (nodes[at + 1] !== 0 && this.#isTooLong(bucket)) this.#giveUpHashing();
-    }
+    else this.#chain(slot, hash);
     return slot;
+  }
+
+  /** A key that is not there takes the slot of one that goes. */
+  change(slot: number, key: K, value: V, hash: number): void {
+    const at = 2 * slot;
+    if (hash === NOT_HASHED || this.#nodes[at]! < 0) {
+      this.remove(slot);
+      this.add(key, value, hash);
+      return;
+    }
+    this.#unchain(slot);
+    this.#pairs[at] = (key as unknown) === 0 ? 0 : key;
+    this.#pairs[at + 1] = value;
+    this.#nodes[at] = hash;
+    this.#chain(slot, hash);
   }
 
   /** Frees a slot that is in use. */
@@ -269,6 +279,14 @@ export class SlotTable<K, V> {
     }
     const mapped = this.#map?.size ?? 0;
     if (chained + mapped !== used) yield `${chained} chained and ${mapped} mapped of ${used}`;
+  }
+
+  #chain(slot: number, hash: number): void {
+    const bucket = hash & this.#mask;
+    const first = this.#buckets[bucket]!;
+    this.#nodes[2 * slot + 1] = first;
+    this.#buckets[bucket] = slot + 1;
+    if (first !== 0 && this.#isTooLong(bucket)) this.#giveUpHashing();
   }
 
   #unchain(slot: number): void {
