@@ -60,10 +60,18 @@ export function copyOptions<T extends object>(what: string, given: T, known: rea
 /** The longest that names may be: they stand in errors, dumps and snapshots. */
 const MAX_NAME = 120;
 
-/** Passes a name through: a text of 1 to 120 characters. */
-export function checkName(value: unknown): string {
-  if (typeof value === 'string' && value !== '' && value.length <= MAX_NAME) return value;
-  throw invalidOption('name', `a name of at most ${MAX_NAME} characters`, value);
+/** Passes a name through: a text of 1 to 120 characters, or to `longest`. `option` is where it was given. */
+export function checkName(value: unknown, option = 'name', longest = MAX_NAME): string {
+  if (typeof value === 'string' && value !== '' && value.length <= longest) return value;
+  throw invalidOption(option, `a name of at most ${longest} characters`, value);
+}
+
+/** Passes an `AbortSignal`, or none, through. */
+export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+    throw invalidOption('signal', 'an AbortSignal', signal);
+  }
+  return signal;
 }
 
 function list(known: readonly string[]): string {
@@ -73,18 +81,22 @@ function list(known: readonly string[]): string {
   return names.join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
-/** The known name that takes the fewest edits, letter case aside; undefined when that is more than a third of its letters. */
+/**
+ * The known name that takes the fewest edits, letter case aside. Where that is more than a third of its letters: the only one that begins with `name`, as where a
+ * unit was left off; undefined when there is none.
+ */
 function nearest(name: string, known: readonly string[]): string | undefined {
   if (name.length > SHOWN) return undefined;
   let best: string | undefined;
   let least = Number.POSITIVE_INFINITY;
+  const longer = known.filter((candidate) => candidate.startsWith(name));
   for (const candidate of known) {
     const edits = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (edits >= least || edits > Math.max(name.length, candidate.length) / 3) continue;
     least = edits;
     best = candidate;
   }
-  return best;
+  return best ?? (longer.length === 1 ? longer[0] : undefined);
 }
 
 /**

@@ -21,6 +21,7 @@ describe('options that nobody knows', () => {
     ['maxWaiter', 'maxWaiters'],
     ['colck', 'clock'],
     ['shar', 'share'],
+    ['limit', 'limitBytes'],
   ])('`%s` was probably `%s`', (name, meant) => {
     const error = refusal({ limitBytes: 1, [name]: 2 });
     expect(error).toBeInstanceOf(RangeError);
@@ -35,6 +36,10 @@ describe('options that nobody knows', () => {
     const many = Array.from({ length: 20 }, (_, i) => `option${i}`);
     expect(() => checkKnownOptions('it', { verbose: 1 }, many)).toThrow(/`option11` and 8 more$/);
     expect(() => checkKnownOptions('it', { verbose: 1 }, [])).toThrow('of it: it takes none');
+  });
+
+  it('one that several begin with could be any of them', () => {
+    expect(refusal({ max: 1 })?.message).toContain('it takes `limitBytes`');
   });
 
   it('is one line, however long the name', () => {

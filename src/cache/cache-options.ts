@@ -53,7 +53,9 @@ export const CACHE_DEFAULTS = { name: 'cache', policy: 'lru', importance: 0 } as
 
 const TUNABLE = ['maxEntries', 'maxBytes', 'policy', ...ENTRY_TUNABLE] as const;
 const OPTIONS = [
-  ...TUNABLE,
+  'maxEntries',
+  'maxBytes',
+  'policy',
   ...ENTRY_OPTION_NAMES,
   'name',
   'weigh',
@@ -93,9 +95,7 @@ export function resolveCacheOptions<K, V>(given: CacheOptions<K, V>): ResolvedCa
   }
   checkTuning(options);
   // Room is left for what the second consumer adds.
-  if (checkName(name).length > LONGEST_NAME) {
-    throw invalidOption('name', `a name of at most ${LONGEST_NAME} characters`, name);
-  }
+  checkName(name, 'name', LONGEST_NAME);
   if (weigh !== undefined && typeof weigh !== 'function') throw invalidOption('weigh', 'a function', weigh);
   if (onRemoval !== undefined && typeof onRemoval !== 'function')
     throw invalidOption('onRemoval', 'a function', onRemoval);

@@ -29,7 +29,7 @@ export interface EntryOptions<K, V> extends EntryTuning {
   readonly loader?: Loader<K, V>;
   /** The most that is waited for a loader, ms, 1 up. Default `Infinity`. */
   readonly loadTimeoutMs?: number;
-  /** Compares what `weigh` says with what entries hold. Only where there is a `weigh`. Default false. */
+  /** Compares what `weigh` says with what entries hold. Only where entries are weighed. Default false. */
   readonly calibrate?: boolean | CalibrateOptions;
   /** Where entries go that the governor asks for, instead of being dropped. Default none. */
   readonly tiers?: TierOptions<V>;

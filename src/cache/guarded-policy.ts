@@ -1,5 +1,8 @@
 import type { FailOpen } from '../fail-open.ts';
+import { invalidOption } from '../invalid-option.ts';
 import type { EvictionPolicy } from './eviction-policy.ts';
+
+const VERBS = ['onInsert', 'onAccess', 'onRemove', 'victim', 'resize'] as const;
 
 /** A policy of somebody else's, held in: what it throws is counted, and the cache goes on. */
 export class GuardedPolicy implements EvictionPolicy {
@@ -9,7 +12,12 @@ export class GuardedPolicy implements EvictionPolicy {
   readonly #policy: EvictionPolicy;
   readonly #failOpen: FailOpen;
 
+  /** Throws `RangeError` for what is no policy. */
   constructor(policy: EvictionPolicy, failOpen: FailOpen) {
+    for (const verb of VERBS) {
+      if (typeof policy?.[verb] === 'function') continue;
+      throw invalidOption('policy', `a function that makes a policy: what it made has no \`${verb}\``, policy);
+    }
     this.#policy = policy;
     this.#failOpen = failOpen;
     this.name = String(policy.name);

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
-import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import { checkSignal, checkWhole, copyOptions } from '../invalid-option.ts';
 import { abortReason } from './abort-reason.ts';
 import type { Budget } from './budget.ts';
 import { AdmissionQueueFullError, AdmissionTimeoutError, DeadlockError, HoldAndWaitError } from './budget-errors.ts';
@@ -335,12 +335,4 @@ function throwIfFailed(holding: Holding | undefined): void {
 /** Passes a time to wait through. */
 export function checkTimeout(timeoutMs: number): number {
   return checkWhole('timeoutMs', timeoutMs, 0, LONGEST_TIMEOUT_MS);
-}
-
-/** Passes an `AbortSignal`, or none, through. */
-export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-    throw invalidOption('signal', 'an AbortSignal', signal);
-  }
-  return signal;
 }

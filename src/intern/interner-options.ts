@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { checkGovernor, type Governor } from '../governor/index.ts';
-import { checkName, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import { checkName, checkWhole, copyOptions } from '../invalid-option.ts';
 
 export interface StringInternerOptions {
   /** As errors, snapshot and journal have it: 1 to 110 characters. Default `strings`. */
@@ -33,9 +33,7 @@ export function checkInternerOptions(given: StringInternerOptions) {
   const { governor, clock, importance, ...options } = copyOptions('StringInterner', given, known);
   const { seed = Math.floor(Math.random() * WORD), hashMask = WORD } = options;
   const { name, maxBytes, maxStringBytes } = { ...STRING_INTERNER_DEFAULTS, ...withoutGaps(options) };
-  if (checkName(name).length > LONGEST_NAME) {
-    throw invalidOption('name', `a name of at most ${LONGEST_NAME} characters`, name);
-  }
+  checkName(name, 'name', LONGEST_NAME);
   if (governor !== undefined) checkGovernor(governor);
   if (importance !== undefined) checkWhole('importance', importance, Number.MIN_SAFE_INTEGER);
   return {

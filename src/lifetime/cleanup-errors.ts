@@ -42,7 +42,7 @@ export type RegistryBound = 'count' | 'bytes' | 'cleanup' | 'governor';
 
 const BOUNDS: Readonly<Record<RegistryBound, string>> = {
   count: 'it holds `maxCount`, and all of them are in use',
-  bytes: 'it holds `maxBytes`, and too much of that is in use',
+  bytes: '`maxBytes` leaves too little beside what is in use',
   cleanup: 'as much again waits to be cleaned up',
   governor: 'the governor has no room',
 };

@@ -11,8 +11,7 @@ export class KindNumbers {
   numberOf(kind: string): number {
     const known = this.#numbers.get(kind);
     if (known !== undefined) return known;
-    if (typeof kind !== 'string' || kind === '') throw invalidOption('kind', 'a name', kind);
-    checkName(kind);
+    checkName(kind, 'kind');
     if (this.#names.length >= MOST) throw invalidOption('kind', `one of ${MOST} different kinds at most`, kind);
     this.#names.push(kind);
     this.#numbers.set(kind, this.#names.length - 1);

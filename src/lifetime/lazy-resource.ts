@@ -5,7 +5,7 @@
 import { catchRejection } from '../catch-rejection.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
-import { checkName, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import { checkName, checkSignal, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { LeakTrace, LeakTracker } from '../leak-tracker.ts';
 import { callDisposer, LONGEST_MS } from './call-disposer.ts';
 import { CleanupTimeoutError, LoadBackingOffError } from './cleanup-errors.ts';
@@ -153,14 +153,14 @@ export class LazyResource<T> implements AsyncDisposable {
    * Rejects with what the load failed with, with the signal's reason, and with `PLIMSOLL_DISPOSED`.
    */
   async get(options: WaitOptions = {}): Promise<T> {
-    options.signal?.throwIfAborted();
+    checkSignal(options.signal)?.throwIfAborted();
     if (this.#current !== undefined) return this.#touch(this.#current).value;
     return this.#onlyValue(await this.#wait(options.signal));
   }
 
   /** The same, in use until the result is disposed. */
   async acquire(options: WaitOptions = {}): Promise<LazyUse<T>> {
-    options.signal?.throwIfAborted();
+    checkSignal(options.signal)?.throwIfAborted();
     const current = this.#current;
     current?.enter();
     return this.#use(current ?? (await this.#wait(options.signal)));
@@ -176,7 +176,7 @@ export class LazyResource<T> implements AsyncDisposable {
    * Loads anew. The old value is served until the new one is there, and disposed of when those who use it have let go. When the load fails, the old one stays. During a load this is that load.
    */
   async refresh(options: WaitOptions = {}): Promise<T> {
-    options.signal?.throwIfAborted();
+    checkSignal(options.signal)?.throwIfAborted();
     return this.#onlyValue(await this.#wait(options.signal));
   }
 

@@ -249,7 +249,7 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
     const { idleMs = 0, kind, force = false } = copyOptions('cleanup', call, ['idleMs', 'kind', 'force']);
     checkWhole('idleMs', idleMs, 0, LONGEST_MS);
     if (typeof force !== 'boolean') throw invalidOption('force', 'true or false', force);
-    const number = kind === undefined ? undefined : this.#kinds.find(checkName(kind));
+    const number = kind === undefined ? undefined : this.#kinds.find(checkName(kind, 'kind'));
     if (kind !== undefined && number === undefined) return this.#line.cleanUp([], 'asked');
     const slots = force ? this.#line.registered() : this.#line.idle(idleMs);
     const wanted = number === undefined ? slots : slots.filter((slot) => this.#slots.kindOf(slot) === number);

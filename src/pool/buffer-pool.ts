@@ -421,7 +421,10 @@ export class BufferPool implements Disposable {
   #exhausted(reason: Refusal, bytes: number): PoolExhaustedError {
     this.#refused[reason]++;
     const [leased, max] = [this.#leasedBytes, this.#maxBytes];
-    return new PoolExhaustedError({ pool: this.name, reason, leased, max, requestedBytes: this.#bytesFor(bytes) });
+    return new PoolExhaustedError(
+      { pool: this.name, reason, leased, max, requestedBytes: this.#bytesFor(bytes) },
+      true,
+    );
   }
 
   #report(): HolderReport {

@@ -14,7 +14,20 @@ export interface PoolExhaustion {
   readonly requestedBytes: number;
 }
 
-/** `PLIMSOLL_POOL_EXHAUSTED`: everything is lent and the bound is reached. Later there may be one; `try...` verbs say so without throwing. */
+function exhaustion({ pool, reason, leased, max, requestedBytes }: PoolExhaustion, inBytes: boolean): string {
+  const asked = requestedBytes > 0 ? ` for ${formatBytes(requestedBytes)}` : '';
+  const [out, bound] = inBytes ? [formatBytes(leased), formatBytes(max)] : [leased, max];
+  if (reason === 'budget')
+    return `${pool} has nothing to lend${asked}: ${out} lent, and the governor has no room for more`;
+  if (inBytes && requestedBytes > max)
+    return `${pool} cannot lend ${formatBytes(requestedBytes)} at all: its bound is ${bound}`;
+  return `${pool} has nothing to lend${asked}: ${out} of ${bound} lent`;
+}
+
+/**
+ * `PLIMSOLL_POOL_EXHAUSTED`: everything is lent and the bound is reached. Later there may be one; `try...` verbs say so without throwing. A buffer larger than the
+ * bound of its pool never comes (`recovery` is `fail`).
+ */
 export class PoolExhaustedError extends PlimsollError implements PoolExhaustion {
   override readonly name: string = 'PoolExhaustedError';
   readonly pool: string;
@@ -23,13 +36,10 @@ export class PoolExhaustedError extends PlimsollError implements PoolExhaustion 
   readonly max: number;
   readonly requestedBytes: number;
 
-  constructor(state: PoolExhaustion) {
-    const asked = state.requestedBytes > 0 ? ` for ${formatBytes(state.requestedBytes)}` : '';
-    const why = state.reason === 'max' ? `its bound is ${state.max}` : 'the governor has no room for more';
-    super(`${state.pool} has nothing to lend${asked}: ${state.leased} is out, and ${why}`, {
-      code: 'PLIMSOLL_POOL_EXHAUSTED',
-      recovery: 'retry',
-    });
+  /** `inBytes`: what is lent and the bound are bytes; else objects. */
+  constructor(state: PoolExhaustion, inBytes = false) {
+    const isTooLarge = inBytes && state.reason === 'max' && state.requestedBytes > state.max;
+    super(exhaustion(state, inBytes), { code: 'PLIMSOLL_POOL_EXHAUSTED', recovery: isTooLarge ? 'fail' : 'retry' });
     this.pool = state.pool;
     this.reason = state.reason;
     this.leased = state.leased;

@@ -28,6 +28,10 @@ describe('bounds', () => {
     expect(() => new Cache({ maxEntries: 1, maxSize: 1 } as CacheOptions<number, number>)).toThrow(
       'Unknown option `maxSize`',
     );
+    expect(() => new Cache({ maxEntries: 1, ttl: 1 } as CacheOptions<number, number>)).toThrow('did you mean `ttlMs`?');
+    for (const policy of [() => ({}), () => undefined, () => ({ victim: () => 0 })]) {
+      expect(() => new Cache({ maxEntries: 1, policy: policy as never })).toThrow('what it made has no `onInsert`');
+    }
   });
 
   it('what is heavier than the bound is not stored, and leaves nothing older behind', () => {

@@ -94,6 +94,13 @@ describe('loads', () => {
     expect(table.stats).toMatchObject({ loadFailures: 2, loadsUnderWay: 0 });
   });
 
+  it('are not begun for a signal that is none', async () => {
+    const { load, hand } = open();
+    const signal = new AbortController() as unknown as AbortSignal;
+    await expect(load('a', signal)).rejects.toThrow('Expected `signal` to be an AbortSignal');
+    expect(hand.calls).toEqual([]);
+  });
+
   it('go on when one caller aborts, and are aborted when all have', async () => {
     const { load, hand, stored, table } = open();
     const [one, two] = [new AbortController(), new AbortController()];

@@ -128,6 +128,7 @@ describe('a lazy resource', () => {
     expect(disposed).toEqual(['too late']);
     expect(lazy.peek()).toBe('second');
     await expect(lazy.get({ signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow('before');
+    await expect(lazy.get({ signal: new AbortController() as never })).rejects.toThrow('to be an AbortSignal');
   });
 
   it('waits at its end for a load that everybody has left, too', async () => {

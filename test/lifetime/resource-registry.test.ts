@@ -345,6 +345,7 @@ describe('a cleanup that is asked for', () => {
     using _held = register('held', { kind: 'file' }).hold();
     clock.advance(1_000);
     register('young', { kind: 'file', bytes: 3 });
+    await expect(registry.cleanup({ kind: '' })).rejects.toThrow('Expected `kind` to be');
     expect(await registry.cleanup({ kind: 'nothing of the kind' })).toMatchObject({ count: 0 });
     expect(await registry.cleanup({ kind: 'file', idleMs: 500 })).toMatchObject({ count: 1, cleaned: 1 });
     expect(cleaned).toEqual(['file']);

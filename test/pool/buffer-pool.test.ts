@@ -150,12 +150,16 @@ describe('a pool of buffers', () => {
     expect(pool.tryLease(1)).toBeUndefined();
     expect(code(() => pool.lease(64 * KIB))).toBe('PLIMSOLL_POOL_EXHAUSTED');
     expect(code(() => pool.lease(10 * MIB))).toBe('PLIMSOLL_POOL_EXHAUSTED');
+    expect(() => pool.lease(64 * KIB)).toThrow('buffers has nothing to lend for 64KiB: 256KiB of 256KiB lent');
+    // What can never come is not worth another try.
+    const never = { message: 'buffers cannot lend 10MiB at all: its bound is 256KiB', recovery: 'fail' };
+    expect(() => pool.lease(10 * MIB)).toThrow(expect.objectContaining(never));
     for (const lease of leases) lease.release();
     expect(pool.stats).toMatchObject({
       bytes: 128 * KIB,
       idleBytes: 128 * KIB,
       peakBytes: 256 * KIB,
-      refused: { max: 3 },
+      refused: { max: 5 },
     });
     expect(() => new BufferPool({ name: 'a' } as never)).toThrow(/maxBytes/);
   });

@@ -17,6 +17,7 @@ describe('a pool of objects', () => {
     expect(pool.tryLease()).toBeUndefined();
     expect(codeOf(() => pool.lease())).toBe('PLIMSOLL_POOL_EXHAUSTED');
     expect(pool.stats).toMatchObject({ hits: 1, misses: 1, refused: { max: 2, budget: 0 } });
+    expect(() => pool.lease()).toThrow('has nothing to lend: 2 of 2 lent');
     first.release();
     second.release();
     pool.lease().release();
