@@ -8,6 +8,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { breakable } from '../contract/broken-governor.ts';
 import { reclaimerContract } from '../contract/reclaimer.ts';
 import { tempParents } from '../spill/temp-parent.ts';
+import { press, reclaimerOf, watched } from './watched-governor.ts';
 
 const KIB = 1_024;
 const MIB = 1_048_576;
@@ -43,35 +44,6 @@ function open<V = string>(tiers: Partial<TierOptions<V>> = {}, options: Partial<
 const fill = (cache: Cache<string, string>, count: number) => {
   for (let i = 0; i < count; i++) cache.set(`key ${i}`, text(i));
 };
-
-/** What the governor does when somebody needs room: asks for so many bytes at a level. */
-async function press(governor: Governor, consumer: string, targetBytes: number, level: PressureLevel): Promise<void> {
-  const { reclaimer } = reclaimers(governor).get(consumer)!;
-  const request = { targetBytes, level, strategy: 'aggressive' } as const;
-  if (reclaimer.reclaimNow !== undefined) reclaimer.reclaimNow(request);
-  else await reclaimer.reclaim!(request, { signal: new AbortController().signal, scratch: new Uint8Array(65_536) });
-}
-
-/** The consumers that a cache opens, with their reclaimers. */
-function reclaimers(governor: Governor) {
-  return known.get(governor)!;
-}
-const known = new WeakMap<
-  Governor,
-  Map<string, { reclaimer: NonNullable<Parameters<Governor['consumer']>[0]['reclaimer']> }>
->();
-
-/** A governor that remembers what its consumers were opened with. */
-function watched(governor: Governor): Governor {
-  const opened = new Map();
-  known.set(governor, opened);
-  const consumer = governor.consumer.bind(governor);
-  governor.consumer = (options) => {
-    opened.set(options.name, options);
-    return consumer(options);
-  };
-  return governor;
-}
 
 function openWatched(tiers: Partial<TierOptions<string>> = {}, options: Partial<CacheOptions<string, string>> = {}) {
   const clock = new ManualClock();
@@ -133,7 +105,7 @@ describe('tiers', () => {
     }
     const { cache, governor } = openWatched({}, { clock: new BusyClock() });
     fill(cache, 100);
-    const { reclaimer } = reclaimers(governor).get('things')!;
+    const reclaimer = reclaimerOf(governor, 'things');
     const request = { targetBytes: 10 * MIB, level: 'high', strategy: 'basic' } as const;
     expect(reclaimer.reclaimNow!(request)).toBeGreaterThan(0);
     expect(cache.size).toBeGreaterThan(50);
@@ -436,7 +408,7 @@ describe('as reclaimers', () => {
       cache.set(i, isStrong ? text(i) : Buffer.from(noise(i)).toString('base64'));
       if (!isStrong) await press(governor, 'things', MIB, 'high');
     }
-    return { consumerName, reclaimer: reclaimers(governor).get(consumerName)!.reclaimer };
+    return { consumerName, reclaimer: reclaimerOf(governor, consumerName) };
   };
   reclaimerContract({ name: 'a cache with tiers', fill: (governor, bytes) => fillTo(governor, bytes, 'things') });
   reclaimerContract({
