@@ -192,7 +192,7 @@ export class SlotTable<K, V> {
     return this.#capacity > LEAST_SHRUNK && 4 * this.#size < this.#capacity;
   }
 
-  /** Moves the entries together, in their order, into arrays for twice as many. `moved` is told of each that gets another slot, which had none by then. About 50 ns an entry. */
+  /** Moves the entries together, in their order, into arrays for twice as many. `moved` is told of each that gets another slot, which had none by then. 0.15 µs an entry, 0.5 where its key is in the `Map`. */
   shrink(moved: (from: number, to: number) => void): void {
     this.#cursors.move((slot) => this.isUsed(slot));
     const [oldPairs, oldNodes, used] = [this.#pairs, this.#nodes, this.#fresh];

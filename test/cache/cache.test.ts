@@ -181,6 +181,16 @@ describe('while running', () => {
   });
 });
 
+it('counts what it evicts and replaces where nobody listens', () => {
+  const cache = new Cache<number, number>({ maxEntries: 3 });
+  for (let i = 0; i < 10; i++) cache.set(i, i);
+  cache.get(7);
+  cache.set(8, 80);
+  cache.set(10, 10);
+  expect([...cache.keys()].toSorted((a, b) => a - b)).toEqual([7, 8, 10]);
+  expect(cache.stats).toMatchObject({ stored: 12, entryCount: 3, removals: { evicted: 8, replaced: 1 } });
+});
+
 it('peek and has do not count as use', () => {
   const { cache, removals } = removalsOf<string, number>({ maxEntries: 2 });
   cache.set('a', 1);
