@@ -25,6 +25,11 @@ export class LruShadow {
     return this.seen === 0 ? 0 : (this.hits - this.lruHits) / this.seen;
   }
 
+  /** How many more of those that were followed the LRU answered. */
+  get lead(): number {
+    return this.lruHits - this.hits;
+  }
+
   /** Begins a new count. */
   count(): void {
     this.seen = this.hits = this.lruHits = 0;

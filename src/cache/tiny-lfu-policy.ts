@@ -1,5 +1,6 @@
 import type { EvictionPolicy, EvictionView } from './eviction-policy.ts';
 import { FrequencySketch } from './frequency-sketch.ts';
+import { LatelyGone } from './lately-gone.ts';
 import { LruShadow } from './lru-shadow.ts';
 import { SlotLists } from './slot-lists.ts';
 
@@ -15,20 +16,26 @@ const PROTECTED_SHARE = 0.8;
 const WARM = 6;
 const LUCK = 128;
 
-/** The window is moved by this much of the whole at first, then by less and less, until the hit rate jumps. */
-const STEP_SHARE = 0.0625;
-const STEP_DECAY = 0.98;
-const JUMP = 0.05;
+/** The window is moved after so many requests for each slot, by this much of the whole at most. */
+const REQUESTS_A_SLOT = 2.5;
+const STEP_SHARE = 0.04;
+/** Of what went from each part this much of the whole is remembered. */
+const REACH_SHARE = 0.0625;
+/** Where fewer of the misses than this were for what went lately, they do not tell: the window grows where an LRU would answer more, and shrinks slowly where there are misses at all. */
+const TELLING = 0.01;
+const DRY_STEP = 0.25;
 /** Where a plain LRU would answer this much more of the requests, the window goes a quarter of the way towards being all there is. */
 const BEHIND = 0.003;
 const CATCH_UP = 0.25;
+/** An LRU that has answered so many more of those requests that were followed is ahead by more than chance: that need not wait. */
+const CLEAR_LEAD = 64;
 /** The sketch is made for no more entries than this before there are so many. */
 const FIRST_ENTRIES = 65_536;
 
 /**
  * New entries first stand in a small window, by recency. What falls out of it stays only if it came more often than what would have to go for it. How large the window is follows
- * the hit rate: up and down by steps, on as long as it gets better. A step says little where the load itself changes; so a shadow tells what a plain LRU would have answered, and where that is
- * more, the window grows fast. 9 bytes a slot and 8 to 16 of the sketch.
+ * what is asked for again soon after it went: from the window, which was too small then, or from the rest, which was. Both are counted in the same requests, so that nothing is
+ * concluded from a load that changes. A shadow tells what a plain LRU would have answered besides, and where that is more, the window grows fast. 9 bytes a slot, 8 to 16 of the sketch, and up to 140 KB.
  *
  * After G. Einziger, O. Eytan, R. Friedman, B. Manes, "Adaptive software cache management" (2018), as in Caffeine.
  */
@@ -38,6 +45,8 @@ export class TinyLfuPolicy implements EvictionPolicy {
   readonly #lists = new SlotLists(LISTS);
   readonly #sketch = new FrequencySketch();
   readonly #shadow = new LruShadow();
+  readonly #goneFromWindow = new LatelyGone();
+  readonly #goneFromRest = new LatelyGone();
   #listOf = new Uint8Array(0);
   #maxWeight = 0;
   #windowMax = 0;
@@ -45,10 +54,14 @@ export class TinyLfuPolicy implements EvictionPolicy {
   #windowWeight = 0;
   #probationWeight = 0;
   #protectedWeight = 0;
-  #step = 0;
-  #hits = 0;
+  #slots = 0;
+  #requests = 0;
   #misses = 0;
-  #lastHitRate = 0;
+  /** Of keys that are followed when they go. */
+  #followedMisses = 0;
+  /** Of those, the ones that a larger window, or a larger rest, would have answered. */
+  #windowMisses = 0;
+  #restMisses = 0;
   #random = (Math.random() * 2 ** 32) | 1;
 
   constructor(view: EvictionView) {
@@ -58,7 +71,7 @@ export class TinyLfuPolicy implements EvictionPolicy {
   }
 
   onInsert(slot: number): void {
-    this.#misses++;
+    this.#noteMiss(this.#view.hashOf(slot));
     this.#note(slot, false);
     this.#put(WINDOW, slot);
     // As long as the cache fills.
@@ -67,7 +80,6 @@ export class TinyLfuPolicy implements EvictionPolicy {
   }
 
   onAccess(slot: number): void {
-    this.#hits++;
     this.#note(slot, true);
     this.#touch(slot);
     this.#adapt();
@@ -85,6 +97,15 @@ export class TinyLfuPolicy implements EvictionPolicy {
   }
 
   victim(incomingWeight: number): number {
+    const slot = this.#choose(incomingWeight);
+    if (slot >= 0) {
+      const gone = this.#listOf[slot] === WINDOW ? this.#goneFromWindow : this.#goneFromRest;
+      gone.add(this.#view.hashOf(slot), this.#view.weightOf(slot));
+    }
+    return slot;
+  }
+
+  #choose(incomingWeight: number): number {
     const lists = this.#lists;
     for (;;) {
       const candidate = this.#windowWeight + incomingWeight > this.#windowMax ? lists.first(WINDOW) : -1;
@@ -104,6 +125,9 @@ export class TinyLfuPolicy implements EvictionPolicy {
     this.#lists.resize(slotCount);
     this.#sketch.resize(slotCount);
     this.#shadow.resize(slotCount);
+    this.#goneFromWindow.resize(REACH_SHARE * slotCount);
+    this.#goneFromRest.resize(REACH_SHARE * slotCount);
+    this.#slots = slotCount;
     const listOf = new Uint8Array(slotCount);
     listOf.set(this.#listOf.subarray(0, slotCount));
     this.#listOf = listOf;
@@ -116,6 +140,8 @@ export class TinyLfuPolicy implements EvictionPolicy {
 
   onBound(): void {
     this.#shadow.clear();
+    this.#goneFromWindow.clear();
+    this.#goneFromRest.clear();
     this.#windowWeight = this.#weightOf(WINDOW);
     this.#probationWeight = this.#weightOf(PROBATION);
     this.#protectedWeight = this.#weightOf(PROTECTED);
@@ -123,7 +149,6 @@ export class TinyLfuPolicy implements EvictionPolicy {
     this.#maxWeight = this.#view.maxWeight;
     this.#windowMax = Math.max(1, Math.floor(this.#maxWeight * FIRST_WINDOW_SHARE));
     this.#protectedMax = Math.floor((this.#maxWeight - this.#windowMax) * PROTECTED_SHARE);
-    this.#step = -STEP_SHARE * this.#maxWeight;
   }
 
   #isAdmitted(candidate: number, coldest: number): boolean {
@@ -138,7 +163,17 @@ export class TinyLfuPolicy implements EvictionPolicy {
     return (this.#random & (LUCK - 1)) === 0;
   }
 
+  #noteMiss(hash: number): void {
+    this.#misses++;
+    if (!this.#goneFromWindow.follows(hash)) return;
+    this.#followedMisses++;
+    const reach = Math.max(1, REACH_SHARE * this.#maxWeight);
+    if (this.#goneFromWindow.take(hash, reach)) this.#windowMisses++;
+    if (this.#goneFromRest.take(hash, reach)) this.#restMisses++;
+  }
+
   #note(slot: number, isHit: boolean): void {
+    this.#requests++;
     const hash = this.#view.hashOf(slot);
     this.#sketch.increment(hash);
     this.#shadow.follow(hash, this.#view.weightOf(slot), this.#maxWeight, isHit);
@@ -189,23 +224,23 @@ export class TinyLfuPolicy implements EvictionPolicy {
     return weight;
   }
 
-  /** One step of the climber, once a sample is full. */
+  /** One step of the window, once there were requests enough. */
   #adapt(): void {
-    const requests = this.#hits + this.#misses;
-    if (requests < this.#sketch.sampleSize) return;
-    const hitRate = this.#hits / requests;
-    const change = hitRate - this.#lastHitRate;
-    let amount = change >= 0 ? this.#step : -this.#step;
-    if (this.#shadow.advantage < -BEHIND) {
-      amount = Math.max(Math.abs(amount), CATCH_UP * (this.#maxWeight - this.#windowMax));
-    }
-    const longest = STEP_SHARE * this.#maxWeight;
-    const step = Math.abs(change) >= JUMP ? longest : Math.min(longest, Math.abs(amount) * STEP_DECAY);
-    this.#step = amount < 0 ? -step : step;
-    this.#lastHitRate = hitRate;
-    this.#hits = this.#misses = 0;
+    if (this.#requests < REQUESTS_A_SLOT * this.#slots && this.#shadow.lead < CLEAR_LEAD) return;
+    const longest = Math.max(1, STEP_SHARE * this.#maxWeight);
+    let amount = this.#shareOfStep() * longest;
+    if (this.#shadow.advantage < -BEHIND) amount = CATCH_UP * (this.#maxWeight - this.#windowMax);
+    this.#requests = this.#misses = this.#followedMisses = this.#windowMisses = this.#restMisses = 0;
     this.#shadow.count();
-    this.#moveWindow(Math.trunc(amount));
+    this.#moveWindow(Math.round(amount));
+  }
+
+  /** -1 to 1: where misses came from. */
+  #shareOfStep(): number {
+    const told = this.#windowMisses + this.#restMisses;
+    if (told >= Math.max(1, TELLING * this.#followedMisses)) return (this.#windowMisses - this.#restMisses) / told;
+    if (this.#shadow.advantage < 0) return 1;
+    return this.#misses > TELLING * this.#requests ? -DRY_STEP : 0;
   }
 
   /** The window may become all there is: then this is an LRU. */

@@ -5,7 +5,7 @@ import { LruPolicy } from '../../src/cache/lru-policy.ts';
 import { TinyLfuPolicy } from '../../src/cache/tiny-lfu-policy.ts';
 import { policyContract } from '../contract/policy.ts';
 import { hitRate } from './hit-rate.ts';
-import { loops, oneHitWonders, recencyBiased, zipfWithScans } from './synthetic-traces.ts';
+import { loops, oneHitWonders, recencyBiased, zipfWithDrift, zipfWithScans } from './synthetic-traces.ts';
 
 /** First in, first out: the plainest policy of one's own. */
 class FifoPolicy implements EvictionPolicy {
@@ -77,7 +77,22 @@ describe('tiny-lfu', () => {
 
   it('follows a trace in which only recency counts', () => {
     const keys = recencyBiased(400, 400_000, 11);
-    expect(hitRate(keys, 500, 'tiny-lfu')).toBeGreaterThan(hitRate(keys, 500, 'lru') - 8);
+    expect(hitRate(keys, 500, 'tiny-lfu')).toBeGreaterThan(hitRate(keys, 500, 'lru') - 0.5);
+  });
+
+  it('follows what is popular when that moves on steadily', () => {
+    const keys = zipfWithDrift(20_000, 10, 400_000, 2);
+    expect(hitRate(keys, 1_000, 'tiny-lfu')).toBeGreaterThan(hitRate(keys, 1_000, 'lru') - 0.6);
+  });
+
+  it('leaves no window behind that was fit for another load', () => {
+    const count = 130_000;
+    const parts = [recencyBiased(512, count, 7), loops([700], count), zipfWithDrift(20_000, count, count, 3)];
+    const keys = Int32Array.from({ length: 3 * count }, (_, i) => {
+      const part = Math.floor(i / count);
+      return parts[part]![i % count]! + part * 50_000_000;
+    });
+    expect(hitRate(keys, 512, 'tiny-lfu')).toBeGreaterThan(hitRate(keys, 512, 'lru') + 15);
   });
 });
 
