@@ -160,7 +160,8 @@ export class EntryTimes implements Disposable {
   /** The entry in slot `from` stands in `to` now, which had none. */
   move(from: number, to: number): void {
     const end = this.#endOf(from);
-    if (end === Number.POSITIVE_INFINITY) return;
+    // One without an end may stand in the wheel still, for an end that it had.
+    if (end === Number.POSITIVE_INFINITY) return this.#wheel.cancel(from);
     this.#freshUntil[to] = this.#freshUntil[from]!;
     if (this.#idleUntil !== undefined) {
       this.#idleUntil[to] = this.#idleUntil[from]!;

@@ -34,6 +34,19 @@ function heldByArrays(): number {
 }
 
 describe('a cache that has become much smaller', () => {
+  it('does not let go what is not there, for an end that an entry had before it had none', () => {
+    const clock = new ManualClock();
+    const cache = new Cache<number, number>({ maxEntries: MANY, clock });
+    for (let i = 0; i < MANY; i++) cache.set(i, i, { ttlMs: 1_000 });
+    for (let i = 0; i < MANY; i++) cache.set(i, i, { ttlMs: Number.POSITIVE_INFINITY });
+    for (let i = 0; i < MANY; i++) if (i % 9 !== 0) cache.delete(i);
+    const left = cache.size;
+    clock.advance(5_000);
+    expect(cache.size).toBe(left);
+    expect(cache.stats.removals.expired).toBe(0);
+    expect(cache.faults()).toEqual([]);
+  });
+
   for (const [sort, keyOf] of Object.entries(KEY_OF)) {
     it(`has all its entries, with times and weights: ${sort}`, () => {
       const clock = new ManualClock();
