@@ -2,7 +2,7 @@
  * Entries by key, in numbered slots.
  *
  * - Whole numbers of 32 bits and texts of up to 48 characters stand in a chained hash table of our own: two integers a slot and one a bucket. Removing leaves nothing behind,
- *   where a `Map` doubles its table under churn: 39 bytes an entry, all arrays counted, against 107 with a `Map` from key to slot.
+ *   where a `Map` doubles its table under churn: 39 bytes an entry, all arrays counted, against 98 with a `Map` from key to slot.
  * - All other keys stand in a `Map` from key to slot. V8 keeps the hash of a text inside the text: for a text that is asked for again and again as the same object, a loop over its
  *   characters costs 1 ns each more, which the smaller table makes good for those that are not long. For a text that was just made the loop is the faster one.
  * - A hash only says where to look. What is found is compared with the key itself, as a `Map` does (SameValueZero).
@@ -45,10 +45,10 @@ export interface SlotTableOptions {
 export class SlotTable<K, V> {
   #maxSlots: number;
   readonly #seed: number;
-  /** At `2 * slot` the key, or `FREE`; behind it the value. */
+  /** At `2 * slot` the key, behind it the value; or `FREE`, and the next of the free slots as slot + 1. */
   #pairs: unknown[] = [];
   /**
-   * At `2 * slot` the hash: of a key in the `Map` below 0, and -1 while nobody asked for it. Behind it the next of the chain, or of the free slots, as slot + 1.
+   * At `2 * slot` the hash: of a key in the `Map` below 0, and -1 while nobody asked for it. Behind it the next of the chain as slot + 1. Empty until there is a hash to keep.
    */
   #nodes = new Int32Array(0);
   /** The first of each chain as slot + 1. Of one chain until a key is hashed: a table of long texts needs none. */
@@ -129,28 +129,29 @@ export class SlotTable<K, V> {
   /** Adds a key that is not there, where it is not `full`. Returns its slot. */
   add(key: K, value: V, hash: number): number {
     if (hash !== NOT_HASHED && this.#mask === 0) this.#rechain();
-    const nodes = this.#nodes;
     let slot: number;
     if (this.#firstFree === 0) slot = this.#fresh++;
     else {
       slot = this.#firstFree - 1;
-      this.#firstFree = nodes[2 * slot + 1]!;
+      this.#firstFree = this.#pairs[2 * slot + 1] as number;
     }
     const at = 2 * slot;
     // A `Map` makes no difference between 0 and -0 either, and hands out the first.
     this.#pairs[at] = (key as unknown) === 0 ? 0 : key;
     this.#pairs[at + 1] = value;
     this.#size++;
-    nodes[at] = hash;
-    if (hash === NOT_HASHED) (this.#map ??= new Map()).set(key, slot);
-    else this.#chain(slot, hash);
+    if (hash !== NOT_HASHED) this.#chain(slot, hash);
+    else {
+      if (this.#nodes.length > 0) this.#nodes[at] = NOT_HASHED;
+      (this.#map ??= new Map()).set(key, slot);
+    }
     return slot;
   }
 
   /** A key that is not there takes the slot of one that goes. */
   change(slot: number, key: K, value: V, hash: number): void {
     const at = 2 * slot;
-    if (hash === NOT_HASHED || this.#nodes[at]! < 0) {
+    if (hash === NOT_HASHED || !this.#isChained(slot)) {
       this.remove(slot);
       this.add(key, value, hash);
       return;
@@ -158,18 +159,16 @@ export class SlotTable<K, V> {
     this.#unchain(slot);
     this.#pairs[at] = (key as unknown) === 0 ? 0 : key;
     this.#pairs[at + 1] = value;
-    this.#nodes[at] = hash;
     this.#chain(slot, hash);
   }
 
   /** Frees a slot that is in use. */
   remove(slot: number): void {
     const at = 2 * slot;
-    if (this.#nodes[at]! >= 0) this.#unchain(slot);
+    if (this.#isChained(slot)) this.#unchain(slot);
     else this.#map!.delete(this.#pairs[at] as K);
     this.#pairs[at] = FREE;
-    this.#pairs[at + 1] = undefined;
-    this.#nodes[at + 1] = this.#firstFree;
+    this.#pairs[at + 1] = this.#firstFree;
     this.#firstFree = slot + 1;
     this.#size--;
   }
@@ -179,11 +178,9 @@ export class SlotTable<K, V> {
     const capacity = Math.min(this.#maxSlots, Math.max(FIRST_SLOTS, 2 * this.#capacity));
     const pairs = new Array<unknown>(2 * capacity).fill(FREE);
     for (let i = 0; i < 2 * this.#fresh; i++) pairs[i] = this.#pairs[i];
-    const nodes = new Int32Array(2 * capacity);
-    nodes.set(this.#nodes);
     this.#pairs = pairs;
-    this.#nodes = nodes;
     this.#capacity = capacity;
+    if (this.#nodes.length > 0) this.#makeNodes(this.#nodes);
     if (this.#hashes && this.#mask !== 0) this.#rechain();
   }
 
@@ -198,14 +195,16 @@ export class SlotTable<K, V> {
     const [oldPairs, oldNodes, used] = [this.#pairs, this.#nodes, this.#fresh];
     const capacity = Math.min(this.#capacity, Math.max(FIRST_SLOTS, 2 * this.#size));
     this.#pairs = new Array<unknown>(2 * capacity).fill(FREE);
-    this.#nodes = new Int32Array(2 * capacity);
+    this.#capacity = capacity;
+    if (oldNodes.length > 0) this.#makeNodes([]);
     let to = 0;
     for (let from = 0; from < used; from++) {
       const key = oldPairs[2 * from];
       if (key === FREE) continue;
       this.#pairs[2 * to] = key;
       this.#pairs[2 * to + 1] = oldPairs[2 * from + 1];
-      const hash = (this.#nodes[2 * to] = oldNodes[2 * from]!);
+      const hash = oldNodes.length > 0 ? oldNodes[2 * from]! : NOT_HASHED;
+      if (oldNodes.length > 0) this.#nodes[2 * to] = hash;
       if (from !== to) {
         if (hash < 0) this.#map!.set(key as K, to);
         moved(from, to);
@@ -214,7 +213,6 @@ export class SlotTable<K, V> {
     }
     this.#fresh = to;
     this.#firstFree = 0;
-    this.#capacity = capacity;
     if (this.#hashes && this.#mask !== 0) this.#rechain();
   }
 
@@ -250,6 +248,7 @@ export class SlotTable<K, V> {
 
   /** 31 bits that are the same whenever the same key comes, for sketches: never to tell keys apart. */
   hashAt(slot: number): number {
+    if (this.#nodes.length === 0) this.#makeNodes([]);
     const known = this.#nodes[2 * slot]!;
     if (known !== NOT_HASHED) return known & HASH_BITS;
     const hash = this.#hashAny(this.keyAt(slot));
@@ -268,7 +267,7 @@ export class SlotTable<K, V> {
     }
     if (used !== this.#size) yield `${used} slots are in use, not ${this.#size}`;
     let free = 0;
-    for (let node = this.#firstFree; node !== 0 && free <= this.#fresh; node = this.#nodes[2 * node - 1]!) {
+    for (let node = this.#firstFree; node !== 0 && free <= this.#fresh; node = this.#pairs[2 * node - 1] as number) {
       free++;
       if (this.isUsed(node - 1)) yield `slot ${node - 1} is free and in use`;
     }
@@ -281,9 +280,14 @@ export class SlotTable<K, V> {
     if (chained + mapped !== used) yield `${chained} chained and ${mapped} mapped of ${used}`;
   }
 
+  #isChained(slot: number): boolean {
+    return this.#nodes.length > 0 && this.#nodes[2 * slot]! >= 0;
+  }
+
   #chain(slot: number, hash: number): void {
     const bucket = hash & this.#mask;
     const first = this.#buckets[bucket]!;
+    this.#nodes[2 * slot] = hash;
     this.#nodes[2 * slot + 1] = first;
     this.#buckets[bucket] = slot + 1;
     if (first !== 0 && this.#isTooLong(bucket)) this.#giveUpHashing();
@@ -319,7 +323,14 @@ export class SlotTable<K, V> {
     this.#buckets = new Int32Array(0);
   }
 
+  /** For all slots; those beyond what is given have no hash yet. */
+  #makeNodes(known: ArrayLike<number>): void {
+    this.#nodes = new Int32Array(2 * this.#capacity).fill(NOT_HASHED, known.length);
+    this.#nodes.set(known);
+  }
+
   #rechain(): void {
+    if (this.#nodes.length === 0) this.#makeNodes([]);
     const size = bucketsFor(this.#capacity);
     this.#mask = size - 1;
     this.#buckets = new Int32Array(size);

@@ -191,6 +191,14 @@ it('counts what it evicts and replaces where nobody listens', () => {
   expect(cache.stats).toMatchObject({ stored: 12, entryCount: 3, removals: { evicted: 8, replaced: 1 } });
 });
 
+it('hands out 0 for -0, as a Map does, in a full cache too', () => {
+  const cache = new Cache<number, string>({ maxEntries: 1 });
+  for (const key of [-0, 1, -0]) {
+    cache.set(key, 'value');
+    expect([...cache.keys()]).toEqual([key === 0 ? 0 : key]);
+  }
+});
+
 it('peek and has do not count as use', () => {
   const { cache, removals } = removalsOf<string, number>({ maxEntries: 2 });
   cache.set('a', 1);
