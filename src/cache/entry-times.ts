@@ -161,7 +161,10 @@ export class EntryTimes implements Disposable {
   move(from: number, to: number): void {
     const end = this.#endOf(from);
     // One without an end may stand in the wheel still, for an end that it had.
-    if (end === Number.POSITIVE_INFINITY) return this.#wheel.cancel(from);
+    if (end === Number.POSITIVE_INFINITY) {
+      this.#wheel.cancel(from);
+      return;
+    }
     this.#freshUntil[to] = this.#freshUntil[from]!;
     if (this.#idleUntil !== undefined) {
       this.#idleUntil[to] = this.#idleUntil[from]!;
