@@ -168,6 +168,7 @@ export class LazyResource<T> implements AsyncDisposable {
 
   /** Calls `act` with the value, in use until what it returns has settled. */
   async use<R>(act: (value: T) => R | Promise<R>, options: WaitOptions = {}): Promise<R> {
+    if (typeof act !== 'function') throw invalidOption('act', 'a function', act);
     using held = await this.acquire(options);
     return await act(held.value);
   }

@@ -1,4 +1,4 @@
-import { copyOptions, invalidOption } from '../invalid-option.ts';
+import { checkSignal, copyOptions, invalidOption } from '../invalid-option.ts';
 import { LeaseHolder } from './connection-deadlocks.ts';
 import { ConnectionDesk } from './connection-desk.ts';
 import { ConnectionLease } from './connection-lease.ts';
@@ -94,6 +94,7 @@ export class ConnectionPool<C> implements Disposable, AsyncDisposable {
     act: (connection: C, lease: ConnectionLease<C>) => T | PromiseLike<T>,
     options?: AcquireOptions<C>,
   ): Promise<T> {
+    if (typeof act !== 'function') throw invalidOption('act', 'a function', act);
     const holder = this.#desk.watch.on ? new LeaseHolder(this.#desk.watch.current) : undefined;
     const lease =
       (options === undefined ? this.#desk.quick(holder, this.use) : undefined) ??
@@ -206,9 +207,7 @@ function checkAcquireOptions<C>(given: AcquireOptions<C>): AcquireOptions<C> {
   const options = copyOptions('acquire', given, ACQUIRE_OPTIONS);
   const { signal, timeoutMs, holding } = options;
   if (timeoutMs !== undefined) checkTime('timeoutMs', timeoutMs, 1, false);
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-    throw invalidOption('signal', 'an AbortSignal', signal);
-  }
+  checkSignal(signal);
   if (holding !== undefined && !(holding instanceof ConnectionLease)) {
     throw invalidOption('holding', 'a lease of this pool', holding);
   }

@@ -123,9 +123,15 @@ export class ConnectionStock<C> {
       this.tuning.createTimeoutMs,
       call,
       () => manager.create(call),
-      (made) => this.#created(slot, round, made as C),
+      (made) => {
+        if (made === undefined || made === null)
+          this.#createFailed(slot, round, new TypeError(`create gave ${made}, which is no connection`));
+        else this.#created(slot, round, made as C);
+      },
       (cause) => this.#createFailed(slot, round, cause),
-      (made) => this.#endLate(made as C),
+      (made) => {
+        if (made !== undefined && made !== null) this.#endLate(made as C);
+      },
     );
   }
 

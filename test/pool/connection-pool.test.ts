@@ -254,3 +254,26 @@ describe('options', () => {
     expect(begin({ maxSize: 7 }).pool.tuning).toEqual({ ...tunable, maxSize: 7 });
   });
 });
+
+describe('mistakes', () => {
+  it('a `create` that forgets to return is a failure, and nobody is lent what is no connection', async () => {
+    const clock = new ManualClock();
+    const pool = new ConnectionPool<unknown>(
+      { create: () => undefined, destroy: () => {} },
+      { name: 'db', maxSize: 2, clock, acquireTimeoutMs: 1_000, random: () => 0 },
+    );
+    const late = watch(pool.acquire());
+    await settle();
+    clock.advance(1_000);
+    await settle();
+    expect(late.error).toMatchObject({ code: 'PLIMSOLL_POOL_TIMEOUT' });
+    expect(String((late.error as Error).cause)).toContain('create gave undefined, which is no connection');
+    expect(pool.stats).toMatchObject({ size: 0, created: 0 });
+  });
+
+  it('`use` without work to do is told so before a connection is taken', async () => {
+    const { pool, manager } = begin();
+    await expect(pool.use('select 1' as never)).rejects.toThrow('Expected `act` to be a function');
+    expect(manager.asked).toMatchObject({ create: 0 });
+  });
+});
