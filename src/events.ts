@@ -80,12 +80,17 @@ export interface FaultEvent {
   readonly off: boolean;
 }
 
-/** Something was collected without having been given back: `plimsoll:leak`. */
+/** Something was collected without having been given back, or is lent for too long: `plimsoll:leak`. */
 export interface LeakEvent {
+  /** Such as `lease of buffers`. */
   readonly what: string;
+  /** Where it was made: a stack as text, without the frames of the tracker. */
   readonly createdAt: string;
+  /** Where it was last used; absent unless the level is `advanced` or `paranoid` and it was used. */
   readonly lastUsedAt?: string;
+  /** From its making to when it was found, ms. */
   readonly ageMs: number;
+  /** How many of those made at the same place were found so far, this one included. */
   readonly count: number;
 }
 

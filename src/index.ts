@@ -134,7 +134,6 @@ export {
   LEAK_LEVELS,
   LEAK_TRACKER_DEFAULTS,
   type LeakLevel,
-  type LeakReport,
   type LeakTrace,
   LeakTracker,
   type LeakTrackerOptions,

@@ -1,6 +1,6 @@
 import {
   createGovernor,
-  type LeakReport,
+  type LeakEvent,
   LeakTracker,
   type LeakTrackerOptions,
   leakEvents,
@@ -22,8 +22,8 @@ async function until(done: () => boolean): Promise<boolean> {
 /** A tracker, what it reports, and a clock that stands. */
 function setUp(options: LeakTrackerOptions = {}) {
   const clock = new ManualClock();
-  const reports: LeakReport[] = [];
-  const onLeak = (report: LeakReport) => void reports.push(report);
+  const reports: LeakEvent[] = [];
+  const onLeak = (report: LeakEvent) => void reports.push(report);
   return { clock, reports, tracker: new LeakTracker({ level: 'paranoid', onLeak, clock, ...options }) };
 }
 
@@ -228,6 +228,21 @@ describe('reservations', () => {
     expect(reports[0]!.createdAt).toContain('leakHere');
     // It reports, and gives nothing back.
     expect(consumer.heldBytes).toBe(100);
+  });
+
+  it('of a consumer that was disposed are none: what it held was written off with it', async () => {
+    const { tracker, reports, clock } = setUp();
+    const governor = createGovernor({ ...options, clock, leakTracker: tracker });
+    const closed = governor.consumer({ name: 'closed', kind: 'external', maxBytes: 1_000 });
+    const open = governor.consumer({ name: 'open', kind: 'external', maxBytes: 1_000 });
+    (function leakHere() {
+      closed.reserve(100);
+      open.reserve(100);
+    })();
+    closed[Symbol.dispose]();
+    expect(await until(() => tracker.stats.open === 0)).toBe(true);
+    expect(reports.map(({ what }) => what)).toEqual(['reservation of open']);
+    expect(tracker.stats.leaked).toBe(1);
   });
 
   it('cost nothing more where there is no tracker, and what is none is refused', () => {

@@ -270,7 +270,7 @@ export class Budget {
     // What is refused whatever the machine has, or has no room in the books yet, is not coming: the machine is looked at without it. Nor is what pots
     // have paid: it came when they were filled.
     const needBytes = bytes - prepaidBytes(holding?.scope, bytes);
-    if (this.#isKnownFull(needBytes)) return !this.#refuse(account, bytes, this.#machine);
+    if (!isRefused && !admitted && this.#isKnownFull(needBytes)) return !this.#refuse(account, bytes, this.#machine);
     const comingBytes = isRefused || this.ledger.obstacle(account, bytes) !== undefined ? 0 : needBytes;
     let fits = true;
     let isSeen = false;
@@ -305,9 +305,10 @@ export class Budget {
     return true;
   }
 
-  /** Whether a sample has found a moment ago that the machine has no room for so much. */
+  /** Whether a sample has found a moment ago that the machine has no room for so much. What is large is worth a look of its own, and what that has given back. */
   #isKnownFull(needBytes: number): boolean {
-    if (this.#refusedUnseenBytes >= REFUSED_BETWEEN_BYTES || this.mode !== 'on' || this.#blocked) return false;
+    if (this.#refusedUnseenBytes + needBytes >= REFUSED_BETWEEN_BYTES || this.mode !== 'on' || this.#blocked)
+      return false;
     if (needBytes <= this.#machineRoom - this.#unsampledBytes) return false;
     this.#refusedUnseenBytes += needBytes;
     return true;

@@ -1,6 +1,6 @@
 import { DisposedError } from '../errors.ts';
 import { invalidOption } from '../invalid-option.ts';
-import type { LeakTrace } from '../leak-tracker.ts';
+import type { LeakTrace, LeakTracker } from '../leak-tracker.ts';
 import type { Budget } from './budget.ts';
 import type { Consumer, Reservation } from './contract.ts';
 import type { Account } from './ledger.ts';
@@ -31,7 +31,7 @@ export class LedgerReservation implements Reservation {
     this.#bytes = bytes;
     this.#holding = holding;
     const { leakTracker } = budget;
-    this.#trace = leakTracker === undefined ? undefined : leakTracker.track(`reservation of ${account.name}`, this);
+    this.#trace = leakTracker === undefined ? undefined : follow(leakTracker, account, this);
   }
 
   get bytes(): number {
@@ -132,4 +132,13 @@ export class LedgerReservation implements Reservation {
   #ended(): DisposedError {
     return new DisposedError(`a reservation of ${this.#account.name}`);
   }
+}
+
+/** Apart, so that who is not followed pays for no closure. What a disposed consumer held has been written off, and is no leak. */
+function follow(leakTracker: LeakTracker, account: Account, reservation: LedgerReservation): LeakTrace | undefined {
+  return leakTracker.track(`reservation of ${account.name}`, reservation, isClosed(account));
+}
+
+function isClosed(account: Account): () => boolean {
+  return () => account.closed;
 }

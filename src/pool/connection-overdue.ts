@@ -1,6 +1,5 @@
 import { catchRejection } from '../catch-rejection.ts';
-import { leakEvents } from '../events.ts';
-import type { LeakReport } from '../leak-tracker.ts';
+import { type LeakEvent, leakEvents } from '../events.ts';
 import { stackText } from './capture-stack.ts';
 import type { ConnectionSlot } from './connection-slot.ts';
 
@@ -11,10 +10,10 @@ const NOT_SAMPLED = '(no stack was taken of this lease)';
 /** Reports leases that last too long, each once. */
 export class OverdueLeases {
   readonly #what: string;
-  readonly #onLeak: ((report: LeakReport) => void) | undefined;
+  readonly #onLeak: ((report: LeakEvent) => void) | undefined;
   readonly #places = new Map<string, number>();
 
-  constructor(pool: string, onLeak: ((report: LeakReport) => void) | undefined) {
+  constructor(pool: string, onLeak: ((report: LeakEvent) => void) | undefined) {
     this.#what = `overdue lease of ${pool}`;
     this.#onLeak = onLeak;
   }
@@ -26,7 +25,7 @@ export class OverdueLeases {
     const place = createdAt.slice(0, createdAt.indexOf('\n'));
     const count = (this.#places.get(place) ?? 0) + 1;
     if (count > 1 || this.#places.size < MOST_PLACES) this.#places.set(place, count);
-    const report: LeakReport = { what: this.#what, createdAt, ageMs, count };
+    const report: LeakEvent = { what: this.#what, createdAt, ageMs, count };
     if (leakEvents.heard) leakEvents.publish(report);
     try {
       catchRejection(this.#onLeak?.(report), () => {});

@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from '../clock.ts';
+import type { LeakEvent } from '../events.ts';
 import { checkGovernor, type Governor } from '../governor/index.ts';
 import { checkName, checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { LeakReport, LeakTracker } from '../leak-tracker.ts';
+import type { LeakTracker } from '../leak-tracker.ts';
 
 /** What can be changed while the pool runs: `pool.tune({ maxSize: 50 })`. Times are whole milliseconds from 1 up; those marked so may be `Infinity`. */
 export interface ConnectionPoolTuning {
@@ -63,7 +64,7 @@ export interface ConnectionPoolOptions extends ConnectionPoolTuning {
   /** Reports leases that were collected without having been given back. Shared. */
   readonly leakTracker?: LeakTracker;
   /** Hears of each lease that lasts longer than `leakDetectionMs`, beside the event `plimsoll:leak`. What it throws is passed over. */
-  readonly onLeak?: (report: LeakReport) => void;
+  readonly onLeak?: (report: LeakEvent) => void;
   /** Numbers from 0 up to 1 for jitter. Default `Math.random`. */
   readonly random?: () => number;
   readonly clock?: Clock;
@@ -106,7 +107,7 @@ export interface SoundPoolOptions {
   readonly connectionBytes: number;
   readonly importance: number;
   readonly leakTracker: LeakTracker | undefined;
-  readonly onLeak: ((report: LeakReport) => void) | undefined;
+  readonly onLeak: ((report: LeakEvent) => void) | undefined;
   readonly random: () => number;
   readonly clock: Clock;
   readonly tuning: SoundTuning;

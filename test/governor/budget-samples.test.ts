@@ -125,6 +125,19 @@ describe('the machine has no room for what is coming', () => {
 });
 
 describe('near the line', () => {
+  it('what is large has the machine looked at, however lately somebody was refused, and a scope that is full says so itself', async () => {
+    const { governor, rss } = setUp({ collect: false, trim: false });
+    rss.bytes = 96 * MIB;
+    governor.sample();
+    const feed = governor.consumer({ name: 'feed', ...WIDE });
+    expect(feed.tryReserve(4_096)).toBeUndefined();
+    await governor.scope({ name: 'small', maxBytes: 1_024 }, () => {
+      expect(() => feed.reserve(4_096)).toThrow(expect.objectContaining({ reason: 'scope' }));
+    });
+    rss.bytes = 40 * MIB;
+    expect(feed.tryReserve(MIB)?.bytes).toBe(MIB);
+  });
+
   /** Reserves in steps, each of which the machine sees at once, until it is refused `most` times; the bytes that were granted. */
   function fill(stepBytes: number, most: number) {
     const { governor, rss } = setUp({ collect: false, trim: false });
