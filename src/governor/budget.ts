@@ -50,8 +50,8 @@ export class Budget {
   readonly #accounts = new WeakMap<Consumer, Account>();
   #sampleEveryBytes: number;
   #unsampledBytes = 0;
-  /** As of the last sample; and, since one that found too little, what was refused without another, and what was given back. */
   #machineRoom = Number.POSITIVE_INFINITY;
+  /** Since a sample that found too little: what was refused without another, and what was given back. */
   #refusedUnseenBytes = Number.POSITIVE_INFINITY;
   /** Since the last sample drawn from pots, or refused for what a sample may change: a synchronous loop has to hear of that too. */
   #otherBytes = 0;
@@ -267,8 +267,7 @@ export class Budget {
     const mayUnblock = this.#blocked && this.#options.mayUnblock();
     const mayBeDue = mayUnblock || bytes >= dueBytes;
     const isRefused = mayBeDue && this.mode === 'on' && this.#isRefused(account, bytes, holding, admitted);
-    // What is refused whatever the machine has, or has no room in the books yet, is not coming: the machine is looked at without it. Nor is what pots
-    // have paid: it came when they were filled.
+    // What is refused whatever the machine has, or has no room in the books yet, is not coming; nor is what pots have paid: it came when they were filled.
     const needBytes = bytes - prepaidBytes(holding?.scope, bytes);
     if (!isRefused && !admitted && this.#isKnownFull(needBytes)) return !this.#refuse(account, bytes, this.#machine);
     const comingBytes = isRefused || this.ledger.obstacle(account, bytes) !== undefined ? 0 : needBytes;
