@@ -1,3 +1,6 @@
+/** The longest that a timer of Node waits, ms: about 24 days. A longer one fires at once. */
+export const LONGEST_MS = 2_147_483_647;
+
 /** Time as the library sees it: handed in, so that tests turn the hands themselves. */
 export interface Clock {
   /** Milliseconds with fractions from some fixed point; never goes back. */

@@ -57,6 +57,11 @@ export function copyOptions<T extends object>(what: string, given: T, known: rea
   return copy;
 }
 
+/** A copy without what is undefined, so that defaults can be spread under it. */
+export function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
 /** The longest that names may be: they stand in errors, dumps and snapshots. */
 const MAX_NAME = 120;
 

@@ -5,10 +5,12 @@
  *   nobody has printed hold their receivers, and one of those is often the very object.
  * - Levels and sampling after Netty's `ResourceLeakDetector` (off, simple, advanced, paranoid).
  */
-import { catchRejection } from './catch-rejection.ts';
+
+import { tell } from './catch-rejection.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type LeakEvent, leakEvents } from './events.ts';
 import { checkOneOf, checkWhole, copyOptions, invalidOption } from './invalid-option.ts';
+import { stackText } from './stack-text.ts';
 
 /**
  * `off` looks at nothing. `simple` takes every so many and keeps where they were made. `advanced` also keeps where they were last used. `paranoid` does
@@ -40,9 +42,6 @@ export interface LeakTrace {
   /** It was given back: no leak. */
   close(): void;
 }
-
-const LONGEST_STACK = 4_096;
-const UNKNOWN_PLACE = 'a stack that could not be read';
 
 class Trace implements LeakTrace {
   readonly what: string;
@@ -119,7 +118,7 @@ export class LeakTracker {
     this.#registry = new FinalizationRegistry((trace) => this.#found(trace));
     this.#keeper = {
       touch: (trace) => {
-        if (this.#touches) trace.lastUsedAt = this.#stack(trace.touch);
+        if (this.#touches) trace.lastUsedAt = stackText(trace.touch, this.#frames);
       },
       close: (trace) => {
         if (this.#registry.unregister(trace)) this.#open--;
@@ -140,7 +139,7 @@ export class LeakTracker {
     if (this.level === 'off') return undefined;
     if (this.#untilNext-- > 0) return undefined;
     this.#untilNext = this.#every - 1;
-    const trace = new Trace(this.#keeper, what, this.#stack(this.track), this.#clock.now(), isOver);
+    const trace = new Trace(this.#keeper, what, stackText(this.track, this.#frames), this.#clock.now(), isOver);
     this.#registry.register(object, trace, trace);
     this.#open++;
     this.#sampled++;
@@ -160,28 +159,14 @@ export class LeakTracker {
     const ageMs = this.#clock.now() - createdMs;
     const report = { what, createdAt, ageMs, count, ...(lastUsedAt === undefined ? {} : { lastUsedAt }) };
     if (leakEvents.heard) leakEvents.publish(report);
-    try {
-      catchRejection(this.#onLeak?.(report), () => {});
-    } catch {
-      // As promised.
-    }
+    tell(() => this.#onLeak?.(report));
   }
+}
 
-  /** As text, and a copy of its own: nothing of the frames is kept alive. What programs make of stacks (`Error.prepareStackTrace`) may throw, and the limit may be frozen. */
-  #stack(below: (...args: never[]) => unknown): string {
-    const before = Error.stackTraceLimit;
-    const holder: { stack?: string } = {};
-    try {
-      Error.stackTraceLimit = this.#frames;
-      Error.captureStackTrace(holder, below);
-      const text = String(holder.stack);
-      return text.slice(text.indexOf('\n') + 1, LONGEST_STACK);
-    } catch {
-      return UNKNOWN_PLACE;
-    } finally {
-      if (Error.stackTraceLimit !== before) Error.stackTraceLimit = before;
-    }
-  }
+/** Passes a tracker, or none, through: by its verb, not by its class. */
+export function checkLeakTracker(given: LeakTracker | undefined): LeakTracker | undefined {
+  if (given === undefined || typeof given?.track === 'function') return given;
+  throw invalidOption('leakTracker', 'a `LeakTracker`', given);
 }
 
 function checkLeakTrackerOptions(given: LeakTrackerOptions) {

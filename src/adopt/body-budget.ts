@@ -9,7 +9,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { formatBytes } from '../bytes.ts';
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { PlimsollError } from '../errors.ts';
 import { refusedEvents } from '../events.ts';
 import { FailOpen } from '../fail-open.ts';
@@ -21,7 +21,6 @@ import { isRefusal } from './governor-refusal.ts';
 const KIB = 1_024;
 const DEFAULT_EXPECTED_BYTES = 64 * KIB;
 const DEFAULT_TIMEOUT_MS = 30_000;
-const LONGEST_MS = 2_147_483_647;
 export interface BodyBudgetOptions {
   /** Of the consumer that holds the bodies. 1 to 120 characters. */
   readonly name: string;

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { PlimsollError } from '../errors.ts';
 import { FailOpen } from '../fail-open.ts';
 import type { Governor } from '../governor/index.ts';
@@ -7,7 +7,6 @@ import { FOLLOW_LEVEL_OPTIONS, type FollowLevelOptions, LevelFollower } from './
 
 const DEFAULT_MAX_WAITING = 1_024;
 const DEFAULT_TIMEOUT_MS = 30_000;
-const LONGEST_MS = 2_147_483_647;
 
 export interface GateOptions extends FollowLevelOptions {
   /** As errors and faults name it. 1 to 120 characters. */

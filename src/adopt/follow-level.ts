@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import { checkGovernor, type Governor, PRESSURE_LEVELS, type PressureLevel } from '../governor/index.ts';
 import { checkNumber, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
@@ -7,7 +7,6 @@ import { checkNumber, checkOneOf, checkWhole, copyOptions, invalidOption } from 
 export const LEVEL_SHARES = { optimal: 1, moderate: 1, high: 0.5, critical: 0.25, emergency: 0 } as const;
 
 const DEFAULT_RISE_MS = 1_000;
-const LONGEST_MS = 2_147_483_647;
 /** Steps from nothing to `max`. */
 const STEPS = 10;
 /** A share to pause at is left when the ratio is lower by this part of it. */

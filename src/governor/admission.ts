@@ -5,7 +5,7 @@
  * between. Whoever waits has a timer, so nobody waits for ever. What happens for each that comes and each release is bounded or a few
  * nanoseconds for each that waits; all that costs more is done for all together, once in 100 ms.
  */
-import type { Clock } from '../clock.ts';
+import { type Clock, LONGEST_MS } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { checkSignal, checkWhole, copyOptions } from '../invalid-option.ts';
 import { abortReason } from './abort-reason.ts';
@@ -21,7 +21,6 @@ import { Turns } from './turns.ts';
 import { type AdmissionRequest, askerName, needOf, Waiter } from './waiter.ts';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-const LONGEST_TIMEOUT_MS = 2_147_483_647;
 /** While somebody waits, the others are asked again in this rhythm: what they can give back changes. */
 const RETRY_MS = 100;
 export interface AdmissionOptions {
@@ -334,5 +333,5 @@ function throwIfFailed(holding: Holding | undefined): void {
 
 /** Passes a time to wait through. */
 export function checkTimeout(timeoutMs: number): number {
-  return checkWhole('timeoutMs', timeoutMs, 0, LONGEST_TIMEOUT_MS);
+  return checkWhole('timeoutMs', timeoutMs, 0, LONGEST_MS);
 }

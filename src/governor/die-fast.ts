@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { isMainThread } from 'node:worker_threads';
+import { LONGEST_MS } from '../clock.ts';
 import { describeCause } from '../describe-cause.ts';
 import { checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { PressureLevel } from './contract.ts';
@@ -14,7 +15,6 @@ const LONGEST_STEP_MS = 5_000;
 const FEWEST_STEPS = 4;
 /** Where no train could run, the process gets so many times as long. */
 const WITHOUT_HELP = 3;
-const LONGEST_MS = 2_147_483_647;
 
 export interface DieFastSettings {
   /** How long the level must have been `emergency` without a break, by a meter other than the ledger, ms. Above 0. */

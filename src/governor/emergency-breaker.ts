@@ -1,11 +1,10 @@
 import { CircuitBreaker, type CircuitState } from '../circuit-breaker.ts';
-import type { Clock } from '../clock.ts';
+import { type Clock, LONGEST_MS } from '../clock.ts';
 import { checkWhole, copyOptions } from '../invalid-option.ts';
 import type { PressureLevel } from './contract.ts';
 import type { Faults } from './faults.ts';
 import { levelRank } from './pressure.ts';
 
-const LONGEST_MS = 2_147_483_647;
 const MAX_OPEN_MS = 60_000;
 /** The time between two samples counts for at most this part of what is called lasting: one long pause, or a jump of the clock, is no proof. */
 const MOST_OF_A_GAP = 0.5;

@@ -11,7 +11,7 @@
 import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import type { Clock } from '../clock.ts';
+import { type Clock, LONGEST_MS } from '../clock.ts';
 import { checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { Faults } from './faults.ts';
 import { FlightDumpWriter, type FlightParts } from './flight-dump.ts';
@@ -23,7 +23,6 @@ import { NodeReport } from './node-report.ts';
 const PART = 'flight recorder';
 /** Below the ratio that calls for a dump by so much, the next approach begins. */
 const HEAP_HYSTERESIS = 0.05;
-const LONGEST_MS = 2_147_483_647;
 
 export const FLIGHT_DEFAULTS = {
   maxBytes: 262_144,

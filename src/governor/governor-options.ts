@@ -1,6 +1,13 @@
-import { type Clock, systemClock } from '../clock.ts';
-import { checkNumber, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { LeakTracker } from '../leak-tracker.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
+import {
+  checkNumber,
+  checkOneOf,
+  checkWhole,
+  copyOptions,
+  invalidOption,
+  withoutUndefined,
+} from '../invalid-option.ts';
+import { checkLeakTracker, type LeakTracker } from '../leak-tracker.ts';
 import type { CollectFunction } from './collector.ts';
 import { RECLAIM_STRATEGIES, type ReclaimStrategy } from './contract.ts';
 import { checkDieFastOptions } from './die-fast.ts';
@@ -117,9 +124,6 @@ export interface GovernorOptions extends GovernorTuning {
   readonly leakTracker?: LeakTracker;
 }
 
-/** The longest a timer of Node can wait. */
-const LONGEST_MS = 2_147_483_647;
-
 export const GOVERNOR_DEFAULTS = {
   preset: 'balanced',
   strategy: 'smart',
@@ -188,8 +192,7 @@ export function resolveOptions(options: GovernorOptions): ResolvedOptions {
   }
   if (typeof given.root !== 'string' || given.root === '')
     throw invalidOption('root', 'the path of a folder', given.root);
-  if (given.leakTracker !== undefined && typeof given.leakTracker.track !== 'function')
-    throw invalidOption('leakTracker', 'a `LeakTracker`', given.leakTracker);
+  checkLeakTracker(given.leakTracker);
   const clock = checkClock(given.clock === undefined ? systemClock : given.clock);
   return { ...given, ...resolveParts(given), clock, ...resolveMode(given.mode) };
 }
@@ -228,10 +231,6 @@ export function checkTuning(given: GovernorTuning): GovernorTuning {
   if (tuning.strategy !== undefined) checkOneOf('strategy', tuning.strategy, RECLAIM_STRATEGIES);
   if (tuning.mode !== undefined) checkOneOf('mode', tuning.mode, GOVERNOR_MODES);
   return tuning.shed === undefined ? tuning : { ...tuning, shed: checkShedRules(tuning.shed) };
-}
-
-function withoutUndefined(options: GovernorOptions): GovernorOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function resolveMode(mode: unknown): Pick<ResolvedOptions, 'mode' | 'modeFault'> {

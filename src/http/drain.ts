@@ -8,7 +8,7 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { ResponseEnds } from './response-ends.ts';
@@ -38,7 +38,6 @@ export interface DrainReport {
   readonly cut: number;
 }
 
-const LONGEST_MS = 2_147_483_647;
 const MOST_SERVERS = 64;
 /** `closed` never comes where somebody keeps a server open that cannot be closed. */
 const AFTER_DEADLINE_MS = 1_000;

@@ -6,7 +6,7 @@
  * balancer and its clients that it goes is of no use any more. Time at `critical` is counted in steps of bounded length, as `dieFast` does: a clock that jumps
  * recycles nobody.
  */
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import { checkGovernor, type Governor, levelRank, type PressureLevel, type TrainReport } from '../governor/index.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
@@ -60,7 +60,6 @@ export interface PoliteRecycleOptions {
   readonly onEvent?: (event: RecycleEvent) => void;
 }
 
-const LONGEST_MS = 2_147_483_647;
 const MOST_HOOKS = 64;
 const LONGEST_DRAIN_MS = 30_000;
 const LONGEST_POLL_MS = 1_000;

@@ -4,6 +4,7 @@
  *
  * The handler is called once, whatever becomes of the scope: only a governor that says no (it is full, the wait was too long) keeps it from being called.
  */
+import { LONGEST_MS } from '../clock.ts';
 import type { FailOpen } from '../fail-open.ts';
 import { type Governor, isGovernorRefusal, type Scope } from '../governor/index.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
@@ -40,7 +41,6 @@ export interface ScopeLife {
 const DEFAULT_TIMEOUT_MS = 5_000;
 const LONGEST_NAME = 120;
 const LONGEST_PART = 60;
-const LONGEST_MS = 2_147_483_647;
 
 export interface RequestScopesOptions {
   readonly governor: Governor;

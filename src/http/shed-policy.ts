@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import { checkGovernor, type Governor, type ShedRule } from '../governor/index.ts';
-import { checkName, copyOptions } from '../invalid-option.ts';
+import { checkName, copyOptions, withoutUndefined } from '../invalid-option.ts';
 import { type Call, type CallMatch, matchCalls } from './call-match.ts';
 import { REFUSAL_DEFAULTS, type Refusal, type RefusalOptions, Refusals } from './refusals.ts';
 import { RequestScopes, type ScopeForRequest, type ScopeLife } from './request-scopes.ts';
@@ -129,8 +129,7 @@ export class ShedPolicy {
 
 function resolve(options: ShedPolicyOptions) {
   const given = copyOptions('ShedPolicy', options, SHED_POLICY_OPTIONS);
-  const defined = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...SHED_POLICY_DEFAULTS, ...(Object.fromEntries(defined) as ShedPolicyOptions) };
+  return { ...SHED_POLICY_DEFAULTS, ...withoutUndefined(given) };
 }
 
 function withoutQuery(call: Call): Call {

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { checkGovernor, type Governor } from '../governor/index.ts';
-import { checkName, checkWhole, copyOptions } from '../invalid-option.ts';
+import { checkName, checkWhole, copyOptions, withoutUndefined } from '../invalid-option.ts';
 
 export interface StringInternerOptions {
   /** As errors, snapshot and journal have it: 1 to 110 characters. Default `strings`. */
@@ -32,7 +32,7 @@ export function checkInternerOptions(given: StringInternerOptions) {
   const known = ['name', 'maxBytes', 'maxStringBytes', 'governor', 'importance', 'seed', 'hashMask', 'clock'];
   const { governor, clock, importance, ...options } = copyOptions('StringInterner', given, known);
   const { seed = Math.floor(Math.random() * WORD), hashMask = WORD } = options;
-  const { name, maxBytes, maxStringBytes } = { ...STRING_INTERNER_DEFAULTS, ...withoutGaps(options) };
+  const { name, maxBytes, maxStringBytes } = { ...STRING_INTERNER_DEFAULTS, ...withoutUndefined(options) };
   checkName(name, 'name', LONGEST_NAME);
   if (governor !== undefined) checkGovernor(governor);
   if (importance !== undefined) checkWhole('importance', importance, Number.MIN_SAFE_INTEGER);
@@ -46,8 +46,4 @@ export function checkInternerOptions(given: StringInternerOptions) {
     hashMask: checkWhole('hashMask', hashMask, 0, WORD),
     clock,
   };
-}
-
-function withoutGaps<T extends object>(options: T): Partial<T> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;
 }

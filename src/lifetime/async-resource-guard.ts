@@ -1,8 +1,8 @@
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { checkName, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { LeakTrace, LeakTracker } from '../leak-tracker.ts';
-import { callDisposer, LONGEST_MS } from './call-disposer.ts';
+import { callDisposer } from './call-disposer.ts';
 
 export interface GuardOptions {
   /** As errors and leak reports name it: 1 to 120 characters. Default `a resource`. */

@@ -1,9 +1,6 @@
-import type { Clock } from '../clock.ts';
+import { type Clock, LONGEST_MS } from '../clock.ts';
 import { cleanupFailedEvents } from '../events.ts';
 import { CleanupFailedError, CleanupTimeoutError } from './cleanup-errors.ts';
-
-/** The longest that Node's timers wait. */
-export const LONGEST_MS = 2_147_483_647;
 
 /**
  * Calls a disposer once and waits for it, `timeoutMs` at most. Rejects with `CleanupFailedError` when it throws or rejects and with `CleanupTimeoutError` when it

@@ -6,6 +6,7 @@
  *   number of attempts.
  * - Disposers are code of others: they throw, hang, and call the registry. Whatever is known of a slot is read anew after each.
  */
+import { isThenable } from '../catch-rejection.ts';
 import type { Clock } from '../clock.ts';
 import { CleanupFailedError, CleanupTimeoutError } from './cleanup-errors.ts';
 import type { CleanupFailure } from './failure-list.ts';
@@ -361,9 +362,3 @@ export class CleanupQueue {
 }
 
 const retryList = (attempts: number): number => RETRY + attempts - 1;
-
-/** May throw: looking may run code of others. */
-function isThenable(result: unknown): boolean {
-  if (result === null || (typeof result !== 'object' && typeof result !== 'function')) return false;
-  return typeof (result as { then?: unknown }).then === 'function';
-}

@@ -2,12 +2,12 @@
  * One load at a time, whoever asks; what it brings is one `LoadedValue`. A load that all who waited have left is aborted and detached: what it still brings is disposed of. A value is
  * disposed of when it has been replaced, unloaded or ended, and nobody uses it.
  */
-import { catchRejection } from '../catch-rejection.ts';
-import { type Clock, systemClock } from '../clock.ts';
+import { catchRejection, tell } from '../catch-rejection.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { checkName, checkSignal, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { LeakTrace, LeakTracker } from '../leak-tracker.ts';
-import { callDisposer, LONGEST_MS } from './call-disposer.ts';
+import { callDisposer } from './call-disposer.ts';
 import { CleanupTimeoutError, LoadBackingOffError } from './cleanup-errors.ts';
 import { LoadedValue } from './loaded-value.ts';
 
@@ -330,11 +330,7 @@ export class LazyResource<T> implements AsyncDisposable {
   }
 
   #tell(error: Error): void {
-    try {
-      catchRejection(this.#options.onCleanupFailed?.(error), () => {});
-    } catch {
-      // As promised.
-    }
+    tell(() => this.#options.onCleanupFailed?.(error));
   }
 
   #armIdle(): void {

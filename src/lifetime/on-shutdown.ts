@@ -3,10 +3,10 @@
  * quick leaves them more.
  */
 import { constants } from 'node:os';
-import { catchRejection } from '../catch-rejection.ts';
-import { type Clock, systemClock } from '../clock.ts';
+import { tell } from '../catch-rejection.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import { callDisposer, LONGEST_MS } from './call-disposer.ts';
+import { callDisposer } from './call-disposer.ts';
 import { CleanupTimeoutError } from './cleanup-errors.ts';
 
 /** What a step is told. */
@@ -147,11 +147,7 @@ export class Shutdown implements Disposable {
     }
     this.#ending = true;
     void this.run(signal).then((report) => {
-      try {
-        catchRejection(this.#options.onEnd?.(report), () => {});
-      } catch {
-        // As promised.
-      }
+      tell(() => this.#options.onEnd?.(report));
       this.#exit(code);
     });
   }

@@ -1,8 +1,7 @@
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { checkGovernor, type Governor, MEMORY_KINDS, type MemoryKind } from '../governor/index.ts';
-import { checkName, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { LeakTracker } from '../leak-tracker.ts';
-import { LONGEST_MS } from './call-disposer.ts';
+import { checkName, checkOneOf, checkWhole, copyOptions, invalidOption, withoutUndefined } from '../invalid-option.ts';
+import { checkLeakTracker, type LeakTracker } from '../leak-tracker.ts';
 import type { CleanupFailure } from './failure-list.ts';
 import { MAX_ATTEMPTS } from './resource-slots.ts';
 
@@ -108,9 +107,7 @@ export function checkRegistryOptions(given: ResourceRegistryOptions): SoundRegis
   if (options.onCleanupFailed !== undefined && typeof options.onCleanupFailed !== 'function') {
     throw invalidOption('onCleanupFailed', 'a function', options.onCleanupFailed);
   }
-  if (options.leakTracker !== undefined && typeof options.leakTracker?.track !== 'function') {
-    throw invalidOption('leakTracker', 'a LeakTracker', options.leakTracker);
-  }
+  checkLeakTracker(options.leakTracker);
   checkName(options.name);
   checkWhole('maxCount', options.maxCount, 1, MOST_COUNT);
   checkWhole('maxBytes', options.maxBytes, 1, MOST_BYTES);
@@ -128,12 +125,6 @@ export function checkRegistryOptions(given: ResourceRegistryOptions): SoundRegis
   }
   if (options.idleMs !== undefined) checkWhole('idleMs', options.idleMs, 0, LONGEST_MS);
   return { ...options, clock: options.clock ?? systemClock };
-}
-
-function withoutUndefined<T extends object>(given: T): T {
-  const copy = { ...given } as Record<string, unknown>;
-  for (const name of Object.keys(copy)) if (copy[name] === undefined) delete copy[name];
-  return copy as T;
 }
 
 const RESOURCE_KNOWN = new Set<string>([

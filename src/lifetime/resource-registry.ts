@@ -4,14 +4,15 @@
  * Registered is what is idle or held; on its way out is what waits for its disposer, is in it, or waits to be tried again. Each is within `maxCount` and `maxBytes` by itself, so
  * that a disposer that waits does not make `register` wait. Where disposers hang, the second bound is run into, and `register` says no.
  */
-import { catchRejection } from '../catch-rejection.ts';
+
+import { tell } from '../catch-rejection.ts';
+import { LONGEST_MS } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { cleanupFailedEvents } from '../events.ts';
 import { FailOpen } from '../fail-open.ts';
 import { HolderBook, type HolderReport } from '../governor/index.ts';
 import { checkName, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { LeakTrace } from '../leak-tracker.ts';
-import { LONGEST_MS } from './call-disposer.ts';
 import { type RegistryBound, RegistryDrainingError, RegistryFullError } from './cleanup-errors.ts';
 import { CleanupLine, type CleanupReason, type CleanupReport } from './cleanup-line.ts';
 import { type CleanupOutcome, CleanupQueue, type CleanupWatcher } from './cleanup-queue.ts';
@@ -368,11 +369,7 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
     if (cleanupFailedEvents.heard) {
       cleanupFailedEvents.publish({ registry: this.name, resource, kind, bytes, attempts, message });
     }
-    try {
-      catchRejection(this.#options.onCleanupFailed?.(failure), () => {});
-    } catch {
-      // As promised.
-    }
+    tell(() => this.#options.onCleanupFailed?.(failure));
   }
 
   #report(): HolderReport {

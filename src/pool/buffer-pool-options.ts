@@ -1,10 +1,9 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { checkGovernor, type Governor } from '../governor/index.ts';
-import { checkName, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { LeakTracker } from '../leak-tracker.ts';
+import { checkName, checkWhole, copyOptions, invalidOption, withoutUndefined } from '../invalid-option.ts';
+import { checkLeakTracker, type LeakTracker } from '../leak-tracker.ts';
 import { MOVES_CHEAPLY } from './buffer-slot.ts';
 import { checkIdleMs } from './check-idle-ms.ts';
-import { checkLeakTracker, defined } from './object-pool-options.ts';
 
 export interface BufferPoolOptions {
   /** As errors, snapshot and leak reports have it: 1 to 120 characters. */
@@ -72,7 +71,7 @@ const OPTIONS = [
 
 /** A sound copy with the defaults in it; throws `RangeError` for what is not. */
 export function resolveBufferPoolOptions(given: BufferPoolOptions) {
-  const options = defined(copyOptions('BufferPool', given, OPTIONS));
+  const options = withoutUndefined(copyOptions('BufferPool', given, OPTIONS));
   const { governor, leakTracker, maxIdleBytes } = options;
   checkName(options.name);
   const maxBytes = checkMaxBytes(options.maxBytes);
@@ -84,7 +83,7 @@ export function resolveBufferPoolOptions(given: BufferPoolOptions) {
   checkWhole('minClassBytes', minClassBytes, SMALLEST_CLASS, maxPooledBytes);
   if (powerUpTo(minClassBytes) !== minClassBytes) throw invalidOption('minClassBytes', 'a power of two', minClassBytes);
   if (governor !== undefined) checkGovernor(governor);
-  if (leakTracker !== undefined) checkLeakTracker(leakTracker);
+  checkLeakTracker(leakTracker);
   const base = { ...BUFFER_POOL_DEFAULTS, detach: MOVES_CHEAPLY, clock: systemClock, preallocate: [] };
   const sound = { ...base, ...options, maxPooledBytes, minClassBytes };
   for (const flag of ['halfSteps', 'zero', 'detach'] as const) {

@@ -1,7 +1,5 @@
+import { LONGEST_MS } from '../clock.ts';
 import { invalidOption } from '../invalid-option.ts';
-
-/** The longest that a timer of Node can wait. */
-const LONGEST_MS = 2_147_483_647;
 
 /** Passes a time through: a whole number of ms from 1 up, or `Infinity` for never. */
 export function checkIdleMs(value: unknown): number {

@@ -39,11 +39,6 @@ export interface CallEnd<T> {
   late?(result: T): void;
 }
 
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false;
-  return typeof (value as { then?: unknown }).then === 'function';
-}
-
 /** Waits for what a manager promised, `timeoutMs` at most: then the call is aborted with `timeoutError()` and has failed. Never throws. */
 export function settleCall<T>(
   clock: Clock,

@@ -1,5 +1,4 @@
-import type { Clock } from '../clock.ts';
-import { LONGEST_MS } from './connection-pool-options.ts';
+import { type Clock, LONGEST_MS } from '../clock.ts';
 import { type ConnectionSlot, IDLE, LEASED } from './connection-slot.ts';
 import type { ConnectionStock } from './connection-stock.ts';
 

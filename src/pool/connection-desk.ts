@@ -6,11 +6,12 @@
  * - `pump` matches, and runs after whatever may let somebody in. Managers may answer inside of it and call back in: then it goes round once more.
  * - Lending without waiting touches no timer and takes no stack.
  */
+
 import type { Clock } from '../clock.ts';
 import { slowAcquireEvents } from '../events.ts';
 import { FailOpen } from '../fail-open.ts';
 import { HolderBook } from '../governor/index.ts';
-import { type CapturedStack, captureStack, stackText } from './capture-stack.ts';
+import { stackText } from '../stack-text.ts';
 import { ConnectionCare } from './connection-care.ts';
 import { ConnectionCounts } from './connection-counts.ts';
 import { DeadlockWatch, LeaseHolder } from './connection-deadlocks.ts';
@@ -43,6 +44,7 @@ export interface Asking<C> {
   readonly below: (...args: never[]) => unknown;
 }
 
+const STACK_FRAMES = 12;
 const MOST_STACKS = 8;
 
 export class ConnectionDesk<C> {
@@ -150,7 +152,7 @@ export class ConnectionDesk<C> {
       return Promise.reject(this.#isClosing ? new PoolClosedError(this.name) : new PoolQueueFullError(this.#state()));
     }
     const waits = holding === undefined ? this.watch.current : this.#holderOf(holding);
-    const stack = this.#sampledStack(below) ?? (waits === undefined ? undefined : captureStack(below));
+    const stack = this.#sampledStack(below) ?? (waits === undefined ? undefined : stackText(below, STACK_FRAMES));
     const now = this.#clock.now();
     const waiter = new Waiter<C>(now, now + (timeoutMs ?? acquireTimeoutMs), signal, waits, takes, stack);
     const promise = new Promise<ConnectionLease<C>>((resolve, reject) => {
@@ -178,7 +180,7 @@ export class ConnectionDesk<C> {
     slot: ConnectionSlot<C>,
     now: number,
     takes: LeaseHolder | undefined,
-    stack: CapturedStack | undefined,
+    stack: string | undefined,
   ): ConnectionLease<C> {
     this.stock.lend(slot, now);
     this.counts.acquired++;
@@ -311,12 +313,12 @@ export class ConnectionDesk<C> {
     for (let waiter = this.#waiters.youngest; waiter !== undefined; waiter = waiter.older) {
       if (!waiter.waits?.holds) continue;
       youngest ??= waiter;
-      if (waits.length < MOST_STACKS) waits.push(stackText(waiter.stack));
+      if (waits.length < MOST_STACKS) waits.push(waiter.stack ?? '');
     }
     if (youngest === undefined) return;
     const holds: string[] = [];
     for (const { stack, state } of this.stock.slots) {
-      if (state === LEASED && stack !== undefined && holds.length < MOST_STACKS) holds.push(stackText(stack));
+      if (state === LEASED && stack !== undefined && holds.length < MOST_STACKS) holds.push(stack);
     }
     this.counts.deadlocks++;
     const error = new PoolDeadlockError(this.#state(), this.#clock.now() - youngest.since, waits, holds);
@@ -325,11 +327,11 @@ export class ConnectionDesk<C> {
     youngest.reject(error);
   }
 
-  #sampledStack(below: (...args: never[]) => unknown): CapturedStack | undefined {
+  #sampledStack(below: (...args: never[]) => unknown): string | undefined {
     const { leakDetectionMs, leakSampleEvery } = this.stock.tuning;
     if (leakDetectionMs === Number.POSITIVE_INFINITY || this.#untilStack-- > 0) return undefined;
     this.#untilStack = leakSampleEvery - 1;
-    return captureStack(below);
+    return stackText(below, STACK_FRAMES);
   }
 
   /** Lends to nobody new, and closes what is not needed for those who wait. */

@@ -1,6 +1,5 @@
-import { catchRejection } from '../catch-rejection.ts';
+import { tell } from '../catch-rejection.ts';
 import { type LeakEvent, leakEvents } from '../events.ts';
-import { stackText } from './capture-stack.ts';
 import type { ConnectionSlot } from './connection-slot.ts';
 
 /** Places that are told apart in counting. */
@@ -20,17 +19,13 @@ export class OverdueLeases {
 
   report(slot: ConnectionSlot<unknown>, ageMs: number): void {
     slot.overdue = true;
-    const createdAt = stackText(slot.stack) || NOT_SAMPLED;
+    const createdAt = slot.stack ?? NOT_SAMPLED;
     // The line that borrowed: how it was come by differs from time to time.
-    const place = createdAt.slice(0, createdAt.indexOf('\n'));
+    const place = createdAt.split('\n', 1)[0]!;
     const count = (this.#places.get(place) ?? 0) + 1;
     if (count > 1 || this.#places.size < MOST_PLACES) this.#places.set(place, count);
     const report: LeakEvent = { what: this.#what, createdAt, ageMs, count };
     if (leakEvents.heard) leakEvents.publish(report);
-    try {
-      catchRejection(this.#onLeak?.(report), () => {});
-    } catch {
-      // As promised.
-    }
+    tell(() => this.#onLeak?.(report));
   }
 }

@@ -1,8 +1,8 @@
-import { type Clock, systemClock } from '../clock.ts';
+import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import type { LeakEvent } from '../events.ts';
 import { checkGovernor, type Governor } from '../governor/index.ts';
 import { checkName, checkNumber, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { LeakTracker } from '../leak-tracker.ts';
+import { checkLeakTracker, type LeakTracker } from '../leak-tracker.ts';
 
 /** What can be changed while the pool runs: `pool.tune({ maxSize: 50 })`. Times are whole milliseconds from 1 up; those marked so may be `Infinity`. */
 export interface ConnectionPoolTuning {
@@ -95,8 +95,6 @@ export const CONNECTION_POOL_DEFAULTS = {
   importance: 0,
 } as const;
 
-/** Timers of Node.js take no more. */
-export const LONGEST_MS = 2_147_483_647;
 const MOST_CONNECTIONS = 100_000;
 
 export type SoundTuning = Required<ConnectionPoolTuning>;
@@ -179,9 +177,7 @@ export function checkConnectionPoolOptions(given: ConnectionPoolOptions): SoundP
   for (const [key, value] of Object.entries({ onLeak, random })) {
     if (value !== undefined && typeof value !== 'function') throw invalidOption(key, 'a function', value);
   }
-  if (leakTracker !== undefined && typeof leakTracker?.track !== 'function') {
-    throw invalidOption('leakTracker', 'a LeakTracker', leakTracker);
-  }
+  checkLeakTracker(leakTracker);
   if (typeof clock?.now !== 'function') throw invalidOption('clock', 'a clock', clock);
   return {
     name: checkName(name),
@@ -220,5 +216,8 @@ function checkTuning(before: ConnectionPoolTuning, given: ConnectionPoolTuning):
 /** A time of a single call: `acquire({ timeoutMs })`. */
 export function checkTime(name: string, value: unknown, least: number, endless: boolean): number {
   if (endless && value === Number.POSITIVE_INFINITY) return value;
+  if (endless && !(Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= LONGEST_MS)) {
+    throw invalidOption(name, `a whole number from ${least} to ${LONGEST_MS}, or Infinity`, value);
+  }
   return checkWhole(name, value, least, LONGEST_MS);
 }

@@ -37,7 +37,7 @@ export class ConnectionSlot<C> {
   /** Counts leases: a lease of another turn has no say. */
   turn = 0;
   /** Of the present lease: where it was borrowed, if that was noted, and whether it was reported. */
-  stack: { readonly stack?: string } | undefined = undefined;
+  stack: string | undefined = undefined;
   trace: LeakTrace | undefined = undefined;
   overdue = false;
   holder: LeaseHolder | undefined = undefined;

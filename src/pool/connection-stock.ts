@@ -6,11 +6,12 @@
  * - A place is taken until its connection is closed, so that a server never sees more than `maxSize`. Two exceptions, both of managers that hang: a `destroy` that takes longer
  *   than `destroyTimeoutMs` is not waited for, and neither is a `create` after `createTimeoutMs`; what that one brings later is closed.
  */
+import { isThenable } from '../catch-rejection.ts';
 import type { Clock } from '../clock.ts';
 import type { HolderBook } from '../governor/index.ts';
 import { budgetRefusal } from './budget-refusal.ts';
 import { ConnectionBackOff, chanceOf } from './connection-back-off.ts';
-import { BoundedCall, BoundedCreate, type CallEnd, isThenable, settleCall } from './connection-call.ts';
+import { BoundedCall, BoundedCreate, type CallEnd, settleCall } from './connection-call.ts';
 import type { ConnectionCounts, ConnectionEnd } from './connection-counts.ts';
 import { ConnectionLostError, ManagerTimeoutError } from './connection-errors.ts';
 import type { ConnectionManager } from './connection-manager.ts';

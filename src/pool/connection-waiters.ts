@@ -10,7 +10,7 @@ export class Waiter<C> {
   /** The work that waits, and the one that the lease will belong to. */
   readonly waits: LeaseHolder | undefined;
   readonly takes: LeaseHolder | undefined;
-  readonly stack: { readonly stack?: string } | undefined;
+  readonly stack: string | undefined;
   resolve: (lease: ConnectionLease<C>) => void = ignore;
   reject: (cause: unknown) => void = ignore;
   onAbort: (() => void) | undefined = undefined;
@@ -23,7 +23,7 @@ export class Waiter<C> {
     signal: AbortSignal | undefined,
     waits: LeaseHolder | undefined,
     takes: LeaseHolder | undefined,
-    stack: { readonly stack?: string } | undefined,
+    stack: string | undefined,
   ) {
     this.since = since;
     this.deadline = deadline;

@@ -1,4 +1,4 @@
-import { catchRejection } from '../catch-rejection.ts';
+import { catchRejection, isThenable } from '../catch-rejection.ts';
 import { describeCause } from '../describe-cause.ts';
 import type { HolderHealth } from '../governor/index.ts';
 import { CreateFailedError } from './pool-errors.ts';
@@ -132,7 +132,7 @@ const FAILED = Symbol('failed');
 /** Anything with a `then`; looking at it may throw. */
 function isPromise(result: object): boolean {
   try {
-    return typeof (result as { then?: unknown }).then === 'function';
+    return isThenable(result);
   } catch {
     return true;
   }

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { checkGovernor, type Governor } from '../governor/index.ts';
-import { checkName, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import { LeakTracker } from '../leak-tracker.ts';
+import { checkName, checkOneOf, checkWhole, copyOptions, invalidOption, withoutUndefined } from '../invalid-option.ts';
+import { checkLeakTracker, type LeakTracker } from '../leak-tracker.ts';
 import { checkIdleMs } from './check-idle-ms.ts';
 import type { ObjectLifecycle } from './object-hooks.ts';
 
@@ -69,27 +69,13 @@ export function resolveObjectPoolOptions<T extends object>(given: ObjectPoolOpti
     if (typeof options[hook] !== 'function') throw invalidOption(hook, 'a function', options[hook]);
   }
   if (governor !== undefined) checkGovernor(governor);
-  if (leakTracker !== undefined) checkLeakTracker(leakTracker);
+  checkLeakTracker(leakTracker);
   const most = Math.min(options.maxSize, maxIdle === undefined ? options.maxSize : checkWhole('maxIdle', maxIdle, 0));
-  const sound = { ...OBJECT_POOL_DEFAULTS, clock: systemClock, ...defined(options) };
+  const sound = { ...OBJECT_POOL_DEFAULTS, clock: systemClock, ...withoutUndefined(options) };
   checkIdleMs(sound.idleMs);
   checkWhole('preallocate', sound.preallocate, 0, most);
   checkWhole('objectBytes', sound.objectBytes, governor === undefined ? 0 : 1);
   checkOneOf('kind', sound.kind, ['heap', 'external']);
   checkWhole('importance', sound.importance, Number.MIN_SAFE_INTEGER);
   return sound;
-}
-
-/** Passes a leak tracker through. */
-export function checkLeakTracker(value: unknown): LeakTracker {
-  if (value instanceof LeakTracker || typeof (value as LeakTracker | null)?.track === 'function') {
-    return value as LeakTracker;
-  }
-  throw invalidOption('leakTracker', 'a LeakTracker', value);
-}
-
-/** Without what is there and undefined, which is to say: as if it were not given. */
-export function defined<O extends object>(options: O): O {
-  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as O;
 }
