@@ -14,8 +14,6 @@ const DOCUMENTS = [
   'docs/lifetime.md',
 ] as const;
 const LONGEST_MS = 30_000;
-/** What is compiled for one program need not be for the next: each starts in half the time. */
-const COMPILED = join(ROOT, 'test', '.tmp', 'compiled');
 
 /** A fenced program of a document, and what the fenced text right behind it says that it prints. */
 interface Program {
@@ -57,7 +55,7 @@ describe.each(DOCUMENTS)('the programs in %s', (document) => {
       writeFileSync(file, source);
       const run = spawnSync(process.execPath, ['--conditions=source', file], {
         encoding: 'utf8',
-        env: { ...process.env, PLIMSOLL: '', NODE_OPTIONS: '', TMPDIR: scratch, NODE_COMPILE_CACHE: COMPILED },
+        env: { ...process.env, PLIMSOLL: '', NODE_OPTIONS: '', TMPDIR: scratch },
         timeout: LONGEST_MS,
       });
       expect(run.status, run.stderr).toBe(exitCode);
