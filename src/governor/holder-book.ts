@@ -25,7 +25,7 @@ const BOOK_TRIES = 4;
 const DISPOSED = 'PLIMSOLL_DISPOSED';
 
 /**
- * A holder's account: `tryTake` before allocating, `give` after letting go. About 2 ns, and a reservation every `stepBytes`. The reclaimer's claims are replaced
+ * A holder's account: `tryTake` before allocating, `give` after letting go. An addition each, and a reservation every `stepBytes`. The reclaimer's claims are replaced
  * by what the books went down by. Whoever made it disposes it.
  */
 export class HolderBook implements Disposable {
