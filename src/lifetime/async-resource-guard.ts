@@ -1,7 +1,7 @@
 import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { checkName, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { LeakTrace, LeakTracker } from '../leak-tracker.ts';
+import { checkLeakTracker, type LeakTrace, type LeakTracker } from '../leak-tracker.ts';
 import { callDisposer } from './call-disposer.ts';
 
 export interface GuardOptions {
@@ -43,7 +43,7 @@ export class AsyncResourceGuard<T> implements AsyncDisposable {
     this.#clock = clock ?? systemClock;
     this.#value = value;
     this.#dispose = dispose;
-    this.#trace = leakTracker?.track(`guard of ${this.name}`, this);
+    this.#trace = checkLeakTracker(leakTracker)?.track(`guard of ${this.name}`, this);
   }
 
   /** `PLIMSOLL_DISPOSED` once it was released or taken. */

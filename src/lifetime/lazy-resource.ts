@@ -2,11 +2,11 @@
  * One load at a time, whoever asks; what it brings is one `LoadedValue`. A load that all who waited have left is aborted and detached: what it still brings is disposed of. A value is
  * disposed of when it has been replaced, unloaded or ended, and nobody uses it.
  */
-import { catchRejection, tell } from '../catch-rejection.ts';
+import { tell } from '../catch-rejection.ts';
 import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { checkName, checkSignal, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { LeakTrace, LeakTracker } from '../leak-tracker.ts';
+import { checkLeakTracker, type LeakTrace, type LeakTracker } from '../leak-tracker.ts';
 import { callDisposer } from './call-disposer.ts';
 import { CleanupTimeoutError, LoadBackingOffError } from './cleanup-errors.ts';
 import { LoadedValue } from './loaded-value.ts';
@@ -87,19 +87,17 @@ export class LazyUse<T> implements Disposable {
 /** A load that everybody has left is ended, unless so many that were are still at work: then it goes on, and is the next one's. */
 const MOST_ABANDONED = 8;
 
-/** One who waits for a load. */
-interface Waiter {
-  /** Has entered the value when it came: it cannot be disposed of before this one goes on. */
-  entered: boolean;
+/** One who waits for a load: told once, by whatever takes it out of the load's set. */
+interface Waiter<T> {
+  readonly resolve: (loaded: LoadedValue<T>) => void;
+  readonly reject: (cause: unknown) => void;
 }
 
 interface Load<T> {
   readonly abort: AbortController;
-  readonly done: Promise<LoadedValue<T>>;
-  /** Ends the wait of all. */
-  readonly cut: Promise<never>;
-  readonly cutOff: (reason: unknown) => void;
-  readonly waiters: Set<Waiter>;
+  /** Resolves when the loader has ended, however it does. Nobody who waits hangs on it: what they left there would stay as long as the load. */
+  readonly done: Promise<void>;
+  readonly waiters: Set<Waiter<T>>;
   detached: boolean;
 }
 
@@ -225,10 +223,6 @@ export class LazyResource<T> implements AsyncDisposable {
     const waitMs = this.#retryAt - clock.now();
     if (this.#failedInARow > 0 && waitMs > 0) throw new LoadBackingOffError(this.name, waitMs, this.#lastFailure);
     const abort = new AbortController();
-    let cutOff: (reason: unknown) => void = () => {};
-    const cut = new Promise<never>((_, reject) => {
-      cutOff = reject;
-    });
     this.#counts.loads++;
     // A turn later: a loader that asks for the resource itself finds the load that it is.
     const done = Promise.resolve()
@@ -237,16 +231,15 @@ export class LazyResource<T> implements AsyncDisposable {
         (value) => this.#arrived(begun, value),
         (cause) => this.#loadFailed(begun, cause),
       );
-    const begun: Load<T> = { abort, cut, cutOff, done, waiters: new Set(), detached: false };
-    for (const one of [done, cut]) catchRejection(one, () => {});
+    const begun: Load<T> = { abort, done, waiters: new Set(), detached: false };
     return begun;
   }
 
-  #arrived(load: Load<T>, value: T): LoadedValue<T> {
+  #arrived(load: Load<T>, value: T): void {
     const loaded = new LoadedValue(value, this.#options.clock.now());
     if (load.detached) {
       this.#retire(loaded);
-      throw new DisposedError(`The lazy resource ${this.name}`);
+      return;
     }
     this.#load = undefined;
     this.#failedInARow = 0;
@@ -254,58 +247,59 @@ export class LazyResource<T> implements AsyncDisposable {
     const before = this.#current;
     this.#current = loaded;
     for (const waiter of load.waiters) {
-      waiter.entered = true;
+      // Entered now: it cannot be disposed of before this one goes on.
       loaded.enter();
+      waiter.resolve(loaded);
     }
+    load.waiters.clear();
     if (before !== undefined) this.#retire(before);
     this.#armIdle();
-    return loaded;
   }
 
-  #loadFailed(load: Load<T>, cause: unknown): never {
-    if (load.detached) throw cause;
+  #loadFailed(load: Load<T>, cause: unknown): void {
+    if (load.detached) return;
     const { backOffMs, maxBackOffMs, clock } = this.#options;
     this.#load = undefined;
     this.#counts.loadFailures++;
     this.#failedInARow++;
     this.#lastFailure = cause;
     this.#retryAt = clock.now() + Math.min(backOffMs * 2 ** (this.#failedInARow - 1), maxBackOffMs);
-    throw cause;
+    this.#rejectAll(load, cause);
+  }
+
+  #rejectAll(load: Load<T>, cause: unknown): void {
+    for (const waiter of load.waiters) waiter.reject(cause);
+    load.waiters.clear();
   }
 
   /** The value, entered; or the end of the wait. The last to leave ends the load. */
   async #wait(signal: AbortSignal | undefined): Promise<LoadedValue<T>> {
     const load = this.#loading();
-    const waiter: Waiter = { entered: false };
-    load.waiters.add(waiter);
-    if (signal === undefined) return await Promise.race([load.done, load.cut]);
     let onAbort = () => {};
-    const aborted = new Promise<never>((_, reject) => {
+    const waited = new Promise<LoadedValue<T>>((resolve, reject) => {
+      const waiter: Waiter<T> = { resolve, reject };
       onAbort = () => {
-        if (waiter.entered) return;
-        reject(signal.reason);
-        load.waiters.delete(waiter);
+        if (!load.waiters.delete(waiter)) return;
+        reject(signal?.reason);
         if (load.waiters.size > 0 || this.#load !== load || this.#abandoned.size >= MOST_ABANDONED) return;
-        this.#detach(load, signal.reason);
+        this.#detach(load, signal?.reason);
       };
-      signal.addEventListener('abort', onAbort, { once: true });
+      signal?.addEventListener('abort', onAbort, { once: true });
+      load.waiters.add(waiter);
     });
     try {
-      return await Promise.race([load.done, load.cut, aborted]);
+      return await waited;
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 
   #detach(load: Load<T>, reason: unknown): void {
     load.detached = true;
     this.#load = undefined;
-    const ended: Promise<void> = load.done.then(
-      () => void this.#abandoned.delete(ended),
-      () => void this.#abandoned.delete(ended),
-    );
+    const ended: Promise<void> = load.done.then(() => void this.#abandoned.delete(ended));
     this.#abandoned.add(ended);
-    load.cutOff(reason);
+    this.#rejectAll(load, reason);
     load.abort.abort(reason);
   }
 
@@ -382,6 +376,7 @@ function checkLazyOptions<T>(given: LazyOptions<T>): SoundLazyOptions<T> {
     if (value !== undefined && typeof value !== 'function') throw invalidOption(name, 'a function', value);
   }
   if (idleMs !== undefined) checkWhole('idleMs', idleMs, 0, LONGEST_MS);
+  checkLeakTracker(options.leakTracker);
   const {
     name = LAZY_DEFAULTS.name,
     backOffMs = LAZY_DEFAULTS.backOffMs,

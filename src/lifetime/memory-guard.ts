@@ -2,7 +2,7 @@ import { catchRejection } from '../catch-rejection.ts';
 import { DisposedError } from '../errors.ts';
 import type { Reservation } from '../governor/index.ts';
 import { checkName, copyOptions, invalidOption } from '../invalid-option.ts';
-import type { LeakTrace, LeakTracker } from '../leak-tracker.ts';
+import { checkLeakTracker, type LeakTrace, type LeakTracker } from '../leak-tracker.ts';
 import { publishFailure } from './call-disposer.ts';
 import { CleanupFailedError } from './cleanup-errors.ts';
 
@@ -50,7 +50,7 @@ export class MemoryGuard<T> implements Disposable {
     this.#value = value;
     this.#pool = pool;
     this.#reservation = reservation;
-    this.#trace = leakTracker?.track(`guard of ${this.name}`, this);
+    this.#trace = checkLeakTracker(leakTracker)?.track(`guard of ${this.name}`, this);
   }
 
   /** `PLIMSOLL_DISPOSED` once it went back or was taken. */

@@ -100,6 +100,7 @@ describe('a guard', () => {
   it('says what is wrong with an option', () => {
     expect(() => new AsyncResourceGuard(1, undefined as never)).toThrow('`dispose`');
     expect(() => new AsyncResourceGuard(1, () => {}, { timeoutMs: 0 })).toThrow('`timeoutMs`');
+    expect(() => new AsyncResourceGuard(1, () => {}, { leakTracker: {} as never })).toThrow('`leakTracker`');
     expect(() => new AsyncResourceGuard(1, () => {}, { nam: 'x' } as never)).toThrow('did you mean `name`?');
   });
 });

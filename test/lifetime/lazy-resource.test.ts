@@ -163,6 +163,29 @@ describe('a lazy resource', () => {
     expect(load.mock.calls.length).toBeLessThan(10);
   });
 
+  it('keeps nothing of those who have left a load that hangs, however many', async () => {
+    const { lazy } = open({ load: () => new Promise<string>(() => {}) });
+    const reasons: WeakRef<Error>[] = [];
+    const waitAndLeave = async () => {
+      const abort = new AbortController();
+      const reason = new Error('left');
+      reasons.push(new WeakRef(reason));
+      const left = lazy.get({ signal: abort.signal });
+      abort.abort(reason);
+      await left.catch(() => {});
+    };
+    for (let i = 0; i < 40; i++) await waitAndLeave();
+    // The first few ended their loads, with their reason; the others have left the one that goes on.
+    const kept = () => reasons.slice(10).filter((reason) => reason.deref() !== undefined).length;
+    for (let i = 0; i < 100 && kept() > 1; i++) {
+      // Whatever was looked at stays until its turn is over.
+      await new Promise((resolve) => setImmediate(resolve));
+      globalThis.gc!();
+    }
+    expect(lazy.stats.loading).toBe(true);
+    expect(kept()).toBeLessThanOrEqual(1);
+  });
+
   it('does not dispose of a value between its arrival and the one who waited for it', async () => {
     const end = byHand<string>();
     const { lazy, disposed } = open({ load: () => end.promise });
@@ -260,6 +283,7 @@ describe('a lazy resource', () => {
     expect(() => open({ idleMs: -1 })).toThrow('`idleMs`');
     expect(() => open({ dispose: 1 as never })).toThrow('`dispose`');
     expect(() => open({ idle: 1 } as never)).toThrow('`idle`');
+    expect(() => open({ leakTracker: {} as never })).toThrow('`leakTracker`');
   });
 });
 

@@ -75,6 +75,7 @@ describe('a memory guard', () => {
     expect(() => new MemoryGuard(1, {} as never)).toThrow('`pool`');
     expect(() => new MemoryGuard(1, () => {}, { reservation: {} as never })).toThrow('`reservation`');
     expect(() => new MemoryGuard(1, () => {}, { name: '' })).toThrow('`name`');
+    expect(() => new MemoryGuard(1, () => {}, { leakTracker: {} as never })).toThrow('`leakTracker`');
   });
 });
 
