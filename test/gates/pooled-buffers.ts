@@ -44,6 +44,7 @@ function checkZeros(detach: boolean): number {
   }
   for (const lease of held) lease.release();
   const { hits, leased, bytes, idleBytes } = pool.stats;
+  demand(hits > LOANS / 4, `only ${hits} of ${LOANS / 2} loans were of buffers that others had had`);
   demand(leased === 0 && bytes === idleBytes, `${leased} are lent after all have come back`);
   pool[Symbol.dispose]();
   demand(pool.stats.bytes === 0, `${pool.stats.bytes} bytes are left after all have gone`);
