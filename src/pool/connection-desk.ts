@@ -395,7 +395,7 @@ export class ConnectionDesk<C> {
       longestWaitMs: oldest === undefined ? 0 : this.#clock.now() - oldest.since,
       faults: this.#failOpen.count,
       acquireMs: this.#waitTimes.stats,
-      floor: this.#isClosing ? 0 : this.stock.tuning.minSize,
+      floor: this.#floor(),
     };
   }
 }

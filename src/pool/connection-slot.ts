@@ -67,24 +67,21 @@ export class IdleList<C> {
     return this.#oldest;
   }
 
-  /** The one that was used last goes first; one that was only looked at goes back behind the others. */
+  /** The one that was used last goes first; one that was only looked at goes back to where it was, which is not far from the old end. */
   put(slot: ConnectionSlot<C>): void {
-    if (this.#oldest !== undefined && slot.usedAt < this.#newest!.usedAt) this.#putLast(slot);
-    else this.#putFirst(slot);
+    let newer: ConnectionSlot<C> | undefined;
+    if (this.#newest !== undefined && slot.usedAt < this.#newest.usedAt) {
+      newer = this.#oldest!;
+      while (newer.usedAt <= slot.usedAt) newer = newer.newer!;
+    }
+    const older = newer === undefined ? this.#newest : newer.older;
+    slot.newer = newer;
+    slot.older = older;
+    if (newer === undefined) this.#newest = slot;
+    else newer.older = slot;
+    if (older === undefined) this.#oldest = slot;
+    else older.newer = slot;
     this.#size++;
-  }
-
-  #putFirst(slot: ConnectionSlot<C>): void {
-    slot.older = this.#newest;
-    if (this.#newest === undefined) this.#oldest = slot;
-    else this.#newest.newer = slot;
-    this.#newest = slot;
-  }
-
-  #putLast(slot: ConnectionSlot<C>): void {
-    slot.newer = this.#oldest;
-    this.#oldest!.older = slot;
-    this.#oldest = slot;
   }
 
   remove(slot: ConnectionSlot<C>): void {

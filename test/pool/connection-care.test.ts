@@ -139,6 +139,22 @@ describe('health checks', () => {
     expect(pool.stats.destroyedBy.idle).toBe(2);
   });
 
+  it('do not count as use either when one is to go: the one that was used longest ago does', async () => {
+    const { pool, manager, pass } = begin({ healthCheckIntervalMs: 450, idleTimeoutMs: 100_000 });
+    const leases = [await pool.acquire(), await pool.acquire(), await pool.acquire()];
+    for (const lease of leases) {
+      await pass(100);
+      lease.release();
+    }
+    // The first is looked at, and then the second.
+    await pass(350, 50);
+    expect(manager.asked.isValid).toBe(2);
+    pool.tune({ maxSize: 2 });
+    expect(manager.open.map(({ id }) => id)).toEqual([2, 3]);
+    pool.tune({ maxSize: 1 });
+    expect(manager.open.map(({ id }) => id)).toEqual([3]);
+  });
+
   it('leave those alone that are in use', async () => {
     const { pool, manager, pass } = begin({ healthCheckIntervalMs: 300 });
     await pool.acquire();

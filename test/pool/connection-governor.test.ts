@@ -129,6 +129,7 @@ describe('in the books', () => {
     await pass(20_000);
     expect(governor.level).toBe('emergency');
     expect(pool.stats.size).toBe(0);
+    expect(rowOf(governor).holder!.health).toBe('ok');
     meter.bytes = 0;
     await pass(60_000);
     expect(pool.stats).toMatchObject({ size: 2, idle: 2 });
