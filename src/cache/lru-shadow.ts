@@ -3,12 +3,12 @@ import { SlotTable } from './slot-table.ts';
 
 /** About so many entries are followed, of a larger cache a sample of its keys. */
 const FOLLOWED = 1_024;
-const MOST_FOLLOWED = 4 * FOLLOWED;
+const MOST_FOLLOWED = 2 * FOLLOWED;
 const ALL = 0;
 
 /**
  * What an LRU of the same size would have answered, without the values: followed for all keys of a small cache, for a sample by hash of those of a large one. Sampling a cache and its
- * requests alike keeps its hit rate (C. Waldspurger and others, "Cache modeling and optimization using miniature simulations", 2017). 40 KB at most.
+ * requests alike keeps its hit rate (C. Waldspurger and others, "Cache modeling and optimization using miniature simulations", 2017). 75 KB at most.
  */
 export class LruShadow {
   #weights = new SlotTable<number, number>({ maxSlots: MOST_FOLLOWED });
@@ -51,10 +51,9 @@ export class LruShadow {
     this.count();
   }
 
-  /** A request for a key of this hash and weight, in a cache of `maxWeight`, that answered it or did not. Keys of one hash are taken for one. */
-  follow(hash: number, weight: number, maxWeight: number, isHit: boolean): void {
-    // Not the bits that other tables choose by.
-    if (((hash >>> 12) & this.#sampledMask) !== 0) return;
+  /** A request for a key of this hash and weight, in a cache that holds `heldWeight` and answered it or did not. Keys of one hash are taken for one. */
+  follow(hash: number, weight: number, heldWeight: number, isHit: boolean): void {
+    if (!this.#isFollowed(hash)) return;
     this.seen++;
     if (isHit) this.hits++;
     const weights = this.#weights;
@@ -65,8 +64,10 @@ export class LruShadow {
       this.#order.moveToEnd(ALL, slot);
       return;
     }
-    const bound = maxWeight / (this.#sampledMask + 1);
-    while (weights.size > 0 && (this.#weight + weight > bound || weights.size >= MOST_FOLLOWED)) this.#dropOldest();
+    const bound = heldWeight / (this.#sampledMask + 1);
+    while (weights.size > 0 && (this.#weight + weight > bound || weights.size >= MOST_FOLLOWED)) {
+      this.#drop(this.#order.first(ALL));
+    }
     if (weights.full) {
       weights.grow();
       this.#order.resize(weights.capacity);
@@ -75,8 +76,19 @@ export class LruShadow {
     this.#weight += weight;
   }
 
-  #dropOldest(): void {
-    const slot = this.#order.first(ALL);
+  /** A key that is not wanted any more: an LRU would not have it either. */
+  forget(hash: number): void {
+    if (!this.#isFollowed(hash)) return;
+    const slot = this.#weights.find(hash, this.#weights.hash(hash));
+    if (slot >= 0) this.#drop(slot);
+  }
+
+  /** Not by the bits that other tables choose by. */
+  #isFollowed(hash: number): boolean {
+    return ((hash >>> 12) & this.#sampledMask) === 0;
+  }
+
+  #drop(slot: number): void {
     this.#weight -= this.#weights.valueAt(slot);
     this.#order.remove(slot);
     this.#weights.remove(slot);

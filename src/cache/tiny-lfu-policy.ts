@@ -29,13 +29,11 @@ const BEHIND = 0.003;
 const CATCH_UP = 0.25;
 /** An LRU that has answered so many more of those requests that were followed is ahead by more than chance: that need not wait. */
 const CLEAR_LEAD = 64;
-/** The sketch is made for no more entries than this before there are so many. */
-const FIRST_ENTRIES = 65_536;
 
 /**
  * New entries first stand in a small window, by recency. What falls out of it stays only if it came more often than what would have to go for it. How large the window is follows
  * what is asked for again soon after it went: from the window, which was too small then, or from the rest, which was. Both are counted in the same requests, so that nothing is
- * concluded from a load that changes. A shadow tells what a plain LRU would have answered besides, and where that is more, the window grows fast. 9 bytes a slot, 8 to 16 of the sketch, and up to 140 KB.
+ * concluded from a load that changes. A shadow tells what a plain LRU would have answered besides, and where that is more, the window grows fast. 9 bytes a slot, 8 to 16 of the sketch, and up to 175 KB.
  *
  * After G. Einziger, O. Eytan, R. Friedman, B. Manes, "Adaptive software cache management" (2018), as in Caffeine.
  */
@@ -62,11 +60,12 @@ export class TinyLfuPolicy implements EvictionPolicy {
   /** Of those, the ones that a larger window, or a larger rest, would have answered. */
   #windowMisses = 0;
   #restMisses = 0;
+  /** What `victim` named last: it goes for the sake of room, as it would in an LRU. */
+  #named = -1;
   #random = (Math.random() * 2 ** 32) | 1;
 
   constructor(view: EvictionView) {
     this.#view = view;
-    this.#sketch.resize(Math.min(FIRST_ENTRIES, view.maxWeight));
     this.onBound();
   }
 
@@ -92,6 +91,8 @@ export class TinyLfuPolicy implements EvictionPolicy {
   }
 
   onRemove(slot: number): void {
+    if (slot !== this.#named) this.#shadow.forget(this.#view.hashOf(slot));
+    this.#named = -1;
     this.#weigh(this.#listOf[slot]!, -this.#view.weightOf(slot));
     this.#lists.remove(slot);
   }
@@ -102,6 +103,7 @@ export class TinyLfuPolicy implements EvictionPolicy {
       const gone = this.#listOf[slot] === WINDOW ? this.#goneFromWindow : this.#goneFromRest;
       gone.add(this.#view.hashOf(slot), this.#view.weightOf(slot));
     }
+    this.#named = slot;
     return slot;
   }
 
@@ -176,7 +178,7 @@ export class TinyLfuPolicy implements EvictionPolicy {
     this.#requests++;
     const hash = this.#view.hashOf(slot);
     this.#sketch.increment(hash);
-    this.#shadow.follow(hash, this.#view.weightOf(slot), this.#maxWeight, isHit);
+    this.#shadow.follow(hash, this.#view.weightOf(slot), this.#view.weight, isHit);
   }
 
   #touch(slot: number): void {

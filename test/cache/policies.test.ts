@@ -1,4 +1,5 @@
-import { Cache, type EvictionPolicy, type EvictionView } from 'plimsoll/cache';
+import { createGovernor } from 'plimsoll';
+import { Cache, type CachePolicyName, type EvictionPolicy, type EvictionView } from 'plimsoll/cache';
 import { describe, expect, it } from 'vitest';
 import { LfuPolicy } from '../../src/cache/lfu-policy.ts';
 import { LruPolicy } from '../../src/cache/lru-policy.ts';
@@ -62,6 +63,41 @@ describe('tiny-lfu', () => {
   it('keeps what is asked for again and again while a scan passes, where lru loses it', () => {
     const keys = zipfWithScans(5_000, 200_000, 7);
     expect(hitRate(keys, 500, 'tiny-lfu')).toBeGreaterThan(hitRate(keys, 500, 'lru') + 3);
+  });
+
+  it('is no lru where a governor gives it a tenth of its bound', () => {
+    const keys = zipfWithScans(5_000, 200_000, 7);
+    const rate = (policy: CachePolicyName): number => {
+      const governor = createGovernor({ meters: [], mode: 'on', runtimeBytes: 0, limitBytes: 500_000 });
+      using cache = new Cache<number, true>({ maxBytes: 5_000_000, policy, governor, weigh: () => 936 });
+      for (const key of keys) if (cache.get(key) === undefined) cache.set(key, true);
+      expect(cache.size).toBeLessThanOrEqual(500);
+      return (100 * cache.stats.hits) / keys.length;
+    };
+    expect(rate('tiny-lfu')).toBeGreaterThan(rate('lru') + 3);
+  });
+
+  it('is no lru where entries are deleted now and then', () => {
+    const keys = zipfWithScans(5_000, 200_000, 7);
+    const rate = (policy: CachePolicyName): number => {
+      const cache = new Cache<number, true>({ maxEntries: 500, policy });
+      keys.forEach((key, i) => {
+        if (cache.get(key) === undefined) cache.set(key, true);
+        if (i % 20 === 0) cache.delete(key);
+      });
+      return (100 * cache.stats.hits) / keys.length;
+    };
+    expect(rate('tiny-lfu')).toBeGreaterThan(rate('lru') + 3);
+  });
+
+  it('has a sketch for the entries it has, not for the bytes they may weigh', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const caches = Array.from({ length: 20 }, () => {
+      const cache = new Cache<number, number>({ maxBytes: 1e9, policy: 'tiny-lfu', weigh: () => 1e7 });
+      for (let i = 0; i < 200; i++) cache.set(i, i);
+      return cache;
+    });
+    expect((process.memoryUsage().arrayBuffers - before) / caches.length).toBeLessThan(100_000);
   });
 
   it('keeps part of a loop that is larger than the cache, where lru has nothing', () => {
