@@ -18,6 +18,12 @@ export const SCRATCH_BYTES = 3 * KEPT_LENGTH;
 /** Copies and decodes. Keeps `SCRATCH_BYTES` for it; longer texts go through a buffer of their own. */
 export class FlatText {
   readonly #scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  #isAscii = true;
+
+  /** Of what was decoded last: whether its bytes were ASCII alone. */
+  get isAscii(): boolean {
+    return this.#isAscii;
+  }
 
   /** The same text in memory of its own; `wide` as `isWide` says. */
   copy(text: string, wide: boolean): string {
@@ -38,6 +44,7 @@ export class FlatText {
   decode(bytes: Uint8Array, start: number, end: number): string {
     if (!Number.isSafeInteger(start)) throw invalidOption('start', 'a whole number', start);
     if (!Number.isSafeInteger(end)) throw invalidOption('end', 'a whole number', end);
+    this.#isAscii = true;
     // Also where the memory has been sent elsewhere.
     if (start === end) return '';
     const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -48,6 +55,7 @@ export class FlatText {
   }
 
   #decodeWide(buffer: Buffer, start: number, end: number): string {
+    this.#isAscii = false;
     const text = buffer.toString('utf8', start, end);
     // Decoded through UTF-16 it may have two bytes for each character where one is enough.
     return isWide(text) ? text : this.copy(text, false);

@@ -137,11 +137,8 @@ export class StringInterner implements Disposable {
    * and valid. Marks it as used. `RangeError` (`PLIMSOLL_INVALID_OPTION`) for what lies outside of `bytes`.
    */
   internBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): string {
-    const slot = this.#knownBytes(bytes, start, end);
-    if (slot > 0) return this.#table.texts[slot]!;
-    const text = this.#flat.decode(bytes, start, end);
-    const kept = this.#slotOfDecoded(text, bytes, start, end);
-    return kept === 0 ? text : this.#table.texts[kept]!;
+    const found = this.#slotOfBytes(bytes, start, end);
+    return typeof found === 'string' ? found : this.#table.texts[found]!;
   }
 
   /** A number for `text`; undefined where it is not kept. The same one while the text is kept; afterwards it names nothing, and never another text. */
@@ -151,9 +148,8 @@ export class StringInterner implements Disposable {
 
   /** The same for UTF-8 bytes, as `internBytes` has them. */
   symbolOfBytes(bytes: Uint8Array, start = 0, end: number = bytes.length): InternedString | undefined {
-    const slot = this.#knownBytes(bytes, start, end);
-    if (slot > 0) return this.#symbol(slot);
-    return this.#symbol(this.#slotOfDecoded(this.#flat.decode(bytes, start, end), bytes, start, end));
+    const found = this.#slotOfBytes(bytes, start, end);
+    return typeof found === 'string' ? undefined : this.#symbol(found);
   }
 
   /** The text of a symbol; marks it as used. Throws `StaleSymbolError` (`PLIMSOLL_STALE_SYMBOL`) when its text was dropped, and for a number that is none. */
@@ -250,24 +246,31 @@ export class StringInterner implements Disposable {
     return slot;
   }
 
-  /** Its slot, marked as used, or 0. */
-  #knownBytes(bytes: Uint8Array, start: number, end: number): number {
+  /** Its slot, marked as used; what was decoded where it is not kept. */
+  #slotOfBytes(bytes: Uint8Array, start: number, end: number): number | string {
     if (!(bytes instanceof Uint8Array)) throw invalidOption('bytes', 'a Uint8Array', bytes);
     if (!(start >= 0 && start <= end && end <= bytes.length)) throw outside(bytes, start, end);
-    if (end - start > this.#longest) return 0;
+    if (end - start > this.#longest) {
+      const long = this.#flat.decode(bytes, start, end);
+      this.#pass('tooLong');
+      return long;
+    }
+    const hash = this.#hashOf(bytes, start, end);
     const table = this.#table;
-    const slot = table.findBytes(bytes, start, end, this.#hashOf(bytes, start, end));
-    if (slot === 0) return 0;
-    this.#hits++;
-    table.uses[slot] = this.#use;
-    return slot;
+    const known = table.findBytes(bytes, start, end, hash);
+    if (known > 0) {
+      this.#hits++;
+      table.uses[known] = this.#use;
+      return known;
+    }
+    const text = this.#flat.decode(bytes, start, end);
+    const slot = this.#flat.isAscii ? this.#keep(text, hash, false, true) : this.#slotOfDecoded(text, hash);
+    return slot === 0 ? text : slot;
   }
 
-  #slotOfDecoded(text: string, bytes: Uint8Array, start: number, end: number): number {
-    if (end - start > this.#longest) return this.#pass('tooLong');
-    // Perhaps invalid: other bytes may have said the same.
-    if (text.includes('\ufffd')) return this.#slotOfWide(text);
-    return this.#keep(text, this.#hashOf(bytes, start, end), text.length < end - start && isWide(text), true);
+  /** Of bytes that are not ASCII alone. Perhaps they were invalid: other bytes may have said the same. */
+  #slotOfDecoded(text: string, hash: number): number {
+    return text.includes('\ufffd') ? this.#slotOfWide(text) : this.#keep(text, hash, isWide(text), true);
   }
 
   #hashOf(bytes: Uint8Array, start: number, end: number): number {
