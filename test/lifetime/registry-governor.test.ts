@@ -53,6 +53,37 @@ describe('the reclaimer of a registry with disposers that wait', () => {
   reclaimerContract({ name: 'disposers that wait', fill: (governor, bytes) => fill(governor, bytes, false) });
 });
 
+describe('the reclaimer of a registry, asked for everything', () => {
+  const fillBy = (dispose: () => void, clock: ManualClock) => {
+    const whole = createGovernor({ limitBytes: 10 * MIB, runtimeBytes: 0, meters: [] });
+    const { governor, reclaimers } = catchReclaimers(whole);
+    const registry = new ResourceRegistry({ name: 'things', maxCount: 1_000, maxBytes: MIB, governor, clock });
+    for (let i = 0; i < 1_000; i++) registry.add({ name: `${i}`, bytes: 100, sync: true, dispose });
+    const ask = () => reclaimers.get('things')!.reclaimNow!({ targetBytes: MIB, level: 'high', strategy: 'basic' });
+    return { registry, ask };
+  };
+
+  it('looks for no longer than 4 ms', () => {
+    let now = 0;
+    const clock = Object.assign(new ManualClock(), { now: () => now });
+    const { registry, ask } = fillBy(() => {}, clock);
+    // Later by 5 ms at the second look at the clock, and no more after that.
+    const times = [0];
+    clock.now = () => times.shift() ?? (now = 5);
+    ask();
+    expect(registry.stats).toMatchObject({ cleaned: 63, count: 1_000 - 63 });
+    expect(registry.stats.reasons.reclaimed).toBe(63);
+  });
+
+  it('begins no disposer any more when 8 ms are over', () => {
+    let now = 0;
+    const clock = Object.assign(new ManualClock(), { now: () => now });
+    const { registry, ask } = fillBy(() => void now++, clock);
+    ask();
+    expect(registry.stats).toMatchObject({ cleaned: 9, count: 1_000 - 9 });
+  });
+});
+
 describe('a registry with a governor', () => {
   it('has its bytes in the books until the disposer has ended, and itself in the snapshot', async () => {
     const { governor, registry, register } = open();
@@ -162,9 +193,14 @@ describe('a registry with a governor', () => {
     const governor = createGovernor({ limitBytes: 10 * MIB, runtimeBytes: 0, meters: [] });
     const registry = new ResourceRegistry({ name: 'things', maxCount: 9, maxBytes: MIB, governor });
     registry.register({ name: 'a', bytes: 9 * KIB, dispose: () => {} });
+    expect(row(governor)!.heldBytes).toBeGreaterThanOrEqual(9 * KIB);
     governor[Symbol.dispose]();
-    registry.register({ name: 'b', bytes: 9 * KIB, dispose: () => {} });
-    expect(await registry.drain()).toMatchObject({ cleaned: 2 });
+    // More than was asked for ahead: nobody can be asked for it, so the registry goes on alone.
+    registry.register({ name: 'b', bytes: 500 * KIB, dispose: () => {} });
+    expect(registry.bytes).toBe(509 * KIB);
+    expect(row(governor)).toBeUndefined();
+    expect(governor.heldBytes).toBe(0);
+    expect(await registry.drain()).toMatchObject({ cleaned: 2, complete: true });
   });
 });
 

@@ -337,6 +337,34 @@ describe('a disposer that does not do its work', () => {
   });
 });
 
+describe('the health of a registry', () => {
+  it.each([
+    [1, 1, 'degraded'],
+    [1, 20, 'degraded'],
+    [1, 21, 'ok'],
+    [3, 3, 'degraded'],
+    [4, 4, 'failing'],
+    [2, 4, 'failing'],
+    [2, 5, 'degraded'],
+  ])('after %i of %i failed is %s', async (failures, ended, state) => {
+    const { registry, register } = open({ maxAttempts: 1 });
+    for (let i = 0; i < ended; i++) await register(`${i}`, { dispose: i < failures ? fail : () => {} }).release();
+    expect(registry.health).toMatchObject({ state, endedLately: ended });
+    expect(registry.health.why).toBe(
+      state === 'ok' ? undefined : `${((failures / ended) * 100).toFixed(0)}% of ${ended} cleanups failed`,
+    );
+  });
+
+  it('is degraded when one waits for longer than ten times `agingMs`, and not before', () => {
+    const { clock, registry, register } = open({ concurrency: 1, agingMs: 100 });
+    for (let i = 0; i < 2; i++) void register(`${i}`, { dispose: () => new Promise(() => {}) }).release();
+    clock.advance(1_000);
+    expect(registry.health.state).toBe('ok');
+    clock.advance(1);
+    expect(registry.health).toMatchObject({ state: 'degraded', why: 'one waits to be cleaned up for 1001 ms' });
+  });
+});
+
 describe('a cleanup that is asked for', () => {
   it('cleans up what is idle, of a kind, or whatever there is when forced', async () => {
     const { clock, registry, cleaned, register } = open();
