@@ -1,6 +1,9 @@
 import type { FailOpen } from '../fail-open.ts';
 import { type Governor, HolderBook, type HolderReport, type Reclaimer } from '../governor/index.ts';
 
+/** Giving back at once takes no longer than this, one entry aside, in each tier. */
+export const MOST_MS = 4;
+
 /** The kinds of memory that entries are made of. */
 export type CacheKind = 'heap' | 'external';
 

@@ -33,7 +33,7 @@ export interface CacheTuning extends EntryTuning {
 
 /** `maxEntries` or `maxBytes` is required; with both, both hold. */
 export interface CacheOptions<K, V> extends CacheTuning, EntryOptions<K, V> {
-  /** For snapshot, journal and faults: 1 to 110 characters. Default `cache`. */
+  /** For snapshot, journal and faults: 1 to 107 characters. Default `cache`. */
   readonly name?: string;
   /**
    * Called once for each value that is set, before anything is changed. What it throws, and what is no weight, means "not stored". Default, where weights are needed (with `maxBytes`
@@ -64,7 +64,8 @@ const OPTIONS = [
   'importance',
   'clock',
 ] as const;
-const LONGEST_NAME = 110;
+/** What the consumers of the cache add to it, ` (compressed)` the most, stands in a name of 120. */
+const LONGEST_NAME = 107;
 
 /** Options with defaults filled in. Without a bound of one kind, that is what can never be reached. */
 export interface ResolvedCacheOptions<K, V> {
@@ -94,7 +95,6 @@ export function resolveCacheOptions<K, V>(given: CacheOptions<K, V>): ResolvedCa
     throw invalidOption('maxEntries', 'given, or else `maxBytes`, or both', maxEntries);
   }
   checkTuning(options);
-  // Room is left for what the second consumer adds.
   checkName(name, 'name', LONGEST_NAME);
   if (weigh !== undefined && typeof weigh !== 'function') throw invalidOption('weigh', 'a function', weigh);
   if (onRemoval !== undefined && typeof onRemoval !== 'function')

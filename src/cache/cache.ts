@@ -3,7 +3,7 @@ import { FailOpen } from '../fail-open.ts';
 import type { HolderReport, Reclaimer, ReclaimRequest } from '../governor/index.ts';
 import { invalidOption } from '../invalid-option.ts';
 import type { Weight } from '../weigh.ts';
-import { CacheBooks, type CacheKind } from './cache-books.ts';
+import { CacheBooks, type CacheKind, MOST_MS } from './cache-books.ts';
 import {
   type CacheOptions,
   type CacheTuning,
@@ -22,15 +22,13 @@ import { RemovalQueue } from './removal-queue.ts';
 import type { Tier } from './tier-options.ts';
 import { reportedTiers } from './tier-stats.ts';
 
-/** Giving back at once takes no longer than this. */
-const MOST_MS = 4;
 const LOOK_AT_CLOCK_EVERY = 64;
 
 /**
  * Keeps values by key within a number of entries or bytes. Keys are compared as a `Map` does. Under a governor what entries weigh is reserved before they are kept; where there
  * is no room, colder ones go, and where that does not help the value is not stored: a cache may always say no.
  *
- * Values are kept as they are, not copied. After its construction nothing throws. Whoever made it disposes it.
+ * Values are kept as they are, not copied. After its construction only `tune` throws, and `set` whose third argument is no object. Whoever made it disposes it.
  * @example
  * import { Cache } from 'plimsoll/cache';
  * const pages = new Cache<string, string>({ maxEntries: 10_000 });
@@ -70,7 +68,7 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
       failOpen: this.#policyFaults,
     });
     const { entries, governor, importance, clock } = sound;
-    this.#sampler = entries.calibrate && new EntrySampler(this.#store, entries.calibrate, (v, k) => this.#guess(v, k));
+    this.#sampler = entries.calibrate && new EntrySampler(this.#store, entries.calibrate);
     if (sound.weigh !== undefined || onRemoval !== undefined) this.#plain = false;
     this.#life = new EntryLife({
       name: sound.name,
@@ -146,7 +144,7 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     return this.has(key) ? 'strong' : this.#life.tierOf(key);
   }
 
-  /** Stores a value and says whether it did. What stood under the key is gone in any case. */
+  /** Stores a value and says whether it did. What stood under the key is gone in any case. Throws `RangeError` for options that are no object. */
   set(key: K, value: V, options?: SetOptions): boolean {
     if (!this.#plain || options !== undefined) return this.#change(key, value, options);
     this.#store.put(key, value);
@@ -175,7 +173,7 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     this.#store.settle();
   }
 
-  /** Changes bounds and policy while running. Entries beyond a smaller bound are evicted at once. Throws `RangeError` for unsound values. */
+  /** Changes bounds and policy while running. Entries beyond a smaller bound are evicted at once. Throws `RangeError` for unsound values, and has changed nothing then. */
   tune(tuning: CacheTuning): void {
     const sound = resolveCacheTuning(tuning);
     const { maxEntries, maxBytes, policy } = sound;
@@ -187,9 +185,12 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
         maxBytes,
       );
     }
-    this.#life.tune(sound);
+    // First what may throw.
     if (policy !== undefined) store.changePolicy(policy);
-    store.bound(maxEntries ?? store.maxEntries, maxBytes ?? store.maxBytes);
+    this.#life.tune(sound);
+    if (maxEntries !== undefined || maxBytes !== undefined) {
+      store.bound(maxEntries ?? store.maxEntries, maxBytes ?? store.maxBytes);
+    }
     store.settle();
   }
 
@@ -252,6 +253,9 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   }
 
   #change(key: K, value: V, options: SetOptions | undefined): boolean {
+    if (options !== undefined && typeof options !== 'object') {
+      throw invalidOption('options of set', 'an object such as { ttlMs }', options);
+    }
     this.#life.overtake(key);
     return this.#set(key, value, options, undefined);
   }
@@ -277,12 +281,6 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
     this.#life.dropBelow(key);
     store.settle();
     return slot >= 0;
-  }
-
-  /** What `weigh` says, in bytes. */
-  #guess(value: V, key: K): number {
-    const weight = this.#options.weigh!(value, key);
-    return typeof weight === 'number' ? weight : weight.heapBytes + weight.externalBytes;
   }
 
   #setWeighed(key: K, value: V, weigh: NonNullable<ResolvedCacheOptions<K, V>['weigh']>): number {
@@ -337,7 +335,7 @@ export class Cache<K, V> implements Disposable, Iterable<[K, V]> {
   #giveBack(kind: CacheKind, { targetBytes, level }: ReclaimRequest): number {
     const store = this.#store;
     const { clock } = this.#options;
-    const held = () => store.heldBytes(kind) + (kind === 'heap' ? store.heldBytes('external') : 0);
+    const held = () => store.heldWith(kind);
     const before = store.heldBytes(kind);
     const until = held() - targetBytes + this.#life.giveBack(kind, targetBytes, level);
     const started = clock.now();

@@ -22,6 +22,8 @@ export class DemotedEntry<K> {
   /** In tier `disk` without its bytes. */
   packed: PackedValue | undefined;
   record: SpillRecord | undefined;
+  /** While it is read from the disk: for all who ask meanwhile. */
+  reading: Promise<unknown> | undefined;
   /** A number of its own while it has an end. */
   slot = -1;
   older: DemotedEntry<K> | undefined;
@@ -41,6 +43,7 @@ export class DemotedEntry<K> {
     this.ref = kept.ref;
     this.packed = kept.packed;
     this.record = undefined;
+    this.reading = undefined;
     this.tier = kept.ref === undefined ? 'compressed' : 'weak';
     this.older = undefined;
     this.newer = undefined;

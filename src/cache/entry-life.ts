@@ -6,7 +6,7 @@ import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import type { Governor, PressureLevel, ReclaimRequest } from '../governor/index.ts';
 import { invalidOption } from '../invalid-option.ts';
-import type { CacheKind } from './cache-books.ts';
+import { type CacheKind, MOST_MS } from './cache-books.ts';
 import type { CacheCounters } from './cache-stats.ts';
 import type { EntrySpan } from './demoted-entry.ts';
 import type { EntryTuning, LoadOptions, ResolvedEntryOptions, SetOptions } from './entry-options.ts';
@@ -17,8 +17,6 @@ import { LowerTiers, type Promoted } from './lower-tiers.ts';
 import type { Tier } from './tier-options.ts';
 import type { TierStats } from './tier-stats.ts';
 
-/** Going down at once takes no longer than this, one entry aside. */
-const MOST_MS = 4;
 const NEVER = Number.POSITIVE_INFINITY;
 
 export interface EntryLifeOptions<K, V> {
@@ -116,7 +114,13 @@ export class EntryLife<K, V> implements Disposable {
 
   /** What stands on the disk; undefined when `get` knows as much. */
   async fromDisk(key: K): Promise<V | undefined> {
-    const found = await this.#tiers?.takeFromDisk(key, (promoted) => this.#promote(key, promoted));
+    let isPromoted = false;
+    const found = await this.#tiers?.takeFromDisk(key, (promoted) => {
+      isPromoted = true;
+      this.#promote(key, promoted);
+    });
+    // Who shared the reading has a hit too.
+    if (found !== undefined && !isPromoted) this.#options.counters.hits++;
     return found?.value;
   }
 
@@ -169,7 +173,7 @@ export class EntryLife<K, V> implements Disposable {
    */
   giveBack(kind: CacheKind, targetBytes: number, level: PressureLevel): number {
     const store = this.#store;
-    const held = () => this.#heldWith(kind);
+    const held = () => store.heldWith(kind);
     const until = held() - targetBytes;
     store.times?.run();
     const tiers = this.#tiers;
@@ -203,10 +207,10 @@ export class EntryLife<K, V> implements Disposable {
     return async (kind, { targetBytes, level }, signal) => {
       const store = this.#store;
       const before = store.heldBytes(kind);
-      const heldBefore = this.#heldWith(kind);
+      const heldBefore = store.heldWith(kind);
       for (let gone = 0; gone < targetBytes && !signal.aborted && !this.#disposed; ) {
         this.giveBack(kind, targetBytes - gone, level);
-        const now = heldBefore - this.#heldWith(kind);
+        const now = heldBefore - store.heldWith(kind);
         // Nothing is left, or others put in as much as goes.
         if (now <= gone) break;
         gone = now;
@@ -222,11 +226,6 @@ export class EntryLife<K, V> implements Disposable {
     this.#loads?.[Symbol.dispose]();
     this.#tiers?.[Symbol.dispose]();
     this.#store.times?.[Symbol.dispose]();
-  }
-
-  /** Entries take their buffers along, whatever they go for. */
-  #heldWith(kind: CacheKind): number {
-    return this.#store.heldBytes(kind) + (kind === 'heap' ? this.#store.heldBytes('external') : 0);
   }
 
   get #isMortal(): boolean {
@@ -276,10 +275,10 @@ export class EntryLife<K, V> implements Disposable {
   #request(key: K, loader: Loader<K, V>, options: SetOptions, staleValue: V | undefined): LoadRequest<K, V> {
     let isFromDisk = false;
     const diskFirst: Loader<K, V> = async (_, help) => {
-      const found = await this.#tiers!.takeFromDisk(key, (promoted) => this.#promote(key, promoted));
+      const found = await this.fromDisk(key);
       isFromDisk = found !== undefined;
       if (found === undefined) this.#options.counters.misses++;
-      return found === undefined ? loader(key, help) : found.value;
+      return found === undefined ? loader(key, help) : found;
     };
     return {
       key,

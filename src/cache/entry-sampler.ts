@@ -16,19 +16,11 @@ const RESCALE_TRIES = 8;
 export class EntrySampler<K, V> {
   readonly #store: EntryStore<K, V>;
   readonly #calibration: WeightCalibration;
-  readonly #guess: (value: V, key: K) => number;
   readonly #random: () => number;
 
-  /** `guess` gives bytes, or NaN for what is no weight. It may throw. */
-  constructor(
-    store: EntryStore<K, V>,
-    settings: CalibrationSettings,
-    guess: (value: V, key: K) => number,
-    random: () => number = Math.random,
-  ) {
+  constructor(store: EntryStore<K, V>, settings: CalibrationSettings, random: () => number = Math.random) {
     this.#store = store;
     this.#calibration = new WeightCalibration(settings);
-    this.#guess = guess;
     this.#random = random;
   }
 
@@ -51,8 +43,8 @@ export class EntrySampler<K, V> {
     const beside = other < 0 || other === slot ? undefined : table.valueAt(other);
     const before = this.#calibration.appliedRatio;
     try {
-      const [value, key] = [table.valueAt(slot), table.keyAt(slot)];
-      if (!this.#calibration.add(this.#guess(value, key), weighBeside(value, key, beside))) return;
+      const said = this.#store.weights!.at(slot) / before;
+      if (!this.#calibration.add(said, weighBeside(table.valueAt(slot), table.keyAt(slot), beside))) return;
     } catch {
       // What cannot be looked at says nothing.
       return;
@@ -74,7 +66,7 @@ export class EntrySampler<K, V> {
  * Multiplies what all entries weigh. What comes to more is taken from the books first; where they have no room, and where the bound is passed, the coldest are
  * evicted. About 5 ns a slot.
  */
-export function rescaleWeights<K, V>(store: EntryStore<K, V>, factor: number): void {
+function rescaleWeights<K, V>(store: EntryStore<K, V>, factor: number): void {
   const weights = store.weights!;
   const scaled = (bytes: number): number => Math.min(MOST_ENTRY_BYTES, Math.ceil(bytes * factor));
   for (let tries = 0; store.entryCount > 0; tries++) {

@@ -22,7 +22,7 @@ import { SlotTable } from './slot-table.ts';
 import { TinyLfuPolicy } from './tiny-lfu-policy.ts';
 
 /** What an entry costs besides key and value: slot, links, weights, its part of the tables. Booked with the governor, in no bound. */
-export const SLOT_BYTES = 64;
+const SLOT_BYTES = 64;
 
 export interface EntryStoreOptions<K, V> {
   readonly maxEntries: number;
@@ -213,6 +213,11 @@ export class EntryStore<K, V> implements EvictionView {
     const { weights } = this;
     if (weights === undefined) return 0;
     return kind === 'heap' ? weights.heapBytes + this.table.size * SLOT_BYTES : weights.externalBytes;
+  }
+
+  /** What goes with entries that go for a kind: their buffers go along, whatever they go for. */
+  heldWith(kind: CacheKind): number {
+    return this.heldBytes(kind) + (kind === 'heap' ? this.heldBytes('external') : 0);
   }
 
   /** New bounds hold at once; entries beyond them are evicted. The caller settles. */

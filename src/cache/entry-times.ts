@@ -65,10 +65,6 @@ export class EntryTimes implements Disposable {
     if (options.idleMs < Number.POSITIVE_INFINITY) this.#needIdle();
   }
 
-  get settings(): TimeSettings {
-    return { ttlMs: this.#ttlMs, idleMs: this.#idleMs, staleMs: this.#staleMs };
-  }
-
   /** Slots there is room for. */
   get capacity(): number {
     return this.#freshUntil.length;
@@ -112,14 +108,6 @@ export class EntryTimes implements Disposable {
   /** As it was elsewhere: `freshUntil` is a time by the clock. */
   restore(slot: number, freshUntil: number, idleMs: number): void {
     this.#place(slot, freshUntil, idleMs, this.#clock.now());
-  }
-
-  /** A slot was used: its idle time begins again. Does not touch the wheel. */
-  touch(slot: number): void {
-    const idleMs = this.#idleMsOf?.[slot];
-    if (idleMs !== undefined && idleMs < Number.POSITIVE_INFINITY) {
-      this.#idleUntil![slot] = this.#clock.now() + idleMs;
-    }
   }
 
   /**

@@ -19,13 +19,9 @@ const ODD = 0x11111111;
 export class FrequencySketch {
   #table = new Int32Array(0);
   #blockMask = 0;
+  /** Increments between two halvings. */
   #sampleSize = 0;
   #added = 0;
-
-  /** Increments between two halvings. */
-  get sampleSize(): number {
-    return this.#sampleSize;
-  }
 
   /** Makes it fit for so many entries. What was counted stays: a table twice as large begins as two copies. */
   resize(entries: number): void {

@@ -7,7 +7,7 @@
  */
 import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
-import { invalidOption } from '../invalid-option.ts';
+import { checkSignal } from '../invalid-option.ts';
 import { LoadsFullError, LoadTimeoutError } from './load-errors.ts';
 
 /** What a loader is told. */
@@ -138,12 +138,12 @@ export class LoadTable<K, V> implements Disposable {
    * `PLIMSOLL_LOADS_FULL`, `PLIMSOLL_LOAD_TIMEOUT` and `PLIMSOLL_DISPOSED`.
    */
   load(request: LoadRequest<K, V>, signal: AbortSignal | undefined): Promise<V> {
-    if (signal !== undefined) {
-      if (typeof signal?.addEventListener !== 'function') {
-        return Promise.reject(invalidOption('signal', 'an AbortSignal', signal));
-      }
-      if (signal.aborted) return Promise.reject(signal.reason);
+    try {
+      checkSignal(signal);
+    } catch (fault) {
+      return Promise.reject(fault);
     }
+    if (signal?.aborted === true) return Promise.reject(signal.reason);
     let flight = this.#flights.get(request.key);
     if (flight !== undefined) this.#counts.loadsShared++;
     else {

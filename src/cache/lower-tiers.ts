@@ -10,6 +10,7 @@ import type { Clock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import { type Governor, HolderBook, type PressureLevel, type ReclaimRequest } from '../governor/index.ts';
 import { weigh } from '../weigh.ts';
+import { MOST_MS } from './cache-books.ts';
 import { DemotedEntry, DemotedList, type EntrySpan } from './demoted-entry.ts';
 import { EntryTimes } from './entry-times.ts';
 import type { Tier, TierSettings } from './tier-options.ts';
@@ -19,7 +20,6 @@ import { type PackedValue, ValuePacker } from './value-codec.ts';
 /** Of an entry besides its key: index, links, the packed value and the buffer's objects, or the weak reference. Measured: 466 and 229, with 24 more off the heap where it has an end. */
 const PACKED_ENTRY_BYTES = 480;
 const WEAK_ENTRY_BYTES = 240;
-const MOST_MS = 4;
 const LOOK_AT_CLOCK_EVERY = 16;
 /** After a failure of the disk nothing is written for so long. */
 const SPILL_PAUSE_MS = 10_000;
@@ -94,11 +94,6 @@ export class LowerTiers<K, V> implements Disposable {
     });
   }
 
-  /** Entries in all of them. */
-  get size(): number {
-    return this.#index.size;
-  }
-
   /** In memory, of both kinds. */
   get heldBytes(): number {
     return this.#heapBook.usedBytes + this.#externalBook.usedBytes;
@@ -116,11 +111,6 @@ export class LowerTiers<K, V> implements Disposable {
       ...this.#counts,
       spillPaused: this.#settings.spill !== undefined && !this.#canSpill,
     };
-  }
-
-  /** Whether something is written to the disk at the moment: for tests and an orderly end. */
-  get spilling(): Promise<void> | undefined {
-    return this.#spilling;
   }
 
   /**
@@ -152,18 +142,23 @@ export class LowerTiers<K, V> implements Disposable {
     return this.#live(key)?.tier === 'disk';
   }
 
-  /** Takes out what stands on the disk; undefined when it is not there any more, was set, deleted or taken meanwhile, or cannot be read. Never rejects. `onFound` has it before
-   * anybody else can change the entry. */
+  /** Takes out what stands on the disk; undefined when it is not there any more, was set, deleted or taken meanwhile, or cannot be read. Never rejects. Read once for all who ask meanwhile;
+   * `onFound` of the first of them has it before anybody else can change the entry. */
   async takeFromDisk(key: K, onFound: (found: Promoted<V>) => void): Promise<Promoted<V> | undefined> {
     const entry = this.#live(key);
     if (entry === undefined || entry.tier !== 'disk') return undefined;
+    entry.reading ??= this.#readBack(entry, onFound);
+    return entry.reading as Promise<Promoted<V> | undefined>;
+  }
+
+  async #readBack(entry: DemotedEntry<K>, onFound: (found: Promoted<V>) => void): Promise<Promoted<V> | undefined> {
     let bytes: Uint8Array | undefined;
     try {
       bytes = await this.#settings.spill!.get(entry.record!);
     } catch (cause) {
       this.#failOpen.note(cause);
     }
-    if (this.#live(key) !== entry) return undefined;
+    if (this.#live(entry.key) !== entry) return undefined;
     this.#remove(entry);
     if (bytes === undefined) {
       this.#counts.lost++;

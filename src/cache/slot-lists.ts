@@ -33,10 +33,6 @@ export class SlotLists {
     return node < this.#lists ? -1 : node - this.#lists;
   }
 
-  isEmpty(list: number): boolean {
-    return this.#links[2 * list] === list;
-  }
-
   add(list: number, slot: number): void {
     const links = this.#links;
     const node = slot + this.#lists;

@@ -90,10 +90,6 @@ export class SlotTable<K, V> {
     return this.#hashes;
   }
 
-  get maxSlots(): number {
-    return this.#maxSlots;
-  }
-
   /** What is there stays where it is. */
   set maxSlots(slots: number) {
     this.#maxSlots = slots;

@@ -104,7 +104,7 @@ export class ValuePacker<V> {
 }
 
 /** A copy that keeps nothing else alive. */
-export function ownBytes(bytes: Uint8Array): Uint8Array {
+function ownBytes(bytes: Uint8Array): Uint8Array {
   const own = Buffer.allocUnsafeSlow(bytes.byteLength);
   own.set(bytes);
   return own;

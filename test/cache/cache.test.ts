@@ -1,4 +1,5 @@
-import { Cache, type CacheOptions, type RemovalReason } from 'plimsoll/cache';
+import { ManualClock } from 'plimsoll';
+import { Cache, type CacheOptions, type EvictionPolicy, type RemovalReason, type SetOptions } from 'plimsoll/cache';
 import { describe, expect, it } from 'vitest';
 
 const removalsOf = <K, V>(options: Omit<CacheOptions<K, V>, 'onRemoval'>) => {
@@ -8,6 +9,15 @@ const removalsOf = <K, V>(options: Omit<CacheOptions<K, V>, 'onRemoval'>) => {
     onRemoval: (value, key, reason) => void removals.push([key, value, reason]),
   });
   return { cache, removals };
+};
+
+const plainPolicy: EvictionPolicy = {
+  name: 'plain',
+  onInsert() {},
+  onAccess() {},
+  onRemove() {},
+  victim: () => -1,
+  resize() {},
 };
 
 describe('bounds', () => {
@@ -207,4 +217,34 @@ it('peek and has do not count as use', () => {
   cache.set('c', 3);
   expect(removals).toEqual([['a', 1, 'evicted']]);
   expect(cache.stats).toMatchObject({ hits: 0, misses: 0, stored: 3, entryCount: 2 });
+});
+
+it('a tune of times alone does not look at the bounds anew', () => {
+  let looks = 0;
+  const policy = () => ({ ...plainPolicy, onBound: () => void looks++ });
+  const cache = new Cache<number, number>({ maxEntries: 10, policy });
+  cache.tune({ ttlMs: 1_000 });
+  expect(looks).toBe(0);
+  cache.tune({ maxEntries: 5 });
+  expect(looks).toBe(1);
+});
+
+it('a tune that fails changes nothing', () => {
+  const clock = new ManualClock();
+  const cache = new Cache<number, number>({ maxEntries: 10, clock });
+  expect(() => cache.tune({ ttlMs: 5, maxEntries: 1, policy: () => ({}) as EvictionPolicy })).toThrow('`policy`');
+  cache.set(1, 1);
+  cache.set(2, 2);
+  clock.advance(1_000);
+  expect(cache.size).toBe(2);
+  expect(cache.get(1)).toBe(1);
+});
+
+it('a third argument of `set` that is no object is refused before anything is changed', () => {
+  const cache = new Cache<string, number>({ maxEntries: 10 });
+  cache.set('a', 1);
+  for (const third of [5_000, '5s', true]) {
+    expect(() => cache.set('a', 2, third as SetOptions)).toThrow('an object such as { ttlMs }');
+  }
+  expect(cache.get('a')).toBe(1);
 });

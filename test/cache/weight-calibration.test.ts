@@ -188,4 +188,21 @@ describe('a cache that is calibrated', () => {
     expect(cache.size).toBeGreaterThan(100);
     expect(cache.faults()).toEqual([]);
   });
+
+  it('calls `weigh` once for each value that is set, and samples what it said then', () => {
+    let calls = 0;
+    const cache = new Cache<number, string>({
+      maxBytes: MIB,
+      weigh: () => {
+        calls++;
+        return 100;
+      },
+      calibrate: { sampleEvery: 1, apply: true },
+    });
+    for (let i = 0; i < 300; i++) cache.set(i, 'v'.repeat(1_000));
+    expect(calls).toBe(300);
+    const { ratio, appliedRatio } = cache.stats.weightCorrection!;
+    expect(appliedRatio).toBeGreaterThan(9);
+    expect(Math.abs(ratio / appliedRatio - 1)).toBeLessThan(0.1);
+  });
 });
