@@ -63,9 +63,9 @@ export class InternTable {
     return externalBytes(this.mask + 1, this.capacity, this.generations !== undefined);
   }
 
-  /** What handing out symbols takes more, off the heap. */
+  /** What handing out the first symbol takes more, off the heap. */
   get symbolBytes(): number {
-    return this.generations === undefined ? GENERATION_BYTES * (this.capacity + 1) : 0;
+    return GENERATION_BYTES * (this.capacity + 1);
   }
 
   /** What twice the room would take more, on the heap and off it. */

@@ -132,14 +132,13 @@ export class CleanupLine {
   /** The same as `evict`; resolves when it has ended with each. */
   cleanUp(slots: readonly number[], reason: CleanupReason): Promise<CleanupReport> {
     const failures = new FailureList(this.#maxFailures);
-    const ended = { cleaned: 0, failed: 0, hung: 0, taken: 0, gone: 0 };
+    const ended = { cleaned: 0, failed: 0, hung: 0, taken: 0 };
     let cleanedBytes = 0;
     let left = slots.length;
     return new Promise((resolve) => {
       const end = () => {
         const { items, leftOut } = failures;
-        const { gone: _, ...counts } = ended;
-        resolve({ count: slots.length, ...counts, cleanedBytes, failures: items, failuresLeftOut: leftOut });
+        resolve({ count: slots.length, ...ended, cleanedBytes, failures: items, failuresLeftOut: leftOut });
       };
       if (left === 0) return end();
       const watcher: CleanupWatcher = (outcome, bytes, failure) => {

@@ -14,6 +14,8 @@ import { NONE, QUEUED, RETRY, type ResourceId, type ResourceSlots, RUNNING } fro
 
 /** How it ended with a resource: `gone` when it had been released, or taken, before. */
 export type CleanupOutcome = 'cleaned' | 'failed' | 'hung' | 'taken' | 'gone';
+/** How it ends with one that is there. */
+export type CleanupEnd = Exclude<CleanupOutcome, 'gone'>;
 
 export interface CleanupQueueOptions {
   readonly slots: ResourceSlots;
@@ -30,7 +32,7 @@ export interface CleanupQueueOptions {
 }
 
 /** Hears how it ended with one. */
-export type CleanupWatcher = (outcome: CleanupOutcome, bytes: number, failure: CleanupFailure | undefined) => void;
+export type CleanupWatcher = (outcome: CleanupEnd, bytes: number, failure: CleanupFailure | undefined) => void;
 
 const PRIORITIES = 4;
 /** How long disposers may run one after another before the event loop gets its turn, and at most how many of them. */
@@ -289,7 +291,7 @@ export class CleanupQueue {
 
   #settle(slot: number, outcome: 'cleaned' | 'taken'): void;
   #settle(slot: number, outcome: 'failed' | 'hung', error: CleanupFailure['error']): void;
-  #settle(slot: number, outcome: 'cleaned' | 'taken' | 'failed' | 'hung', error?: CleanupFailure['error']): void {
+  #settle(slot: number, outcome: CleanupEnd, error?: CleanupFailure['error']): void {
     const slots = this.#slots;
     const bytes = slots.bytesOf(slot);
     let failure: CleanupFailure | undefined;

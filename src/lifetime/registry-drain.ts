@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts';
-import type { CleanupOutcome, CleanupQueue } from './cleanup-queue.ts';
+import type { CleanupEnd, CleanupQueue } from './cleanup-queue.ts';
 import { type CleanupFailure, FailureList } from './failure-list.ts';
 import { HELD, type ResourceSlots, RUNNING } from './resource-slots.ts';
 
@@ -55,7 +55,7 @@ export class RegistryDrain {
   readonly #count: number;
   readonly #startedAt: number;
   readonly #failures: FailureList;
-  readonly #ended = { cleaned: 0, failed: 0, hung: 0, taken: 0, gone: 0 };
+  readonly #ended = { cleaned: 0, failed: 0, hung: 0, taken: 0 };
   readonly #timers: Disposable[] = [];
   #resolve: (report: DrainReport) => void = () => {};
   #isOver = false;
@@ -81,16 +81,16 @@ export class RegistryDrain {
     this.#timers.push(clock.after(deadlineMs, () => this.#end(), true));
     enqueue(graceMs === 0);
     if (graceMs > 0 && !this.#isOver) this.#timers.push(clock.after(graceMs, () => enqueue(true), true));
-    this.look();
+    this.#look();
   }
 
-  note(outcome: CleanupOutcome, failure: CleanupFailure | undefined): void {
+  note(outcome: CleanupEnd, failure: CleanupFailure | undefined): void {
     this.#ended[outcome]++;
     if (failure !== undefined) this.#failures.add(failure);
-    this.look();
+    this.#look();
   }
 
-  look(): void {
+  #look(): void {
     if (this.#options.slots.count === 0) this.#end();
   }
 

@@ -43,6 +43,7 @@ export type ResourceId = number;
 export class ResourceSlots {
   readonly #span: number;
   readonly #maxSlots: number;
+  /** Slots that there are arrays for. */
   #capacity = 0;
   #free = NONE;
   #baseUse = 0;
@@ -81,11 +82,6 @@ export class ResourceSlots {
 
   get bytes(): number {
     return this.#totalBytes;
-  }
-
-  /** Slots that there are arrays for. */
-  get capacity(): number {
-    return this.#capacity;
   }
 
   countIn(list: number): number {
@@ -163,13 +159,8 @@ export class ResourceSlots {
     return this.#attempts[slot]!;
   }
 
-  noteAttempt(slot: number): number {
-    return ++this.#attempts[slot]!;
-  }
-
-  /** How many hold it. */
-  holdsOf(slot: number): number {
-    return this.#holds[slot]!;
+  noteAttempt(slot: number): void {
+    this.#attempts[slot]!++;
   }
 
   /** How many hold it then. */
