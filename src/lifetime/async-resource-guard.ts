@@ -76,7 +76,8 @@ export class AsyncResourceGuard<T> implements AsyncDisposable {
 
   /** Hands the resource back: from now on it is the caller's, and is not disposed here. `PLIMSOLL_DISPOSED` when it is gone already. */
   take(): T {
-    const value = this.value;
+    if (!this.owns) throw new DisposedError(`The guard of ${this.name}`);
+    const value = this.#value as T;
     this.#letGo();
     return value;
   }

@@ -32,15 +32,15 @@ export async function callDisposer(
   } catch (cause) {
     // What a disposer of its own was late with is a failure here.
     const error = late !== undefined && cause === late ? late : new CleanupFailedError(resource, 1, cause);
-    publishFailure('', resource, error);
+    publishFailure(resource, error);
     throw error;
   } finally {
     timer?.[Symbol.dispose]();
   }
 }
 
-/** For whoever listens. Never throws. */
-export function publishFailure(registry: string, resource: string, error: Error): void {
+/** For whoever listens: of what no registry owns. Never throws. */
+export function publishFailure(resource: string, error: Error): void {
   if (!cleanupFailedEvents.heard) return;
-  cleanupFailedEvents.publish({ registry, resource, kind: '', bytes: 0, attempts: 1, message: error.message });
+  cleanupFailedEvents.publish({ registry: '', resource, kind: '', bytes: 0, attempts: 1, message: error.message });
 }

@@ -83,7 +83,8 @@ export class MemoryGuard<T> implements Disposable {
 
   /** Hands the value out for good: neither it nor its reservation is given back here. `PLIMSOLL_DISPOSED` when it is gone already. */
   take(): T {
-    const value = this.value;
+    if (!this.owns) throw new DisposedError(`The guard of ${this.name}`);
+    const value = this.#value as T;
     this.#letGo();
     return value;
   }
@@ -99,7 +100,7 @@ export class MemoryGuard<T> implements Disposable {
 
   #failed(cause: unknown): CleanupFailedError {
     const error = new CleanupFailedError(this.name, 1, cause);
-    publishFailure('', this.name, error);
+    publishFailure(this.name, error);
     return error;
   }
 }

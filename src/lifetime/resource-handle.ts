@@ -18,10 +18,14 @@ export class ResourceHold implements Disposable {
   readonly #id: ResourceId;
   readonly #trace: LeakTrace | undefined;
 
-  constructor(id: ResourceId, letGo: (id: ResourceId) => void, track: (hold: ResourceHold) => LeakTrace | undefined) {
+  constructor(
+    id: ResourceId,
+    letGo: (id: ResourceId) => void,
+    track: ((hold: ResourceHold, id: ResourceId) => LeakTrace | undefined) | undefined,
+  ) {
     this.#id = id;
     this.#letGo = letGo;
-    this.#trace = track(this);
+    this.#trace = track?.(this, id);
   }
 
   [Symbol.dispose](): void {

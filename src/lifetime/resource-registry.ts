@@ -101,8 +101,11 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
   readonly #book: HolderBook;
   readonly #rate: SlidingRate;
   readonly #failures: FailureList;
-  readonly #ended = { cleaned: 0, failed: 0, hung: 0, taken: 0, gone: 0 };
+  readonly #ended = { cleaned: 0, failed: 0, hung: 0, taken: 0 };
   readonly #traces = new Map<number, LeakTrace>();
+  /** Made once: a hold costs no closures. */
+  readonly #onHoldEnd = (id: ResourceId): void => this.#letGo(id);
+  readonly #trackHold: ((hold: ResourceHold, id: ResourceId) => LeakTrace | undefined) | undefined;
   #registered = 0;
   #refused = 0;
   #drain: RegistryDrain | undefined;
@@ -110,10 +113,14 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
   /** Throws `RangeError` for unsound options. */
   constructor(given: ResourceRegistryOptions) {
     const options = checkRegistryOptions(given);
-    const { name, maxCount, maxBytes, governor } = options;
+    const { name, maxCount, maxBytes, governor, leakTracker } = options;
     this.name = name;
     this.#options = options;
     this.#slots = new ResourceSlots(2 * maxCount);
+    if (leakTracker !== undefined) {
+      const nameOf = (id: ResourceId) => this.#slots.nameOf(this.#slots.slotOf(id));
+      this.#trackHold = (hold, id) => leakTracker.track(`hold of ${nameOf(id)}`, hold);
+    }
     this.#rate = new SlidingRate(options.healthWindowMs);
     this.#failures = new FailureList(options.maxFailures);
     this.#queue = new CleanupQueue({
@@ -209,9 +216,7 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
     if (where !== IDLE && where !== HELD) return undefined;
     if (where === IDLE) this.#slots.move(slot, HELD, this.#options.clock.now());
     this.#slots.changeHolds(slot, 1);
-    const { leakTracker } = this.#options;
-    const track = (hold: ResourceHold) => leakTracker?.track(`hold of ${this.#slots.nameOf(slot)}`, hold);
-    return new ResourceHold(id, (held) => this.#letGo(held), track);
+    return new ResourceHold(id, this.#onHoldEnd, this.#trackHold);
   }
 
   /** Has it cleaned up now, in its turn, held or not. Resolves to how that ended; never rejects: a failure is reported as any other. */
@@ -291,7 +296,6 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
 
   get stats(): RegistryStats {
     const slots = this.#slots;
-    const { gone: _, ...ended } = this.#ended;
     return {
       count: this.count,
       bytes: this.bytes,
@@ -301,7 +305,7 @@ export class ResourceRegistry implements AsyncDisposable, HandleKeeper {
       leavingBytes: slots.bytes - this.bytes,
       registered: this.#registered,
       refused: this.#refused,
-      ...ended,
+      ...this.#ended,
       late: this.#queue.late,
       retries: this.#queue.retries,
       reasons: { ...this.#line.reasons },

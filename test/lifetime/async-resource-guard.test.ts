@@ -97,6 +97,14 @@ describe('a guard', () => {
     expect(leakTracker.stats).toMatchObject({ open: 0, sampled: 2 });
   });
 
+  it('tells its leak tracker of no use where its value is taken: that walks a stack for nothing', () => {
+    const [touch, close] = [vi.fn(), vi.fn()];
+    const leakTracker = { track: () => ({ touch, close }) } as unknown as LeakTracker;
+    new AsyncResourceGuard(1, () => {}, { leakTracker }).take();
+    expect(touch).not.toHaveBeenCalled();
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+
   it('says what is wrong with an option', () => {
     expect(() => new AsyncResourceGuard(1, undefined as never)).toThrow('`dispose`');
     expect(() => new AsyncResourceGuard(1, () => {}, { timeoutMs: 0 })).toThrow('`timeoutMs`');

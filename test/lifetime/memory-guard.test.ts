@@ -71,6 +71,14 @@ describe('a memory guard', () => {
     expect(leakTracker.stats.open).toBe(0);
   });
 
+  it('tells its leak tracker of no use where its value is taken: that walks a stack for nothing', () => {
+    const [touch, close] = [vi.fn(), vi.fn()];
+    const leakTracker = { track: () => ({ touch, close }) } as unknown as LeakTracker;
+    new MemoryGuard(1, () => {}, { leakTracker }).take();
+    expect(touch).not.toHaveBeenCalled();
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+
   it('says what is wrong with an option', () => {
     expect(() => new MemoryGuard(1, {} as never)).toThrow('`pool`');
     expect(() => new MemoryGuard(1, () => {}, { reservation: {} as never })).toThrow('`reservation`');
