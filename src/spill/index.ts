@@ -2,15 +2,7 @@
  * Bytes on disk instead of in memory, within a quota, and gone when their owner is.
  * @module
  */
-export { memoryBackedName } from './memory-backed.ts';
-export {
-  MAX_RECORD_BYTES,
-  RECORD_FAULTS,
-  RECORD_HEADER_BYTES,
-  type RecordFault,
-  recordFault,
-  writeRecordHeader,
-} from './record-format.ts';
+export type { RecordFault } from './record-format.ts';
 export {
   SpillCorruptError,
   SpillIoError,

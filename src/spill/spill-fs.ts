@@ -33,3 +33,21 @@ export const nodeSpillFs: SpillFs = {
   statfs: (path) => fs.statfs(path),
   readFile: (path, encoding) => fs.readFile(path, encoding),
 };
+
+/** Writes all of several pieces, whatever the system takes at once. */
+export async function writeAll(
+  file: Pick<SpillFile, 'writev'>,
+  pieces: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  let left = pieces.filter((piece) => piece.byteLength > 0);
+  while (left.length > 0) {
+    let { bytesWritten } = await file.writev(left, position);
+    if (bytesWritten <= 0) throw Object.assign(new Error('nothing was written'), { code: 'EIO' });
+    position += bytesWritten;
+    let whole = 0;
+    while (whole < left.length && bytesWritten >= left[whole]!.byteLength) bytesWritten -= left[whole++]!.byteLength;
+    left = left.slice(whole);
+    if (bytesWritten > 0) left[0] = left[0]!.subarray(bytesWritten);
+  }
+}

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { memoryBackedName } from './memory-backed.ts';
 import { SpillMemoryBackedError, spillError } from './spill-errors.ts';
-import type { SpillFs } from './spill-fs.ts';
-import { currentOwner, ownerState, parseOwner } from './spill-owner.ts';
+import { type SpillFs, writeAll } from './spill-fs.ts';
+import { currentOwner, ownerState, parseOwner, type SpillOwner } from './spill-owner.ts';
 
 const PREFIX = 'plimsoll-spill-';
 const OWNER_FILE = 'owner.json';
@@ -77,38 +77,29 @@ export class SpillHome {
   }
 }
 
-/** Writes all of several pieces, whatever the system takes at once. */
-export async function writeAll(
-  file: { writev(buffers: readonly Uint8Array[], position: number): Promise<{ bytesWritten: number }> },
-  pieces: readonly Uint8Array[],
-  position: number,
-): Promise<void> {
-  let left = pieces.filter((piece) => piece.byteLength > 0);
-  while (left.length > 0) {
-    let { bytesWritten } = await file.writev(left, position);
-    if (bytesWritten <= 0) throw Object.assign(new Error('nothing was written'), { code: 'EIO' });
-    position += bytesWritten;
-    let whole = 0;
-    while (whole < left.length && bytesWritten >= left[whole]!.byteLength) bytesWritten -= left[whole++]!.byteLength;
-    left = left.slice(whole);
-    if (bytesWritten > 0) left[0] = left[0]!.subarray(bytesWritten);
-  }
-}
-
 async function demandDisk(dir: string, fs: SpillFs): Promise<void> {
   const kind = memoryBackedName((await fs.statfs(dir)).type);
   if (kind !== undefined) throw new SpillMemoryBackedError(dir, kind);
+}
+
+/** This process and its folder, whose time is one that the same file system gave. */
+interface Self extends SpillOwner {
+  readonly uid: number;
+  readonly mtimeMs: number;
 }
 
 /** Folders of this user's whose owner is dead. What cannot be removed is no reason not to start. */
 async function removeLeftovers(parentDir: string, own: string, fs: SpillFs): Promise<number> {
   let removed = 0;
   const names = await fs.readdir(parentDir).catch(() => []);
-  for (const name of names) {
-    const dir = join(parentDir, name);
-    if (!name.startsWith(PREFIX) || dir === own) continue;
+  const dirs = names.filter((name) => name.startsWith(PREFIX)).map((name) => join(parentDir, name));
+  const others = dirs.filter((dir) => dir !== own);
+  const found = others.length > 0 ? await fs.lstat(own).catch(() => undefined) : undefined;
+  if (found === undefined) return 0;
+  const self: Self = { ...currentOwner(), uid: found.uid, mtimeMs: found.mtimeMs };
+  for (const dir of others) {
     try {
-      if (!(await isLeftover(dir, own, fs))) continue;
+      if (!(await isLeftover(dir, self, fs))) continue;
       await fs.rm(dir, { recursive: true, force: true });
       removed++;
     } catch {
@@ -118,16 +109,15 @@ async function removeLeftovers(parentDir: string, own: string, fs: SpillFs): Pro
   return removed;
 }
 
-async function isLeftover(dir: string, own: string, fs: SpillFs): Promise<boolean> {
-  // Times are compared with one that the same file system gave.
-  const [found, mine] = [await fs.lstat(dir), await fs.lstat(own)];
-  if (!found.isDirectory() || found.uid !== mine.uid) return false;
+async function isLeftover(dir: string, self: Self, fs: SpillFs): Promise<boolean> {
+  const found = await fs.lstat(dir);
+  if (!found.isDirectory() || found.uid !== self.uid) return false;
   const ownerFile = join(dir, OWNER_FILE);
   const signed = await fs.lstat(ownerFile).catch(() => undefined);
   // Whatever else stands there under that name may be without end.
   const isFile = signed !== undefined && signed.isFile?.() !== false;
   const owner = isFile ? parseOwner(await fs.readFile(ownerFile, 'utf8').catch(() => '')) : undefined;
-  const state = owner === undefined ? 'unknown' : ownerState(owner);
+  const state = owner === undefined ? 'unknown' : ownerState(owner, self);
   if (state !== 'unknown') return state === 'dead';
-  return mine.mtimeMs - Math.max(found.mtimeMs, signed?.mtimeMs ?? 0) > ABANDONED_MS;
+  return self.mtimeMs - Math.max(found.mtimeMs, signed?.mtimeMs ?? 0) > ABANDONED_MS;
 }

@@ -1,7 +1,6 @@
 import { RECORD_HEADER_BYTES, type RecordFault, recordFault, writeRecordHeader } from './record-format.ts';
 import { SpillCorruptError, spillError } from './spill-errors.ts';
-import type { SpillFile } from './spill-fs.ts';
-import { writeAll } from './spill-home.ts';
+import { type SpillFile, writeAll } from './spill-fs.ts';
 
 /** Bytes in a spill folder. Who put them there keeps it and deletes it; about 130 bytes. */
 export interface SpillRecord {

@@ -1,5 +1,5 @@
-import { RECORD_HEADER_BYTES, recordFault, writeRecordHeader } from 'plimsoll/spill';
 import { describe, expect, it } from 'vitest';
+import { RECORD_HEADER_BYTES, recordFault, writeRecordHeader } from '../../src/spill/record-format.ts';
 
 /** Xorshift (Marsaglia 2003): the same corruptions each time. */
 function random(seed: number): (below: number) => number {

@@ -13,8 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { ManualClock } from 'plimsoll';
-import { memoryBackedName, nodeSpillFs, SpillFolder } from 'plimsoll/spill';
+import { nodeSpillFs, SpillFolder } from 'plimsoll/spill';
 import { describe, expect, it } from 'vitest';
+import { memoryBackedName } from '../../src/spill/memory-backed.ts';
 import { currentOwner, ownerState, parseOwner } from '../../src/spill/spill-owner.ts';
 import { tempParents } from './temp-parent.ts';
 
