@@ -1,7 +1,7 @@
 import type { FailOpen } from '../fail-open.ts';
 import { type Governor, HolderBook, type HolderReport, type Reclaimer } from '../governor/index.ts';
 
-/** Giving back at once takes no longer than this, one entry aside, in each tier. */
+/** Giving back at once takes no longer than this, one entry aside; going down to the tiers, before it, as long again. */
 export const MOST_MS = 4;
 
 /** The kinds of memory that entries are made of. */

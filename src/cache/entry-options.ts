@@ -27,7 +27,7 @@ export interface CalibrateOptions {
 export interface EntryOptions<K, V> extends EntryTuning {
   /** Gets values for `getOrLoad`. */
   readonly loader?: Loader<K, V>;
-  /** The most that is waited for a loader, ms, 1 up. Default `Infinity`. */
+  /** The most that is waited for a loader, ms, above 0. Default `Infinity`. */
   readonly loadTimeoutMs?: number;
   /** Compares what `weigh` says with what entries hold. Only where entries are weighed. Default false. */
   readonly calibrate?: boolean | CalibrateOptions;
