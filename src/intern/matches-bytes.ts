@@ -1,5 +1,5 @@
 /**
- * Whether `text` is what the UTF-8 bytes from `start` to `end` say, found without decoding them: about 1 ns a byte of ASCII. Invalid UTF-8 says nothing, so it matches no text.
+ * Whether `text` is what the UTF-8 bytes from `start` to `end` say, found without decoding them. Invalid UTF-8 says nothing, so it matches no text.
  */
 export function matchesBytes(text: string, bytes: Uint8Array, start: number, end: number): boolean {
   const length = end - start;

@@ -6,7 +6,7 @@ const SPREAD = 0x9e3779b1;
 const MIX_A = 0x85ebca6b;
 const MIX_B = 0xc2b2ae35;
 
-/** 32 bits with sign. About 0.6 ns a byte. */
+/** 32 bits with sign. */
 export function hashBytes(bytes: Uint8Array, start: number, end: number, seed: number): number {
   let hash = seed;
   let at = start;
@@ -20,7 +20,7 @@ export function hashBytes(bytes: Uint8Array, start: number, end: number, seed: n
   return finish(hash, rest, end - start);
 }
 
-/** The same for a text of ASCII alone as `hashBytes` for its bytes; undefined for any other. About 1.5 ns a character. */
+/** The same for a text of ASCII alone as `hashBytes` for its bytes; undefined for any other. */
 export function hashAscii(text: string, seed: number): number | undefined {
   const end = text.length;
   let hash = seed;

@@ -55,8 +55,8 @@ const LOOK_AT_CLOCK_EVERY = 64;
  * Out of room it drops what was not used lately (CLOCK, an approximation of least recently used); `releaseBefore` drops what was not used since an epoch; the governor
  * has the same dropped when it needs the bytes. A dropped text is only decoded anew next time.
  *
- * `docs/intern.md` has the measured figures: a known text of 10 bytes takes about 50 ns, a new one 0.2 to 0.4 µs; the index takes 33 to 67 bytes for each text, besides what V8 takes for
- * it (16 bytes and the text, in steps of 8). While the index grows the old one is there too. Does not pay for what hardly repeats: names, ids.
+ * `docs/intern.md` has the measured figures: a known text takes 27 to 135 ns by its bytes, values of which half are new 0.2 to 0.3 µs; the index takes 34 to 68 bytes for each text,
+ * besides what V8 takes for it (16 bytes and the text, in steps of 8). While the index grows the old one is there too. Does not pay for what hardly repeats: names, ids.
  * After its construction nothing throws for want of memory or for a broken governor. Whoever made it disposes it; then everything is passed through.
  * @example
  * import { StringInterner } from 'plimsoll/intern';
@@ -173,7 +173,7 @@ export class StringInterner implements Disposable {
     return this.#epoch;
   }
 
-  /** Drops all that was not used in the epoch or a later one, and says how many. About 10 ns for each text that is kept and 0.1 µs for each that goes. */
+  /** Drops all that was not used in the epoch or a later one, and says how many. Looks at each text that is kept. */
   releaseBefore(epoch: number): number {
     if (!(epoch >= 0)) throw invalidOption('epoch', 'a number from 0 up', epoch);
     const table = this.#table;

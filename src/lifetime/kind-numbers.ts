@@ -2,7 +2,7 @@ import { checkName, invalidOption } from '../invalid-option.ts';
 
 const MOST = 255;
 
-/** Kinds of resources as small numbers. About 20 ns. */
+/** Kinds of resources as small numbers. */
 export class KindNumbers {
   readonly #numbers = new Map<string, number>();
   readonly #names: string[] = [];

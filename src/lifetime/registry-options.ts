@@ -137,7 +137,7 @@ const RESOURCE_KNOWN = new Set<string>([
   'sync',
 ] satisfies (keyof ResourceOptions)[]);
 
-/** A sound copy, each option read once, with the number of the priority; throws `RangeError` for what is unsound. About 60 ns. */
+/** A sound copy, each option read once, with the number of the priority; throws `RangeError` for what is unsound. */
 export function checkResource<T>(given: ResourceOptions<T>) {
   if (typeof given !== 'object' || given === null) throw invalidOption('options of register', 'an object', given);
   for (const name in given) if (!RESOURCE_KNOWN.has(name)) copyOptions('register', given, [...RESOURCE_KNOWN]);

@@ -1,6 +1,6 @@
 const BUCKETS = 12;
 
-/** How many of what ended lately failed, over a window that slides in twelve steps. About 5 ns a note, and 200 bytes in all. */
+/** How many of what ended lately failed, over a window that slides in twelve steps. */
 export class SlidingRate {
   readonly #stepMs: number;
   readonly #ended = new Float64Array(BUCKETS);
