@@ -11,6 +11,7 @@ import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
 import { adoptionGate } from './gates/adoption.ts';
 import { cacheHitRatesGate } from './gates/cache-hit-rates.ts';
 import { connectionsGate } from './gates/connections.ts';
+import { forcedSpillGate } from './gates/forced-spill.ts';
 import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
 import { governorFaultsGate } from './gates/governor-faults.ts';
 import { governorLimitsGate } from './gates/governor-limits.ts';
@@ -37,6 +38,7 @@ const GATES: readonly Gate[] = [
   survivalGate,
   flatPeakGate,
   fuzzGate,
+  forcedSpillGate,
 ];
 
 async function main(names: readonly string[]): Promise<number> {

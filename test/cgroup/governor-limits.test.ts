@@ -12,9 +12,9 @@ if (whyNot !== undefined) console.warn(`Tests of the governor in real limits are
 
 const LIMIT_MIB = 128;
 
-/** The whole of it is the gate `governor-limits`; here three loads, one limit. */
+/** The whole of it is the gate `governor-limits`; here two loads, one limit. */
 describe.skipIf(whyNot !== undefined)(`in ${LIMIT_MIB} MiB`, () => {
-  it.each<Load>(['small-buffers', 'synchronous', 'cache'])(
+  it.each<Load>(['small-buffers', 'cache'])(
     '%s is killed without the governor and lives with it',
     async (load) => {
       judgeUngoverned(load, LIMIT_MIB, await runLoad({ load, limitMib: LIMIT_MIB, governed: false }));

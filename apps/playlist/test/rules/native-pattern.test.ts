@@ -34,7 +34,7 @@ test('both engines find the same match with the same groups wherever the native 
         expect(found(native.regex.exec(text)), text).toEqual(found(re2!.exec(text)));
       }
     }),
-    { numRuns: 15_000 },
+    { numRuns: 5_000 },
   );
   // The lane is not empty: the property would hold of one that refuses everything.
   expect(taken / offered).toBeGreaterThan(0.2);
