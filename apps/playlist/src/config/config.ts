@@ -2,6 +2,7 @@
  * The configuration as the program uses it: resolved, checked, every path absolute, sizes in bytes and times in
  * milliseconds. Plain values only, so that it can be handed over as JSON. It holds secrets: never print it.
  */
+import type { PresetName, ReclaimStrategy } from 'plimsoll';
 
 /** What is common to everything that is fetched or opened. */
 export interface FetchLimits {
@@ -57,11 +58,73 @@ export interface ServeConfig {
   readonly token: string | undefined;
 }
 
+/** `[memory]`. What of it is the governor's is made into its options by `governorOptions`. */
+export interface MemoryConfig {
+  /** The configured limit, or the preset's; undefined: what the container or the machine allows, which holds in any case where it is smaller. */
+  readonly limitBytes: number | undefined;
+  readonly preset: PresetName;
+  /** Of a batch at `optimal`, 16 KiB to 64 MiB; undefined: a part of the limit. */
+  readonly batchBytes: number | undefined;
+  /** At most so often memory is looked at while a stage runs, 1 to 60,000. The governor looks at its own pace besides. */
+  readonly checkEveryMs: number;
+  /** How cleanup is done, and what the governor's trains are asked for. */
+  readonly strategy: ReclaimStrategy;
+  /** Where each level begins, as a share of the limit. */
+  readonly levels: MemoryLevels;
+  readonly cleanupBetweenStages: boolean;
+  /** From one collection that is asked for, whatever the level, to the next; undefined: none is. */
+  readonly collectEveryMs: number | undefined;
+  readonly spill: {
+    /** Where spilled bytes go. Not made yet; may be of a kind that spill refuses (tmpfs). */
+    readonly dir: string;
+    /** Of one run, 1 MiB up. */
+    readonly maxBytes: number;
+  };
+  /** Bytes of batch buffers made before the first batch; 0: as they are wanted. */
+  readonly preallocateBytes: number;
+}
+
+/** Ascending, above 0 up to 1. */
+export interface MemoryLevels {
+  readonly moderate: number;
+  readonly high: number;
+  readonly critical: number;
+  readonly emergency: number;
+}
+
+/** `[plugins]`. */
+export interface PluginsConfig {
+  readonly enabled: boolean;
+  /** The folder of the `.wasm` files and their manifests; the bundled samples when none is named. Need not be there while `enabled` is false. */
+  readonly dir: string;
+  /** A plugin that declares more is not used. */
+  readonly maxPluginBytes: number;
+  /** For all that run at once; at least `maxPluginBytes`. */
+  readonly maxTotalBytes: number;
+  /** For one call. */
+  readonly timeoutMs: number;
+  /** After so many failures a plugin is off, 1 up. */
+  readonly maxFailures: number;
+  readonly selection: 'memory-efficient' | 'fastest';
+  /** False: a run fails where a plugin does. */
+  readonly nativeFallback: boolean;
+  readonly isolation: 'worker' | 'process';
+}
+
+/** The order of the channels in the playlist: as they came, by name, or those of one group together. */
+export type OutputSort = 'none' | 'name' | 'group';
+
 export interface PlaylistConfig {
   /** The file it was read from, for messages. */
   readonly file: string;
-  /** Undefined: whatever the container or the machine allows. */
-  readonly memory: { readonly limitBytes: number | undefined };
+  /** What the user should know about the configuration, a line each; secrets are masked. */
+  readonly warnings: readonly string[];
+  readonly memory: MemoryConfig;
+  readonly plugins: PluginsConfig;
+  readonly mapping: {
+    /** Trims names and collapses white space, takes quality tags and country prefixes off; before the rules. */
+    readonly tidyNames: boolean;
+  };
   readonly sources: readonly SourceConfig[];
   readonly guides: readonly GuideConfig[];
   readonly rules: readonly RuleConfig[];
@@ -76,6 +139,7 @@ export interface PlaylistConfig {
     readonly guideFile: string;
     /** What the playlist's header points at. */
     readonly guideUrl: string;
+    readonly sort: OutputSort;
   };
   readonly serve: ServeConfig;
   readonly cache: {

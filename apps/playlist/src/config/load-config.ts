@@ -1,7 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DEFAULT_THRESHOLDS, type GovernorOptions, PRESETS } from 'plimsoll';
 import { parse, TomlError } from 'smol-toml';
-import type { Origin, PlaylistConfig, SourceConfig } from './config.ts';
+import type { MemoryLevels, Origin, PlaylistConfig, SourceConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import { applyVariables, interpolate, setKey } from './environment.ts';
 import { issueLines } from './issue-line.ts';
@@ -118,12 +120,42 @@ function resolveConfig(shape: FileShape, file: string, origins: ReadonlyMap<stri
     name: source.name ?? `source ${i + 1}`,
     origin: originOf(source, fromFile),
   }));
-  const { memory, numbering, matching, output, serve, cache } = shape;
+  const { memory, plugins, mapping, numbering, matching, output, serve, cache } = shape;
   const outputDir = located('output.dir', output?.dir ?? DEFAULTS.outputDir);
+  const preset = memory?.preset ?? DEFAULTS.preset;
+  const presetOptions: GovernorOptions = PRESETS[preset];
   const outputName = output?.name ?? DEFAULTS.outputName;
   return {
     file,
-    memory: { limitBytes: memory?.limit },
+    warnings: [],
+    memory: {
+      limitBytes: memory?.limit ?? presetOptions.limitBytes,
+      preset,
+      batchBytes: memory?.batch_size,
+      checkEveryMs: memory?.check_interval ?? DEFAULTS.checkEveryMs,
+      strategy: memory?.strategy ?? presetOptions.strategy ?? DEFAULTS.strategy,
+      levels: levelsOf(memory?.levels),
+      cleanupBetweenStages: memory?.cleanup_between_stages ?? DEFAULTS.cleanupBetweenStages,
+      collectEveryMs: memory?.collection_interval === 'off' ? undefined : memory?.collection_interval,
+      spill: {
+        dir:
+          memory?.spill_dir === undefined ? join(outputDir, '.spill') : located('memory.spill_dir', memory.spill_dir),
+        maxBytes: memory?.spill_quota ?? DEFAULTS.spillMaxBytes,
+      },
+      preallocateBytes: memory?.pool_preallocate ?? DEFAULTS.preallocateBytes,
+    },
+    plugins: {
+      enabled: plugins?.enabled ?? (plugins?.dir !== undefined && preset !== 'edge'),
+      dir: plugins?.dir === undefined ? bundledPlugins() : located('plugins.dir', plugins.dir),
+      maxPluginBytes: plugins?.max_memory ?? DEFAULTS.pluginMaxBytes,
+      maxTotalBytes: plugins?.max_total_memory ?? DEFAULTS.pluginMaxTotalBytes,
+      timeoutMs: plugins?.timeout ?? DEFAULTS.pluginTimeoutMs,
+      maxFailures: plugins?.max_failures ?? DEFAULTS.pluginMaxFailures,
+      selection: plugins?.selection ?? DEFAULTS.selection,
+      nativeFallback: plugins?.native_fallback ?? DEFAULTS.nativeFallback,
+      isolation: plugins?.isolation ?? DEFAULTS.isolation,
+    },
+    mapping: { tidyNames: mapping?.tidy_names ?? DEFAULTS.tidyNames },
     sources,
     guides: (shape.guide ?? []).map((guide, i) => ({
       ...limits(guide, DEFAULTS.guideMaxBytes),
@@ -152,6 +184,7 @@ function resolveConfig(shape: FileShape, file: string, origins: ReadonlyMap<stri
       playlistFile: join(outputDir, `${outputName}.m3u8`),
       guideFile: join(outputDir, `${outputName}.xmltv`),
       guideUrl: output?.guide_url ?? `${outputName}.xmltv`,
+      sort: output?.sort ?? DEFAULTS.sort,
     },
     serve: {
       host: serve?.host ?? DEFAULTS.host,
@@ -164,6 +197,16 @@ function resolveConfig(shape: FileShape, file: string, origins: ReadonlyMap<stri
       shrinkLimit: cache?.shrink_limit ?? DEFAULTS.shrinkLimit,
     },
   };
+}
+
+function levelsOf(given: Partial<Record<keyof MemoryLevels, number | undefined>> = {}): MemoryLevels {
+  const of = (name: keyof MemoryLevels) => given[name] ?? DEFAULT_THRESHOLDS[name];
+  return { moderate: of('moderate'), high: of('high'), critical: of('critical'), emergency: of('emergency') };
+}
+
+/** What `npm run build:plugins` makes, and the library's package holds. */
+function bundledPlugins(): string {
+  return join(dirname(fileURLToPath(import.meta.resolve('plimsoll/package.json'))), 'plugins', 'dist');
 }
 
 function limits(entry: SourceShape | GuideShape, maxBytes: number) {

@@ -3,9 +3,10 @@
  * `load-config.ts`. Importing zod costs 14 MB of RSS on top of the TOML parser (`zod/mini` the same, measured), which the
  * launcher gives back: it reads the configuration before the process is replaced.
  */
-import { parseBytes, parseDuration } from 'plimsoll';
+import { PRESET_NAMES, parseBytes, parseDuration, RECLAIM_STRATEGIES } from 'plimsoll';
 import { z } from 'zod';
 
+const MiB = 1024 ** 2;
 const GiB = 1024 ** 3;
 
 /** A string that is turned into a number with a unit, within a range; both messages begin with what was expected. */
@@ -27,7 +28,13 @@ function unit(parse: (text: string) => number, like: string, lowest: string, hig
 }
 
 const duration = (lowest: string, highest: string) => unit(parseDuration, 'a duration like `30s`', lowest, highest);
-const size = (like: string, lowest = '1B') => unit(parseBytes, `a size like \`${like}\``, lowest, '1024TiB');
+const size = (like: string, lowest = '1B', highest = '1024TiB') =>
+  unit(parseBytes, `a size like \`${like}\``, lowest, highest);
+/** `what` says the range, too: of the two, zod tells which was meant by neither. */
+const offOr = <Schema extends z.ZodType>(schema: Schema, what: string) =>
+  z.union([z.literal('off'), schema], `Expected ${what}, or \`off\``);
+const oneOf = <const Names extends readonly string[]>(names: Names) =>
+  z.enum(names, `Expected ${names.map((name) => `"${name}"`).join(' or ')}`);
 
 const text = z.string().trim().min(1, 'Expected some text, got an empty string');
 const wholeNumber = (lowest: number, highest: number) => {
@@ -103,6 +110,17 @@ const filter = z
     'Expected either `include` or `exclude`',
   );
 
+const share = z
+  .number('Expected a share of the limit, above 0 up to 1')
+  .gt(0, 'Expected a share of the limit, above 0 up to 1')
+  .max(1, 'Expected a share of the limit, above 0 up to 1');
+const levels = z.strictObject({
+  moderate: share.optional(),
+  high: share.optional(),
+  critical: share.optional(),
+  emergency: share.optional(),
+});
+
 /** File systems count bytes, 255 at most: the rest is for what is put before and after the name. */
 const MAX_NAME_BYTES = 180;
 const fileName = text
@@ -117,16 +135,43 @@ const fileName = text
 
 /** Tables that stand once; their keys can also be set by `PLIMSOLL_PLAYLIST_<TABLE>_<KEY>`. */
 export const TABLES = {
-  memory: z.strictObject({ limit: size('256MiB', '32MiB').optional() }),
+  memory: z.strictObject({
+    limit: size('256MiB', '32MiB').optional(),
+    preset: oneOf(PRESET_NAMES).optional(),
+    batch_size: size('512KiB', '16KiB', '64MiB').optional(),
+    check_interval: duration('1ms', '1m').optional(),
+    strategy: oneOf(RECLAIM_STRATEGIES).optional(),
+    levels: levels.optional(),
+    cleanup_between_stages: z.boolean().optional(),
+    collection_interval: offOr(duration('100ms', '24h'), 'a duration like `30s`, from 100ms to 24h').optional(),
+    spill_dir: text.optional(),
+    spill_quota: size('16GiB', '1MiB').optional(),
+    pool_preallocate: size('4MiB', '0B', '1GiB').optional(),
+  }),
+  plugins: z.strictObject({
+    enabled: z.boolean().optional(),
+    dir: text.optional(),
+    max_memory: size('32MiB', '64KiB', '4GiB').optional(),
+    max_total_memory: size('64MiB', '64KiB', '64GiB').optional(),
+    timeout: duration('1ms', '1h').optional(),
+    max_failures: wholeNumber(1, 1_000_000).optional(),
+    selection: oneOf(['memory-efficient', 'fastest']).optional(),
+    native_fallback: z.boolean().optional(),
+    isolation: oneOf(['worker', 'process']).optional(),
+  }),
+  mapping: z.strictObject({ tidy_names: z.boolean().optional() }),
   numbering: z.strictObject({ start: wholeNumber(1, 1_000_000_000).optional() }),
   matching: z.strictObject({ aliases: text.optional(), by_name: z.boolean().optional() }),
-  output: z.strictObject({ dir: text.optional(), name: fileName.optional(), guide_url: text.optional() }),
+  output: z.strictObject({
+    dir: text.optional(),
+    name: fileName.optional(),
+    guide_url: text.optional(),
+    sort: oneOf(['none', 'name', 'group']).optional(),
+  }),
   serve: z.strictObject({
     host: text.optional(),
     port: wholeNumber(0, 65_535).optional(),
-    schedule: z
-      .union([z.literal('off'), duration('1s', '24h')], 'Expected a duration like `6h`, from 1s to 24h, or `off`')
-      .optional(),
+    schedule: offOr(duration('1s', '24h'), 'a duration like `6h`, from 1s to 24h').optional(),
     token: z.string().min(8, 'Expected at least 8 characters').optional(),
   }),
   cache: z.strictObject({ dir: text.optional(), shrink_limit: z.number().min(0).max(1).optional() }),
@@ -134,6 +179,8 @@ export const TABLES = {
 
 export const FILE_SCHEMA = z.strictObject({
   memory: TABLES.memory.optional(),
+  plugins: TABLES.plugins.optional(),
+  mapping: TABLES.mapping.optional(),
   source: z.array(source).min(1, 'Expected at least one [[source]]'),
   guide: z.array(guide).optional(),
   rule: z.array(rule).optional(),
@@ -155,10 +202,26 @@ export const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   guide: Object.keys(guide.shape),
   rule: Object.keys(rule.shape),
   filter: Object.keys(filter.shape),
+  'memory.levels': Object.keys(levels.shape),
   ...Object.fromEntries(Object.entries(TABLES).map(([name, table]) => [name, Object.keys(table.shape)])),
 };
 
 export const DEFAULTS = {
+  preset: 'balanced',
+  strategy: 'smart',
+  checkEveryMs: 10,
+  cleanupBetweenStages: true,
+  spillMaxBytes: 16 * GiB,
+  preallocateBytes: 0,
+  pluginMaxBytes: 32 * MiB,
+  pluginMaxTotalBytes: 64 * MiB,
+  pluginTimeoutMs: 5_000,
+  pluginMaxFailures: 3,
+  selection: 'memory-efficient',
+  nativeFallback: true,
+  isolation: 'worker',
+  tidyNames: false,
+  sort: 'none',
   timeoutMs: 30_000,
   retryCount: 3,
   sourceMaxBytes: 2 * GiB,
