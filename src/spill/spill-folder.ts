@@ -12,6 +12,7 @@ import { MAX_RECORD_BYTES, RECORD_HEADER_BYTES } from './record-format.ts';
 import { SpillQuotaError, spillError } from './spill-errors.ts';
 import { nodeSpillFs, type SpillFs } from './spill-fs.ts';
 import { SpillHome } from './spill-home.ts';
+import type { SpillRun, SpillRunOptions } from './spill-run.ts';
 import { type SpillRecord, SpillSegment, StoredRecord } from './spill-segment.ts';
 
 export interface SpillFolderOptions {
@@ -200,6 +201,11 @@ export class SpillFolder implements AsyncDisposable {
     this.#counts.deletes++;
     if (segment.records.size === 0 && !segment.writing) this.#doom(segment);
     else if (this.#isMostlyDead(segment)) this.#compactLater();
+  }
+
+  /** Opens a run of segments: batches written one behind the other and read back as a stream. Whoever opened it disposes it; the folder's end is its end. */
+  openRun(_options: SpillRunOptions): SpillRun {
+    throw new Error('not built yet');
   }
 
   /** Ends reads and writes under way, closes the files and removes the folder. Throws with a code when it cannot be removed; another call tries again. */
