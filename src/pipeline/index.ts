@@ -3,6 +3,7 @@
  * @module
  */
 export type { Batch } from './batch.ts';
+export type { BetweenStages } from './between-stages.ts';
 export type { Flow } from './flow.ts';
 export { formatReport, type ReportWords } from './format-report.ts';
 export { Pipeline, type PipelineOptions } from './pipeline.ts';
