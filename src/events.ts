@@ -112,6 +112,28 @@ export interface SlowAcquireEvent {
   readonly size: number;
 }
 
+/** A stage of a pipeline works in another mode from now on: `plimsoll:pipeline-mode`. */
+export interface PipelineModeEvent {
+  readonly pipeline: string;
+  readonly stage: string;
+  /** `plain`, `streaming`, `compressed` or `spill`. */
+  readonly from: string;
+  readonly to: string;
+  readonly level: string;
+  /** `pressure`, or `estimate` where the stages' own estimates would not fit. */
+  readonly why: string;
+}
+
+/** A stage of a pipeline goes on by another worker, a plugin say: `plimsoll:pipeline-worker`. */
+export interface PipelineWorkerEvent {
+  readonly pipeline: string;
+  readonly stage: string;
+  readonly from: string;
+  readonly to: string;
+  readonly why: string;
+  readonly level: string;
+}
+
 /** The name of each event and what it carries. */
 export interface EventMap {
   readonly 'plimsoll:level': LevelEvent;
@@ -123,6 +145,8 @@ export interface EventMap {
   readonly 'plimsoll:leak': LeakEvent;
   readonly 'plimsoll:cleanup-failed': CleanupFailedEvent;
   readonly 'plimsoll:slow-acquire': SlowAcquireEvent;
+  readonly 'plimsoll:pipeline-mode': PipelineModeEvent;
+  readonly 'plimsoll:pipeline-worker': PipelineWorkerEvent;
 }
 
 /** One event on `node:diagnostics_channel`. Costs a check of one field while nobody listens. */
@@ -161,3 +185,5 @@ export const faultEvents = new EventChannel('plimsoll:fault');
 export const leakEvents = new EventChannel('plimsoll:leak');
 export const cleanupFailedEvents = new EventChannel('plimsoll:cleanup-failed');
 export const slowAcquireEvents = new EventChannel('plimsoll:slow-acquire');
+export const pipelineModeEvents = new EventChannel('plimsoll:pipeline-mode');
+export const pipelineWorkerEvents = new EventChannel('plimsoll:pipeline-worker');

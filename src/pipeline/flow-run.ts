@@ -1,30 +1,63 @@
-import type { Consumer } from '../governor/index.ts';
+import type { Consumer, PressureLevel } from '../governor/index.ts';
+import type { SpillFolder } from '../spill/index.ts';
 import type { Batch } from './batch.ts';
-import type { Sink, Source, Stage, StageContext, StageCounts, StageMemory } from './stage.ts';
+import type { PipelineMode, StageCapabilities } from './pipeline-mode.ts';
+import type {
+  Sink,
+  Source,
+  Stage,
+  StageContext,
+  StageCounts,
+  StageMemory,
+  StageTraits,
+  WorkerSwitch,
+} from './stage.ts';
 import { StageError } from './stage-error.ts';
+import type { ModeSeat, RunModes, StageModes } from './stage-modes.ts';
 import type { StageObserver, StageRecord } from './stage-observer.ts';
 
 /** What a run needs of its pipeline. */
 export interface RunHelp {
   readonly observer: StageObserver;
   readonly signal: AbortSignal;
+  readonly modes: StageModes;
+  readonly spill: SpillFolder | undefined;
   openMemory(name: string, memory: StageMemory | undefined): Consumer;
+  /** Has whoever cleans up do so. Undefined when nobody does; never rejects. */
+  cleanUpAfter(stage: string): Promise<void> | undefined;
 }
 
 /** A stage at work in one run: its context, and its memory, which ends with it. */
-export class StageSeat implements StageContext {
+export class StageSeat implements StageContext, ModeSeat {
   readonly name: string;
   readonly signal: AbortSignal;
   readonly memory: Consumer;
   readonly record: StageRecord;
+  readonly can: StageCapabilities;
+  readonly spill: SpillFolder | undefined;
+  mode: PipelineMode = 'plain';
+  batchBytes = 1;
   readonly #observer: StageObserver;
+  readonly #modes: StageModes;
 
-  constructor(help: RunHelp, name: string, memory: StageMemory | undefined) {
-    this.name = name;
+  constructor(help: RunHelp, run: RunModes, stage: StageTraits) {
+    this.name = stage.name;
+    this.can = stage.can ?? {};
     this.signal = help.signal;
+    this.spill = help.spill;
     this.#observer = help.observer;
-    this.record = help.observer.record(name);
-    this.memory = help.openMemory(name, memory);
+    this.#modes = help.modes;
+    this.record = help.observer.record(stage.name);
+    this.memory = help.openMemory(stage.name, stage.memory);
+    run.join(this);
+  }
+
+  get level(): PressureLevel {
+    return this.#modes.level;
+  }
+
+  switched(change: WorkerSwitch): void {
+    this.#modes.noteWorker(this.name, change);
   }
 
   advance(counts: StageCounts): void {
@@ -70,18 +103,19 @@ class StageOutput implements AsyncIterableIterator<Batch> {
     observer.enter(seat.record);
     try {
       const result = await this.#batches.next();
-      if (result.done === true) {
-        this.#ended = true;
-        return { done: true, value: undefined };
+      if (result.done !== true) {
+        last = false;
+        this.#handOver(result.value);
+        return result;
       }
-      last = false;
-      this.#handOver(result.value);
-      return result;
+      this.#ended = true;
     } catch (error) {
       throw StageError.from(error, seat.name, signal);
     } finally {
       observer.leave(seat.record, last);
     }
+    await this.#run.help.cleanUpAfter(seat.name);
+    return { done: true, value: undefined };
   }
 
   async return(): Promise<IteratorResult<Batch, undefined>> {
@@ -126,6 +160,7 @@ class StageOutput implements AsyncIterableIterator<Batch> {
  */
 export class FlowRun {
   readonly help: RunHelp;
+  #modes: RunModes | undefined;
   readonly #seats: StageSeat[] = [];
   readonly #outputs: StageOutput[] = [];
 
@@ -158,6 +193,8 @@ export class FlowRun {
   async #drain<R>(source: Source<Batch>, stages: readonly Stage<Batch, Batch>[], sink: Sink<Batch, R>): Promise<R> {
     const { observer, signal } = this.help;
     signal.throwIfAborted();
+    observer.look();
+    this.#modes = this.help.modes.open([source, ...stages, sink], () => this.heldBytes());
     let output = this.#output(source, (seat) => source.open(seat));
     for (const stage of stages) {
       const input = output;
@@ -167,18 +204,21 @@ export class FlowRun {
     const seat = this.#seat(sink);
     output.puller = seat;
     observer.enter(seat.record);
+    let result: R;
     try {
-      return await sink.drain(output, seat);
+      result = await sink.drain(output, seat);
     } catch (error) {
       throw StageError.from(error, sink.name, signal);
     } finally {
       observer.leave(seat.record, true);
     }
+    await this.help.cleanUpAfter(sink.name);
+    return result;
   }
 
-  #seat(stage: { readonly name: string; readonly memory?: StageMemory }): StageSeat {
+  #seat(stage: StageTraits): StageSeat {
     try {
-      const seat = new StageSeat(this.help, stage.name, stage.memory);
+      const seat = new StageSeat(this.help, this.#modes!, stage);
       this.#seats.push(seat);
       return seat;
     } catch (error) {
@@ -186,10 +226,7 @@ export class FlowRun {
     }
   }
 
-  #output(
-    stage: { readonly name: string; readonly memory?: StageMemory },
-    open: (seat: StageSeat) => AsyncIterable<Batch>,
-  ): StageOutput {
+  #output(stage: StageTraits, open: (seat: StageSeat) => AsyncIterable<Batch>): StageOutput {
     const seat = this.#seat(stage);
     try {
       const output = new StageOutput(this, seat, open(seat)[Symbol.asyncIterator]());
@@ -210,6 +247,7 @@ export class FlowRun {
       }
     }
     for (const seat of this.#seats) seat.end();
+    this.#modes?.close();
     return errors;
   }
 }

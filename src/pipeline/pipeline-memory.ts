@@ -16,4 +16,6 @@ export interface MemoryProbe {
 /** Where a pipeline gets the consumer of each stage. A governor fits as it stands. */
 export interface ConsumerSource {
   consumer(options: ConsumerOptions): Consumer;
+  /** What can be reserved without anybody giving back, bytes. Absent: not known, and then estimates of stages are compared with nothing but their own bounds. */
+  readonly availableBytes?: number;
 }

@@ -14,11 +14,26 @@ export interface StageCapabilities {
   readonly spilling?: boolean;
 }
 
+/** The rank of the level that calls for a mode: 0 for `optimal` to 4 for `emergency`. */
+export const MODE_RANKS: Readonly<Record<PipelineMode, number>> = { plain: 0, streaming: 2, compressed: 3, spill: 4 };
+
+/** By how much batches are smaller at each rank. */
+const BATCH_PARTS = [1, 1, 2, 4, 8] as const;
+
 /** The mode of a stage at a level: the strictest that the level calls for and the stage can do. */
 export function modeAt(level: PressureLevel, can: StageCapabilities): PipelineMode {
-  const rank = PRESSURE_LEVELS.indexOf(level);
-  if (rank >= 4 && can.spilling === true) return 'spill';
-  if (rank >= 3 && can.compression === true) return 'compressed';
-  if (rank >= 2 && can.streaming === true) return 'streaming';
+  return modeAtRank(PRESSURE_LEVELS.indexOf(level), can);
+}
+
+/** The same by the level's rank. */
+export function modeAtRank(rank: number, can: StageCapabilities): PipelineMode {
+  if (rank >= MODE_RANKS.spill && can.spilling === true) return 'spill';
+  if (rank >= MODE_RANKS.compressed && can.compression === true) return 'compressed';
+  if (rank >= MODE_RANKS.streaming && can.streaming === true) return 'streaming';
   return 'plain';
+}
+
+/** What a batch should take at a level's rank, of `fullBytes`: all of it below `high`, then a half, a quarter, an eighth; at least 1. */
+export function batchBytesAt(rank: number, fullBytes: number): number {
+  return Math.max(1, Math.floor(fullBytes / BATCH_PARTS[rank]!));
 }

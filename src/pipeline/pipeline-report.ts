@@ -1,3 +1,7 @@
+import type { PressureLevel } from '../governor/index.ts';
+import type { PipelineMode } from './pipeline-mode.ts';
+import type { WorkerSwitch } from './stage.ts';
+
 /** One line of the table. */
 export interface StageReport {
   readonly name: string;
@@ -18,6 +22,26 @@ export interface StageReport {
   readonly unreleasedBytes: number;
 }
 
+/** That a stage changed its mode. One that begins in another mode than `plain` has changed from that. */
+export interface ModeSwitch {
+  /** Since the pipeline was made, whole ms. */
+  readonly atMs: number;
+  readonly stage: string;
+  readonly from: PipelineMode;
+  readonly to: PipelineMode;
+  readonly level: PressureLevel;
+  /** Because of the level, or because the estimates of the run's stages would not fit. */
+  readonly why: 'pressure' | 'estimate';
+}
+
+/** That a stage went on by another worker: a plugin, another plugin, `native`. */
+export interface WorkerSwitchRow extends WorkerSwitch {
+  /** Since the pipeline was made, whole ms. */
+  readonly atMs: number;
+  readonly stage: string;
+  readonly level: PressureLevel;
+}
+
 /**
  * What a pipeline did. The parts add up: the stages' times to `elapsedMs` exactly, their `rssDeltaBytes` to its own, and
  * its peaks are the highest of theirs.
@@ -29,6 +53,12 @@ export interface PipelineReport {
   readonly rssDeltaBytes: number;
   /** In the order in which they first began. What happened outside every stage has a line of its own, `Between Stages`, if there was any. */
   readonly stages: readonly StageReport[];
+  /** The last changes of mode, oldest first, at most 64, and how many there were. */
+  readonly modeSwitches: readonly ModeSwitch[];
+  readonly modeSwitchCount: number;
+  /** The same of stages that went on by another worker. */
+  readonly workerSwitches: readonly WorkerSwitchRow[];
+  readonly workerSwitchCount: number;
 }
 
 /** Where a pipeline stands, for a live line. */

@@ -1,16 +1,24 @@
 import { type Clock, systemClock } from '../clock.ts';
+import { FailOpen } from '../fail-open.ts';
 import type { Consumer } from '../governor/index.ts';
-import { checkWhole } from '../invalid-option.ts';
+import { checkName, checkOneOf, checkWhole } from '../invalid-option.ts';
+import type { SpillFolder } from '../spill/index.ts';
 import type { Batch } from './batch.ts';
+import type { BetweenStages } from './between-stages.ts';
+import { CleanupCalls } from './cleanup-calls.ts';
 import { Flow } from './flow.ts';
 import { type RunHelp, StageSeat } from './flow-run.ts';
 import type { ConsumerSource, MemoryProbe } from './pipeline-memory.ts';
+import { PIPELINE_MODES, type PipelineMode } from './pipeline-mode.ts';
 import type { PipelineProgress, PipelineReport } from './pipeline-report.ts';
 import type { Phase, Source, StageMemory } from './stage.ts';
 import { StageError } from './stage-error.ts';
+import { StageModes } from './stage-modes.ts';
 import { StageObserver } from './stage-observer.ts';
 
 export interface PipelineOptions {
+  /** As its events have it, 1 to 120 characters. Default `pipeline`. */
+  readonly name?: string;
   /** Makes the consumer of each stage. */
   readonly governor: ConsumerSource;
   readonly probe: MemoryProbe;
@@ -25,9 +33,24 @@ export interface PipelineOptions {
   readonly progressEveryMs?: number;
   /** Called while a stage waits for it: be brief. One that throws, or whose promise rejects, is not called again. */
   readonly onProgress?: (progress: PipelineProgress) => void;
+  /** What a batch should take when there is no pressure, bytes, 1 up. Stages read their share in `context.batchBytes`. Default 262,144. */
+  readonly batchBytes?: number;
+  /** In which mode stages work: by pressure, or always in this one as far as they can. Default `auto`; `spill` with a folder under `PLIMSOLL_FORCE_SPILL=1`. */
+  readonly mode?: 'auto' | PipelineMode;
+  /** Where stages spill that have no folder of their own. Who made it disposes it, after the pipeline. Default: nowhere. */
+  readonly spill?: SpillFolder;
+  /** Told when stages end, and while they run. Default: nobody. */
+  readonly cleanup?: BetweenStages;
 }
 
-const DEFAULTS = { sampleEveryMs: 10, progressEveryMs: 100 };
+const DEFAULTS = {
+  name: 'pipeline',
+  sampleEveryMs: 10,
+  progressEveryMs: 100,
+  batchBytes: 262_144,
+  mode: 'auto',
+} as const;
+const MODES = ['auto', ...PIPELINE_MODES] as const;
 const HOLDS_NOTHING: StageMemory = { kind: 'external', maxBytes: 0 };
 
 /**
@@ -46,18 +69,37 @@ export class Pipeline {
   readonly #help: RunHelp;
 
   constructor(options: PipelineOptions) {
-    const { governor, parent } = options;
+    const { governor, parent, spill } = options;
+    const name = checkName(options.name ?? DEFAULTS.name);
+    const failOpen = new FailOpen(`pipeline ${name}`);
     const clock = options.clock ?? systemClock;
+    const signal = options.signal ?? new AbortController().signal;
+    const modes = new StageModes({
+      pipeline: name,
+      mode: checkOneOf('mode', options.mode ?? DEFAULTS.mode, MODES),
+      batchBytes: checkWhole('batchBytes', options.batchBytes ?? DEFAULTS.batchBytes, 1),
+      availableBytes: () => failOpen.run(() => governor.availableBytes, undefined),
+      elapsedMs: () => observer.elapsedMs,
+    });
     const observer = new StageObserver({
       probe: options.probe,
       now: () => clock.now(),
       sampleEveryMs: checkWhole('sampleEveryMs', options.sampleEveryMs ?? DEFAULTS.sampleEveryMs, 1),
       progressEveryMs: checkWhole('progressEveryMs', options.progressEveryMs ?? DEFAULTS.progressEveryMs, 0),
       onProgress: options.onProgress,
+      onSample({ level }, stage) {
+        modes.note(level);
+        // The first sample is taken before there is anybody to clean up.
+        if (stage !== undefined) cleanup?.whileRunning(stage);
+      },
     });
+    const cleanup = options.cleanup && new CleanupCalls(options.cleanup, { failOpen, signal, observer });
     this.#help = {
       observer,
-      signal: options.signal ?? new AbortController().signal,
+      signal,
+      modes,
+      spill,
+      cleanUpAfter: (stage) => cleanup?.stageEnded(stage),
       openMemory(name, memory = HOLDS_NOTHING) {
         const { kind, maxBytes } = memory;
         return governor.consumer({ name, kind, maxBytes, ...(parent && { parent }) });
@@ -72,23 +114,41 @@ export class Pipeline {
 
   /** Runs a phase as a stage of the same table. It counts for itself, with `context.advance`. Rejects as `Flow.into` does. */
   async measure<R>(phase: Phase<R>): Promise<R> {
-    const { observer, signal } = this.#help;
+    const { observer, signal, modes } = this.#help;
     const { name } = phase;
     signal.throwIfAborted();
-    const seat = new StageSeat(this.#help, name, phase.memory);
-    observer.enter(seat.record);
+    observer.look();
+    let seat: StageSeat | undefined;
+    const run = modes.open([phase], () => seat?.memory.heldBytes ?? 0);
+    let result: R;
     try {
-      return await phase.run(seat);
-    } catch (error) {
-      throw StageError.from(error, name, signal);
+      seat = new StageSeat(this.#help, run, phase);
+      observer.enter(seat.record);
+      try {
+        result = await phase.run(seat);
+      } catch (error) {
+        throw StageError.from(error, name, signal);
+      } finally {
+        observer.leave(seat.record, true);
+        seat.end();
+      }
     } finally {
-      observer.leave(seat.record, true);
-      seat.end();
+      run.close();
     }
+    await this.#help.cleanUpAfter(name);
+    return result;
   }
 
   /** What has been done up to now; at the end of the job, the whole. */
   report(): PipelineReport {
-    return this.#help.observer.report();
+    const { observer, modes } = this.#help;
+    const { modeSwitches, workerSwitches } = modes;
+    return {
+      ...observer.report(),
+      modeSwitches: modeSwitches.list(),
+      modeSwitchCount: modeSwitches.count,
+      workerSwitches: workerSwitches.list(),
+      workerSwitchCount: workerSwitches.count,
+    };
   }
 }

@@ -36,6 +36,8 @@ export interface StageObserverOptions {
   readonly sampleEveryMs: number;
   readonly progressEveryMs: number;
   readonly onProgress: ((progress: PipelineProgress) => void) | undefined;
+  /** After each sample, with the stage it was charged to; undefined for none and for one that ends. Never throws. */
+  readonly onSample: (reading: MemoryReading, stage: string | undefined) => void;
 }
 
 /**
@@ -59,6 +61,17 @@ export class StageObserver {
     this.#last = options.probe.sample();
     this.#clock = new StageClock(options.now);
     this.#sampledAt = this.#reportedAt = this.#clock.charge();
+    options.onSample(this.#last, undefined);
+  }
+
+  /** Since the pipeline was made, as last looked at. */
+  get elapsedMs(): number {
+    return this.#clock.totalMs;
+  }
+
+  /** Takes a sample when one is due. */
+  look(): void {
+    this.#sampleWhenDue();
   }
 
   /** The record of that name, made when it is new: a stage that runs twice has one line. */
@@ -78,7 +91,7 @@ export class StageObserver {
 
   /** `last`: this stage ends here, its memory is looked at whether or not it is time. */
   leave(record: StageRecord, last = false): void {
-    if (last) this.#sample(record);
+    if (last) this.#sample(record, true);
     else this.#sampleWhenDue();
     this.#clock.leave(record.number);
   }
@@ -111,7 +124,7 @@ export class StageObserver {
     }
   }
 
-  report(): PipelineReport {
+  report(): Omit<PipelineReport, 'modeSwitches' | 'modeSwitchCount' | 'workerSwitches' | 'workerSwitchCount'> {
     this.#sampleWhenDue();
     this.#clock.charge();
     const elapsedMs = Math.round(this.#clock.totalMs);
@@ -142,7 +155,7 @@ export class StageObserver {
     return now;
   }
 
-  #sample(record: StageRecord): void {
+  #sample(record: StageRecord, ends = false): void {
     const reading = this.#options.probe.sample();
     this.#sampledAt = this.#clock.charge();
     record.sampleCount++;
@@ -150,5 +163,6 @@ export class StageObserver {
     record.peakRssBytes = Math.max(record.peakRssBytes, reading.rssBytes);
     record.peakLedgerBytes = Math.max(record.peakLedgerBytes, reading.ledgerBytes);
     this.#last = reading;
+    this.#options.onSample(reading, ends || record.number < 0 ? undefined : record.name);
   }
 }

@@ -26,6 +26,10 @@ function report(stages: StageReport[]): PipelineReport {
     peakLedgerBytes: 0,
     rssDeltaBytes: stages.reduce((sum, { rssDeltaBytes }) => sum + rssDeltaBytes, 0),
     stages,
+    modeSwitches: [],
+    modeSwitchCount: 0,
+    workerSwitches: [],
+    workerSwitchCount: 0,
   };
 }
 
