@@ -1,5 +1,5 @@
 import { levelEvents } from '../events.ts';
-import { checkKnownOptions, checkWhole, invalidOption } from '../invalid-option.ts';
+import { checkKnownOptions, checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
 import { type Capabilities, readCapabilities } from './capabilities.ts';
 import { LedgerConsumer } from './consumer.ts';
 import {
@@ -47,6 +47,8 @@ export interface ReclaimCallOptions {
   readonly targetBytes?: number;
   /** Default: the governor's. */
   readonly strategy?: ReclaimStrategy;
+  /** Nobody but this consumer and those below it is asked; collection and trim are of the whole. Default: all are. */
+  readonly within?: Consumer;
 }
 
 /**
@@ -212,17 +214,17 @@ export class Governor implements Disposable {
    * rejects. One that is under way is waited for first. In `observe` the report says what would have been done, in `off` nothing is.
    */
   async reclaim(options: ReclaimCallOptions = {}): Promise<TrainReport> {
-    checkKnownOptions('reclaim', options, ['targetBytes', 'strategy']);
+    checkKnownOptions('reclaim', options, ['targetBytes', 'strategy', 'within']);
     const { targetBytes = Number.MAX_SAFE_INTEGER, strategy = this.#strategy } = options;
     checkWhole('targetBytes', targetBytes, 1);
-    if (!RECLAIM_STRATEGIES.includes(strategy)) {
-      throw invalidOption('strategy', `one of ${RECLAIM_STRATEGIES.join(', ')}`, strategy);
-    }
+    checkOneOf('strategy', strategy, RECLAIM_STRATEGIES);
     const { level } = this;
-    const { sampler, train } = this.#parts;
+    const { sampler, train, budget } = this.#parts;
+    const within = options.within === undefined ? undefined : budget.accountOf(options.within, 'within');
     // What the process has in RAM is what there is to get back; books that are full know nothing of garbage.
     const meter = RESIDENT.find((name) => sampler.reading(name) !== undefined) ?? sampler.deciding.meter;
-    const call = { why: 'asked', targetBytes, strategy, level, meter, observe: this.mode !== 'on' } as const;
+    const observe = this.mode !== 'on';
+    const call = { why: 'asked', targetBytes, strategy, level, meter, within, observe } as const;
     if (train.running) await train.run(call);
     // Who is asked belongs to no scope.
     return this.#parts.scopes.outside(() => train.run(call));

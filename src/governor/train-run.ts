@@ -48,6 +48,8 @@ export interface TrainCall {
   readonly requester?: Account | undefined;
   /** Only those within it are asked; unless it is the whole, the meter is the ledger, and what counts is its total. Default: the whole. */
   readonly branch?: Account;
+  /** Only those within it are asked, and all else is as without it: what is collected, trimmed and measured is the whole. Default: `branch`. */
+  readonly within?: Account | undefined;
   /** The meter that is to go down. Default: for `admission` the ledger, else the one that decides. */
   readonly meter?: MeterName;
   /** Nothing is done: the report says what would be. Default false. */
@@ -237,11 +239,11 @@ export class TrainRun {
 
   #reclaimCall(part: 'reclaim-now' | 'reclaim'): ReclaimCall {
     const { prices, reclaimers } = this.#options;
-    const { requester, level, strategy } = this.call;
+    const { requester, level, strategy, within: branch = this.#branch } = this.call;
     const meter = this.#meter;
     const call = {
       requester,
-      branch: this.#branch,
+      branch,
       level,
       strategy,
       meter,
