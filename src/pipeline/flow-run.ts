@@ -1,6 +1,7 @@
-import type { Consumer, PressureLevel } from '../governor/index.ts';
+import type { Consumer, PressureLevel, ReclaimStrategy } from '../governor/index.ts';
 import type { SpillFolder } from '../spill/index.ts';
 import type { Batch } from './batch.ts';
+import type { CleanupCalls } from './cleanup-calls.ts';
 import type { PipelineMode, StageCapabilities } from './pipeline-mode.ts';
 import type {
   Sink,
@@ -23,8 +24,8 @@ export interface RunHelp {
   readonly modes: StageModes;
   readonly spill: SpillFolder | undefined;
   openMemory(name: string, memory: StageMemory | undefined): Consumer;
-  /** Has whoever cleans up do so. Undefined when nobody does; never rejects. */
-  cleanUpAfter(stage: string): Promise<void> | undefined;
+  /** Undefined when nobody cleans up. */
+  cleanup(): CleanupCalls | undefined;
 }
 
 /** A stage at work in one run: its context, and its memory, which ends with it. */
@@ -37,32 +38,35 @@ export class StageSeat implements StageContext, ModeSeat {
   readonly spill: SpillFolder | undefined;
   mode: PipelineMode = 'plain';
   batchBytes = 1;
-  readonly #observer: StageObserver;
-  readonly #modes: StageModes;
+  readonly #help: RunHelp;
 
   constructor(help: RunHelp, run: RunModes, stage: StageTraits) {
+    this.#help = help;
     this.name = stage.name;
     this.can = stage.can ?? {};
     this.signal = help.signal;
     this.spill = help.spill;
-    this.#observer = help.observer;
-    this.#modes = help.modes;
     this.record = help.observer.record(stage.name);
     this.memory = help.openMemory(stage.name, stage.memory);
     run.join(this);
   }
 
   get level(): PressureLevel {
-    return this.#modes.level;
+    return this.#help.modes.level;
+  }
+
+  async cleanUp(strategy: ReclaimStrategy): Promise<void> {
+    await this.#help.cleanup()?.cleanUp(this.name, strategy);
   }
 
   switched(change: WorkerSwitch): void {
-    this.#modes.noteWorker(this.name, change);
+    this.#help.modes.noteWorker(this.name, change);
   }
 
   advance(counts: StageCounts): void {
-    this.#observer.count(this.record, counts);
-    this.#observer.tick(this.record);
+    const { observer } = this.#help;
+    observer.count(this.record, counts);
+    observer.tick(this.record);
     this.signal.throwIfAborted();
   }
 
@@ -106,6 +110,8 @@ class StageOutput implements AsyncIterableIterator<Batch> {
       if (result.done !== true) {
         last = false;
         this.#handOver(result.value);
+        const cleanup = this.#run.help.cleanup()?.underWay();
+        if (cleanup !== undefined) await cleanup;
         return result;
       }
       this.#ended = true;
@@ -114,7 +120,7 @@ class StageOutput implements AsyncIterableIterator<Batch> {
     } finally {
       observer.leave(seat.record, last);
     }
-    await this.#run.help.cleanUpAfter(seat.name);
+    await this.#run.help.cleanup()?.stageEnded(seat.name);
     return { done: true, value: undefined };
   }
 
@@ -212,7 +218,7 @@ export class FlowRun {
     } finally {
       observer.leave(seat.record, true);
     }
-    await this.help.cleanUpAfter(sink.name);
+    await this.help.cleanup()?.stageEnded(sink.name);
     return result;
   }
 

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import type { Consumer } from '../governor/index.ts';
 import { checkName, checkOneOf, checkWhole } from '../invalid-option.ts';
-import type { SpillFolder } from '../spill/index.ts';
+import { isSpillForced, type SpillFolder } from '../spill/index.ts';
 import type { Batch } from './batch.ts';
 import type { BetweenStages } from './between-stages.ts';
 import { CleanupCalls } from './cleanup-calls.ts';
@@ -74,9 +74,10 @@ export class Pipeline {
     const failOpen = new FailOpen(`pipeline ${name}`);
     const clock = options.clock ?? systemClock;
     const signal = options.signal ?? new AbortController().signal;
+    let cleanup: CleanupCalls | undefined;
     const modes = new StageModes({
       pipeline: name,
-      mode: checkOneOf('mode', options.mode ?? DEFAULTS.mode, MODES),
+      mode: checkOneOf('mode', options.mode ?? (spill && isSpillForced() ? 'spill' : DEFAULTS.mode), MODES),
       batchBytes: checkWhole('batchBytes', options.batchBytes ?? DEFAULTS.batchBytes, 1),
       availableBytes: () => failOpen.run(() => governor.availableBytes, undefined),
       elapsedMs: () => observer.elapsedMs,
@@ -89,17 +90,16 @@ export class Pipeline {
       onProgress: options.onProgress,
       onSample({ level }, stage) {
         modes.note(level);
-        // The first sample is taken before there is anybody to clean up.
         if (stage !== undefined) cleanup?.whileRunning(stage);
       },
     });
-    const cleanup = options.cleanup && new CleanupCalls(options.cleanup, { failOpen, signal, observer });
+    if (options.cleanup) cleanup = new CleanupCalls(options.cleanup, { failOpen, signal, observer });
     this.#help = {
       observer,
       signal,
       modes,
       spill,
-      cleanUpAfter: (stage) => cleanup?.stageEnded(stage),
+      cleanup: () => cleanup,
       openMemory(name, memory = HOLDS_NOTHING) {
         const { kind, maxBytes } = memory;
         return governor.consumer({ name, kind, maxBytes, ...(parent && { parent }) });
@@ -135,7 +135,7 @@ export class Pipeline {
     } finally {
       run.close();
     }
-    await this.#help.cleanUpAfter(name);
+    await this.#help.cleanup()?.stageEnded(name);
     return result;
   }
 

@@ -1,4 +1,4 @@
-import type { Consumer, MemoryKind, PressureLevel } from '../governor/index.ts';
+import type { Consumer, MemoryKind, PressureLevel, ReclaimStrategy } from '../governor/index.ts';
 import type { SpillFolder } from '../spill/index.ts';
 import type { Batch } from './batch.ts';
 import type { PipelineMode, StageCapabilities } from './pipeline-mode.ts';
@@ -64,6 +64,8 @@ export interface StageContext {
    * and reports progress when it is time to: call it every few milliseconds of work. About 0.1 µs when nothing is due.
    */
   advance(counts: StageCounts): void;
+  /** Asks whoever cleans up for the pipeline to do so now; resolves when that is done, and at once when nobody does. Never rejects. */
+  cleanUp(strategy: ReclaimStrategy): Promise<void>;
   /** Notes that the stage goes on by another worker: an event, `plimsoll:pipeline-worker`, and a line of the report. */
   switched(change: WorkerSwitch): void;
 }
