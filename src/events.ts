@@ -134,6 +134,19 @@ export interface PipelineWorkerEvent {
   readonly level: string;
 }
 
+/** A plugin failed, or is off from now on: `plimsoll:plugin`. */
+export interface PluginEvent {
+  readonly plugin: string;
+  /** `failed`; `off` in place of it for the failure that was one too many. */
+  readonly what: string;
+  /** Of the error: `PLIMSOLL_PLUGIN_TRAP`, `PLIMSOLL_PLUGIN_TIMEOUT` and so on. */
+  readonly code: string;
+  readonly message: string;
+  /** So far, this one included, and how many put it off. */
+  readonly failures: number;
+  readonly maxFailures: number;
+}
+
 /** The name of each event and what it carries. */
 export interface EventMap {
   readonly 'plimsoll:level': LevelEvent;
@@ -145,6 +158,7 @@ export interface EventMap {
   readonly 'plimsoll:leak': LeakEvent;
   readonly 'plimsoll:cleanup-failed': CleanupFailedEvent;
   readonly 'plimsoll:slow-acquire': SlowAcquireEvent;
+  readonly 'plimsoll:plugin': PluginEvent;
   readonly 'plimsoll:pipeline-mode': PipelineModeEvent;
   readonly 'plimsoll:pipeline-worker': PipelineWorkerEvent;
 }
@@ -185,5 +199,6 @@ export const faultEvents = new EventChannel('plimsoll:fault');
 export const leakEvents = new EventChannel('plimsoll:leak');
 export const cleanupFailedEvents = new EventChannel('plimsoll:cleanup-failed');
 export const slowAcquireEvents = new EventChannel('plimsoll:slow-acquire');
+export const pluginEvents = new EventChannel('plimsoll:plugin');
 export const pipelineModeEvents = new EventChannel('plimsoll:pipeline-mode');
 export const pipelineWorkerEvents = new EventChannel('plimsoll:pipeline-worker');
