@@ -14,9 +14,13 @@ export interface ReportWords {
   readonly notes?: readonly string[];
 }
 
+/** The most switches that a line names. */
+const MOST_NAMED = 4;
+
 /**
- * The report as text, lines parted by `\n`, no colour: a headline and a tree with a line for each stage. A pure function. MB are
- * 1,000,000 bytes; percentages are of the total time and add up to 100.0; a rate without a measure to divide by is left out.
+ * The report as text, lines parted by `\n`, no colour: a headline and a tree with a line for each stage; then, when there were any, a line for the changes of mode and one for
+ * those of the worker, the last four of each named. A pure function. MB are 1,000,000 bytes; percentages are of the total time and add up to 100.0; a rate without a measure to
+ * divide by is left out.
  */
 export function formatReport(report: PipelineReport, words: ReportWords): string {
   const tenths = apportion(
@@ -27,7 +31,26 @@ export function formatReport(report: PipelineReport, words: ReportWords): string
     const branch = index === report.stages.length - 1 ? '└─' : '├─';
     return `${branch} ${formatStage(stage, tenths[index]!)}`;
   });
-  return [formatHeadline(report, words), ...lines].join('\n');
+  const { modeSwitches, modeSwitchCount, workerSwitches, workerSwitchCount } = report;
+  const modes = modeSwitches.map(({ stage, from, to, level, why }) => {
+    const because = why === 'pressure' ? `at ${level}` : 'by estimate';
+    return `${stage} ${from} → ${to} ${because}`;
+  });
+  const workers = workerSwitches.map(({ stage, from, to, why }) => `${stage} ${from} → ${to} (${why})`);
+  const switches = [
+    ...formatSwitches('Modes', modes, modeSwitchCount),
+    ...formatSwitches('Workers', workers, workerSwitchCount),
+  ];
+  return [formatHeadline(report, words), ...lines, ...switches].join('\n');
+}
+
+function formatSwitches(what: string, switches: readonly string[], count: number): string[] {
+  if (count === 0) return [];
+  const named = switches.slice(-MOST_NAMED);
+  const before = count - named.length;
+  return [
+    `${what}: ${count} ${count === 1 ? 'switch' : 'switches'}: ${before > 0 ? `${before} before, ` : ''}${named.join(', ')}`,
+  ];
 }
 
 function formatHeadline(report: PipelineReport, words: ReportWords): string {

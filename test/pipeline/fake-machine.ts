@@ -1,10 +1,13 @@
-import type { Consumer, ConsumerOptions, MemoryKind, Reservation } from 'plimsoll';
+import type { Consumer, ConsumerOptions, MemoryKind, PressureLevel, Reservation } from 'plimsoll';
 import type { ConsumerSource, MemoryProbe, MemoryReading } from 'plimsoll/pipeline';
 
 /** A machine whose clock and meters the test turns by hand, with a plain ledger. */
 export class FakeMachine implements ConsumerSource, MemoryProbe {
   nowMs = 0;
   rssBytes = 50_000_000;
+  level: PressureLevel = 'optimal';
+  /** Of the whole machine: what nobody has reserved. Only estimates are compared with it. */
+  totalBytes = Number.POSITIVE_INFINITY;
   sampleCount = 0;
   /** How often somebody asked for bytes, and which asking (from 0) is refused whatever room there is. */
   askedCount = 0;
@@ -19,6 +22,10 @@ export class FakeMachine implements ConsumerSource, MemoryProbe {
     return this.consumers.reduce((sum, consumer) => sum + consumer.heldBytes, 0);
   }
 
+  get availableBytes(): number {
+    return this.totalBytes - this.heldBytes;
+  }
+
   consumer(options: ConsumerOptions): FakeConsumer {
     const consumer = new FakeConsumer(options, () => this.askedCount++ === this.refuseAt);
     this.consumers.push(consumer);
@@ -27,7 +34,7 @@ export class FakeMachine implements ConsumerSource, MemoryProbe {
 
   sample(): MemoryReading {
     this.sampleCount++;
-    return { rssBytes: this.rssBytes, ledgerBytes: this.heldBytes, level: 'optimal' };
+    return { rssBytes: this.rssBytes, ledgerBytes: this.heldBytes, level: this.level };
   }
 }
 

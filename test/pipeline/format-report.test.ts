@@ -58,6 +58,36 @@ it('has a headline and a tree with a line for each stage', () => {
   );
 });
 
+it('has a line for changes of mode and one for those of the worker, the last four named, and none where there were none', () => {
+  const calm = report([stage('Sorting', { elapsedMs: 7 })]);
+  const lines = formatReport(calm, WORDS);
+  const change = {
+    atMs: 1,
+    stage: 'Sorting',
+    from: 'plain',
+    to: 'spill',
+    level: 'emergency',
+    why: 'pressure',
+  } as const;
+  const back = { ...change, from: 'spill', to: 'plain', level: 'optimal' } as const;
+  const estimated = { ...change, to: 'streaming', level: 'optimal', why: 'estimate' } as const;
+  const worker = { ...change, from: 'tidy', to: 'native', why: 'failed 3 times' } as const;
+  const once = { ...calm, modeSwitches: [estimated], modeSwitchCount: 1 };
+  expect(formatReport(once, WORDS)).toBe(`${lines}\nModes: 1 switch: Sorting plain → streaming by estimate`);
+  const often = {
+    ...calm,
+    modeSwitches: [change, back, change, back, change, back],
+    modeSwitchCount: 90,
+    workerSwitches: [worker, worker],
+    workerSwitchCount: 2,
+  };
+  const [spill, plain] = ['Sorting plain → spill at emergency', 'Sorting spill → plain at optimal'];
+  const tidy = 'Sorting tidy → native (failed 3 times)';
+  expect(formatReport(often, WORDS)).toBe(
+    `${lines}\nModes: 90 switches: 86 before, ${spill}, ${plain}, ${spill}, ${plain}\nWorkers: 2 switches: ${tidy}, ${tidy}`,
+  );
+});
+
 it('leaves out rates that nothing can be divided by', () => {
   expect(formatReport(report([]), { ...WORDS, count: 0 })).toBe('Generation completed in 0ms: 0 channels');
 });
