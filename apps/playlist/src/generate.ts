@@ -1,22 +1,18 @@
 /**
  * The main job, from configuration to published files, as one pipeline:
  *
- *     lists -> Source Loading -> Data Mapping -> Filtering -> Numbering -> spool
+ *     lists -> Source Loading -> Data Mapping -> Filtering -> Packing -> Duplicate Removal -> Numbering -> Sorting -> spool
  *     spool -> Playlist Generation -> playlist         guides -> Guide Generation -> guide         -> Publish
  */
 import { tmpdir } from 'node:os';
 import { basename } from 'node:path';
 import { type Consumer, createGovernor, type Governor, systemClock } from 'plimsoll';
-import {
-  Pipeline,
-  type PipelineProgress,
-  type PipelineReport,
-  type Source,
-  type StageContext,
-} from 'plimsoll/pipeline';
-import { ChannelNumbers } from './channels/channel-numbers.ts';
-import type { EntryBatch, EntryOrigin } from './channels/entry-batch.ts';
+import { Pipeline, type PipelineProgress, type PipelineReport, type StageContext } from 'plimsoll/pipeline';
+import { batchBytesOf, ChannelJob, type ChannelJobOptions } from './channel-job.ts';
+import type { ChannelNumbers } from './channels/channel-numbers.ts';
+import type { EntryOrigin } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
+import { governorOptions } from './config/governor-options.ts';
 import { readAliases } from './config/read-aliases.ts';
 import { GuideJob } from './guide-job.ts';
 import { FileSink } from './output/file-sink.ts';
@@ -26,12 +22,9 @@ import { ProblemLog } from './report/problem-log.ts';
 import type { RunReport, Tally } from './report/run-report.ts';
 import { compileRuleSet, onChannels, type RuleSet } from './rules/rule-set.ts';
 import { maskText } from './sources/mask.ts';
-import { type SourceContext, sourceLabel } from './sources/source-content.ts';
-import { filterChannels } from './stages/filter-channels.ts';
+import type { SourceContext } from './sources/source-content.ts';
 import { generatePlaylist, type PlaylistResult } from './stages/generate-playlist.ts';
-import { loadSources, type PlaylistInput } from './stages/load-sources.ts';
-import { mapData } from './stages/map-data.ts';
-import { type NumberingResult, numberChannels } from './stages/number-channels.ts';
+import type { Spooled } from './stages/spool-channels.ts';
 
 export interface GenerateOptions {
   /** The budget of the process. One for all runs: what a run leaves in the heap is not the next one's baseline. */
@@ -48,17 +41,13 @@ export interface Generated {
 }
 
 const KIB = 1024;
-/** A batch takes this part of the limit, within bounds in which neither calls nor caches cost. */
-const BATCH_SHARE = 1 / 512;
-const SMALLEST_BATCH = 128 * KIB;
-const LARGEST_BATCH = 512 * KIB;
 const FILE_BUFFER = 256 * KIB;
 const LIST_BUFFER = 16 * KIB;
 const MAX_WARNINGS = 200;
 
 /** The budget of the process: what the configuration says, or else what the container and the machine allow. The caller disposes. */
 export function openGovernor({ memory }: PlaylistConfig): Governor {
-  return createGovernor(memory.limitBytes === undefined ? {} : { limitBytes: memory.limitBytes });
+  return createGovernor(governorOptions(memory));
 }
 
 /** Makes the files of a configuration. Rejects with an error whose message is one line; the old files are then untouched. */
@@ -78,9 +67,7 @@ class Run implements AsyncDisposable {
   readonly #pipeline: Pipeline;
   readonly #problems = new ProblemLog();
   readonly #warnings: string[] = [];
-  readonly #entriesBySource: number[];
   readonly #held = new AsyncDisposableStack();
-  #toldOfGuide = false;
 
   constructor(config: PlaylistConfig, options: GenerateOptions, rules: RuleSet, workspace: Workspace) {
     this.#config = config;
@@ -88,13 +75,13 @@ class Run implements AsyncDisposable {
     this.#rules = rules;
     this.#workspace = workspace;
     this.#warnings.push(...rules.warnings);
-    this.#entriesBySource = config.sources.map(() => 0);
     const { governor, onProgress } = options;
     this.#governor = governor;
     this.#pipeline = new Pipeline({
       governor,
       probe: { sample: () => governor.sample() },
       signal: options.signal,
+      batchBytes: batchBytesOf(config, governor),
       ...(onProgress && { onProgress: (progress) => onProgress(progress, governor.limitBytes) }),
     });
   }
@@ -102,21 +89,18 @@ class Run implements AsyncDisposable {
   async execute(): Promise<Generated> {
     const { guides } = this.#config;
     const inputs = this.#held.use(new PlaylistInputs(this.#config.sources, this.#sourceContext()));
-    const numbers = this.#held.use(new ChannelNumbers(this.#consumer('numbers')));
     const spool = await this.#file('channels.spool', FILE_BUFFER, 'spool');
     const guideJob = guides.length === 0 ? undefined : this.#held.use(this.#guideJob());
-    const numbered = await this.#pipeline
-      .from(this.#loading(inputs))
-      .through(mapData(this.#rules.rules.filter(({ rule }) => onChannels(rule))))
-      .through(filterChannels(this.#rules.filters.filter(({ filter }) => onChannels(filter))))
-      .into(numberChannels({ numbers, spool, wanted: guideJob?.wanted }));
-    const written = await this.#writeFiles({ numbered, numbers, spool, guides: guideJob, origins: inputs.origins });
+    const channels = this.#held.use(this.#channelJob(inputs, guideJob));
+    const spooled = await channels.run(this.#pipeline, spool);
+    const { numbers } = channels;
+    const written = await this.#writeFiles({ spooled, numbers, spool, guides: guideJob, origins: inputs.origins });
     const files = await this.#publish(written);
     if (!this.#options.dryRun) {
       await inputs.keep();
       await guideJob?.keep();
     }
-    return this.#generated(numbered, written, guideJob, files);
+    return this.#generated(channels, written, guideJob, files);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -166,42 +150,29 @@ class Run implements AsyncDisposable {
     if (this.#warnings.length < MAX_WARNINGS) this.#warnings.push(maskText(line));
   }
 
-  #loading(inputs: AsyncIterable<PlaylistInput>): Source<EntryBatch> {
-    const share = this.#governor.limitBytes * BATCH_SHARE;
-    return loadSources({
+  #channelJob(inputs: PlaylistInputs, guides: GuideJob | undefined): ChannelJob {
+    const options: ChannelJobOptions = {
+      config: this.#config,
+      rules: this.#rules,
       inputs,
+      batchBytes: batchBytesOf(this.#config, this.#governor),
+      wanted: guides?.wanted,
       problems: this.#problems,
-      batchBytes: Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, share))),
-      level: () => this.#governor.level,
-      onNote: (line) => this.#warn(line),
-      onHeader: ({ origin }, header) => this.#noteGuideOf(origin.name, header),
-      onInput: ({ sourceIndex }, entryCount) => {
-        this.#entriesBySource[sourceIndex] = this.#entriesBySource[sourceIndex]! + entryCount;
-      },
-    });
-  }
-
-  /** A list that names its guide when the configuration has none: the user may not know of it. Said once. */
-  #noteGuideOf(source: string, header: string): void {
-    if (this.#config.guides.length > 0 || this.#toldOfGuide) return;
-    const url = /(?:x-tvg-url|url-tvg)\s*=\s*["']?([^"',\s]+)/i.exec(header)?.[1];
-    if (url === undefined) return;
-    this.#toldOfGuide = true;
-    this.#warn(
-      `${sourceLabel('playlist', source)} names a guide and none is configured: add [[guide]] url = "${url.slice(0, 200)}"`,
-    );
+      warn: (line) => this.#warn(line),
+    };
+    return new ChannelJob(options, this.#consumer('numbers'));
   }
 
   /** The playlist and, with guides, the guide. A guide that turns out to be out of order is indexed whole, and both are written once more. */
-  async #writeFiles({ numbered, numbers, spool, guides, origins }: Kept): Promise<Written> {
+  async #writeFiles({ spooled, numbers, spool, guides, origins }: Kept): Promise<Written> {
     for (let attempt = 1; ; attempt++) {
       await guides?.index(this.#pipeline, attempt > 1);
-      guides?.prepareLookup(spool, numbered.largestRecordBytes, origins);
+      guides?.prepareLookup(spool, spooled.largestRecordBytes, origins);
       const playlist = await this.#file(`playlist.${attempt}`, FILE_BUFFER, 'playlist');
       const unmatched = guides && (await this.#file(`unmatched.${attempt}`, LIST_BUFFER, 'playlist'));
       const phase = generatePlaylist({
         spool,
-        largestRecordBytes: numbered.largestRecordBytes,
+        largestRecordBytes: spooled.largestRecordBytes,
         numbers,
         startNumber: this.#config.numbering.start,
         wanted: guides?.wanted,
@@ -237,7 +208,7 @@ class Run implements AsyncDisposable {
   }
 
   #generated(
-    numbered: NumberingResult,
+    { counts, entriesBySource }: ChannelJob,
     { result }: Written,
     guides: GuideJob | undefined,
     files: readonly string[],
@@ -251,8 +222,8 @@ class Run implements AsyncDisposable {
     const report: RunReport = {
       channels: result.channels,
       programmes: tallies.reduce((sum, { programmesKept }) => sum + programmesKept, 0),
-      skipped: this.#problems.count + numbered.blankUrls,
-      duplicates: numbered.duplicates,
+      skipped: this.#problems.count + counts.blankUrls,
+      duplicates: counts.duplicates,
       elapsedMs: pipeline.elapsedMs,
       peakRssBytes: pipeline.peakRssBytes,
       peakLedgerBytes: pipeline.peakLedgerBytes,
@@ -260,7 +231,7 @@ class Run implements AsyncDisposable {
       limitFrom: this.#governor.limit.from,
       stages: pipeline.stages,
       dryRun: this.#options.dryRun,
-      sources: this.#config.sources.map(({ name }, index) => ({ name, entries: this.#entriesBySource[index]! })),
+      sources: this.#config.sources.map(({ name }, index) => ({ name, entries: entriesBySource[index]! })),
       guides: tallies,
       rules: this.#rules.rules.map(({ label, rule, changed }) => ({
         label,
@@ -275,10 +246,10 @@ class Run implements AsyncDisposable {
         of: recordsOf(filter),
       })),
       numbers: {
-        explicit: numbered.explicitNumbers,
-        moved: numbered.movedNumbers,
-        labels: numbered.labels,
-        unreadable: numbered.unreadableNumbers,
+        explicit: counts.explicitNumbers,
+        moved: counts.movedNumbers,
+        labels: counts.labels,
+        unreadable: counts.unreadableNumbers,
       },
       matching: {
         byId: result.matchedById,
@@ -297,7 +268,7 @@ class Run implements AsyncDisposable {
 
 /** What the first pass leaves for the second. */
 interface Kept {
-  readonly numbered: NumberingResult;
+  readonly spooled: Spooled;
   readonly numbers: ChannelNumbers;
   readonly spool: FileSink;
   readonly guides: GuideJob | undefined;

@@ -50,7 +50,6 @@ describeStages('loading, mapping and filtering', {
       inputs: inputs(),
       problems: new ProblemLog(),
       batchBytes: 64 * 1024,
-      level: () => 'optimal',
     }) as Source<Batch>,
     stages: [mapData(RULES.rules), filterChannels(RULES.filters)] as unknown as Stage<Batch, Batch>[],
     sink: count as unknown as Sink<Batch, number>,

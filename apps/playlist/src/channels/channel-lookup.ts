@@ -64,9 +64,9 @@ export class ChannelLookup implements Disposable {
     const batch = this.#batch;
     let to = this.#raw.copy(batch.bytes, 0, record.headStart, record.tailStart);
     to += batch.bytes.write(` tvg-id="${this.#idOf(record)}"`, to);
-    const label = this.#raw.toString('utf8', record.labelStart, record.headStart);
+    const label = this.#raw.toString('utf8', record.labelStart, record.end);
     to += batch.bytes.write(` tvg-chno="${label === '' ? this.#numbers[slot] : label}"`, to);
-    to += this.#raw.copy(batch.bytes, to, record.tailStart, record.end);
+    to += this.#raw.copy(batch.bytes, to, record.tailStart, record.labelStart);
     new M3uScanner().scan(batch, to, true);
     batch.origin = this.#origins[record.sourceIndex] ?? batch.origin;
     return batch.count === 0 ? undefined : this.#view.moveTo(batch, 0);

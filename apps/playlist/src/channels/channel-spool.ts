@@ -1,22 +1,40 @@
 /**
- * The channels that were kept, on disk, between the pass that reads the sources and the pass that writes the playlist: numbers and guide
- * ids are known only when every source and every guide has been seen, and a million channels do not fit in memory.
+ * The channels that were kept, as records: on their way from packing to the spool in batches, and on disk between the pass that reads the sources and the
+ * pass that writes the playlist, since numbers and guide ids are known only when every source and every guide has been seen, and a million
+ * channels do not fit in memory.
  *
- * A record: 72 bytes (little endian), then five runs of bytes: id, name, label, head (lines before, `#EXTINF:-1`), tail (attributes, name,
- * lines after, URL). The playlist writer puts `tvg-id` and `tvg-chno` between head and tail.
+ * A record: 76 bytes (little endian), then eight runs of bytes: id, name, head (lines before, `#EXTINF:-1`), tail (attributes, name, lines after, URL), label,
+ * original id, tvg-name, group. The playlist writer puts `tvg-id` and `tvg-chno` between head and tail.
  *
- *      0  u32  length of the whole record          20  u32  length of the label that stands for a number
- *      4  u32  channel number, 0 = none yet        24  u32  length of the head
- *      8  u32  number of the source, from 0        28  u32  length of the tail
- *     12  u32  length of the id                    32  what the guide matching noted (`MATCH_BYTES`)
- *     16  u32  length of the name
+ *      0  u32  length of the whole record          16  u32  length of the name
+ *      4  u32  channel number, 0 = none yet        20  u32  length of the head
+ *      8  u32  number of the source, from 0        24  u32  length of the tail
+ *     12  u32  length of the id                    28  u32  length of the label that stands for a number
+ *
+ *     32  what the guide matching noted (`MATCH_BYTES`). Up to numbering, something else stands there and at 4:
+ *      4  u32  the number it wishes to have, 0 = none, `NO_NUMBER` = what it brings is none
+ *     32  96 bits of URL and name, by which duplicates are known (`KEY_AT`)
+ *     44  u32  length of the id as it was before a rule changed it, 0 = none did
+ *     48  u32  length of the tvg-name, `AS_NAME` = the same as the name. Both are 0 where there is no guide.
+ *
+ *     72  u32  length of the group, 0 where the playlist is not sorted by it
  */
 import type { Consumer, Reservation } from 'plimsoll';
 import type { FileSink } from '../output/file-sink.ts';
 
 export const MATCH_AT = 32;
 export const MATCH_BYTES = 40;
-export const RECORD_HEAD = MATCH_AT + MATCH_BYTES;
+export const GROUP_LENGTH_AT = MATCH_AT + MATCH_BYTES;
+export const RECORD_HEAD = GROUP_LENGTH_AT + 4;
+export const NUMBER_AT = 4;
+export const LABEL_LENGTH_AT = 28;
+/** Where the key of duplicates stands up to numbering, and how long it is. */
+export const KEY_AT = 32;
+export const KEY_BYTES = 12;
+export const ORIGINAL_LENGTH_AT = 44;
+export const TVG_NAME_LENGTH_AT = 48;
+export const NO_NUMBER = 0xffff_ffff;
+export const AS_NAME = 0xffff_ffff;
 
 /** One record as a window on the reader's buffer, valid until the next one. */
 export class SpoolRecord {
@@ -28,22 +46,23 @@ export class SpoolRecord {
   sourceIndex = 0;
   idStart = 0;
   nameStart = 0;
-  labelStart = 0;
   headStart = 0;
   tailStart = 0;
+  labelStart = 0;
+  /** Behind the label. */
   end = 0;
 
   read(buffer: Buffer, at: number): this {
     this.buffer = buffer;
     this.at = at;
-    this.number = buffer.readUInt32LE(at + 4);
+    this.number = buffer.readUInt32LE(at + NUMBER_AT);
     this.sourceIndex = buffer.readUInt32LE(at + 8);
     this.idStart = at + RECORD_HEAD;
     this.nameStart = this.idStart + buffer.readUInt32LE(at + 12);
-    this.labelStart = this.nameStart + buffer.readUInt32LE(at + 16);
-    this.headStart = this.labelStart + buffer.readUInt32LE(at + 20);
-    this.tailStart = this.headStart + buffer.readUInt32LE(at + 24);
-    this.end = this.tailStart + buffer.readUInt32LE(at + 28);
+    this.headStart = this.nameStart + buffer.readUInt32LE(at + 16);
+    this.tailStart = this.headStart + buffer.readUInt32LE(at + 20);
+    this.labelStart = this.tailStart + buffer.readUInt32LE(at + 24);
+    this.end = this.labelStart + buffer.readUInt32LE(at + LABEL_LENGTH_AT);
     return this;
   }
 }

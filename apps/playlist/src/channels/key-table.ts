@@ -4,7 +4,7 @@
  * reserved before it is allocated; the old part is freed at once, not at the next collection.
  */
 import type { Consumer, Reservation } from 'plimsoll';
-import type { Digest } from './digest.ts';
+import { Digest } from './digest.ts';
 
 const PARTITIONS = 256;
 const FIRST_SLOTS = 16;
@@ -34,16 +34,12 @@ export class KeyTable implements Disposable {
 
   /** Adds the digest. True when it was not there; its value then is 0. */
   add(digest: Digest): boolean {
-    const part = digest.b & (PARTITIONS - 1);
-    let slots = this.#parts[part];
-    const count = this.#counts[part]!;
-    if (slots === undefined || count >= (slots.length / this.#words) * FULLEST) slots = this.#grow(part, slots);
-    const at = this.#seek(slots, digest);
-    if (at >= 0) return false;
-    this.#put(slots, ~at, digest.a, digest.b, digest.c);
-    this.#counts[part] = count + 1;
-    this.#size++;
-    return true;
+    return this.#add(digest, true)!;
+  }
+
+  /** The same; undefined, and nothing is done, when the memory for it is refused. */
+  tryAdd(digest: Digest): boolean | undefined {
+    return this.#add(digest, false);
   }
 
   has(digest: Digest): boolean {
@@ -69,14 +65,43 @@ export class KeyTable implements Disposable {
     return true;
   }
 
-  [Symbol.dispose](): void {
-    for (let i = 0; i < PARTITIONS; i++) {
-      this.#parts[i]?.buffer.transfer(0);
-      this.#parts[i] = undefined;
+  /**
+   * Hands out all digests, a part at a time, and gives the memory of each part back right after: what is asked for meanwhile can be had. For a table without
+   * values. It is empty afterwards, and so it is for what was not asked for when the caller leaves early.
+   */
+  *drain(): Generator<Digest, void, undefined> {
+    const digest = new Digest();
+    try {
+      for (let part = 0; part < PARTITIONS; part++) {
+        const slots = this.#parts[part];
+        if (slots === undefined) continue;
+        for (let i = 0; i < slots.length; i += this.#words) {
+          digest.a = slots[i]!;
+          digest.b = slots[i + 1]!;
+          digest.c = slots[i + 2]!;
+          if ((digest.a | digest.b | digest.c) !== 0) yield digest;
+        }
+        this.#free(part);
+      }
+    } finally {
+      for (let part = 0; part < PARTITIONS; part++) this.#free(part);
     }
-    this.#counts.fill(0);
-    this.#size = 0;
+  }
+
+  [Symbol.dispose](): void {
+    for (let part = 0; part < PARTITIONS; part++) this.#free(part);
     this.#reservation[Symbol.dispose]();
+  }
+
+  #free(part: number): void {
+    const slots = this.#parts[part];
+    if (slots === undefined) return;
+    this.#parts[part] = undefined;
+    this.#size -= this.#counts[part]!;
+    this.#counts[part] = 0;
+    const bytes = slots.byteLength;
+    slots.buffer.transfer(0);
+    this.#reservation.shrink(bytes);
   }
 
   /** Word index of the digest, or ~(word index of the free slot where it belongs). An empty slot has a = b = c = 0. */
@@ -102,12 +127,33 @@ export class KeyTable implements Disposable {
     slots[at + 2] = c;
   }
 
-  #grow(part: number, old: Uint32Array<ArrayBuffer> | undefined): Uint32Array<ArrayBuffer> {
+  #add(digest: Digest, demands: boolean): boolean | undefined {
+    const part = digest.b & (PARTITIONS - 1);
+    let slots = this.#parts[part];
+    const count = this.#counts[part]!;
+    if (slots === undefined || count >= (slots.length / this.#words) * FULLEST) {
+      slots = this.#grow(part, slots, demands);
+      if (slots === undefined) return undefined;
+    }
+    const at = this.#seek(slots, digest);
+    if (at >= 0) return false;
+    this.#put(slots, ~at, digest.a, digest.b, digest.c);
+    this.#counts[part] = count + 1;
+    this.#size++;
+    return true;
+  }
+
+  #grow(
+    part: number,
+    old: Uint32Array<ArrayBuffer> | undefined,
+    demands: boolean,
+  ): Uint32Array<ArrayBuffer> | undefined {
     const words = this.#words;
     const slotCount = old === undefined ? FIRST_SLOTS : Math.ceil((old.length / words) * GROWTH);
     const bytes = slotCount * words * 4;
-    this.#reservation.grow(bytes);
-    const grown = new Uint32Array(slotCount * words);
+    if (demands) this.#reservation.grow(bytes);
+    else if (!this.#reservation.tryGrow(bytes)) return undefined;
+    const grown = new Uint32Array(bytes / 4);
     this.#parts[part] = grown;
     if (old === undefined) return grown;
     const probe = { a: 0, b: 0, c: 0 } as Digest;

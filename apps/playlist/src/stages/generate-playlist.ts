@@ -94,7 +94,7 @@ class PlaylistWriter {
   put(record: SpoolRecord): void {
     const { wanted, playlist, onMatched } = this.#options;
     this.#channels++;
-    const labelled = record.headStart > record.labelStart;
+    const labelled = record.end > record.labelStart;
     const number = labelled ? 0 : this.#numberOf(record);
     let match: number = Match.none;
     if (wanted !== undefined) {
@@ -112,10 +112,10 @@ class PlaylistWriter {
       to = putId(out, to, record.buffer, record.idStart, record.nameStart);
     }
     to += NUMBER.copy(out, to);
-    if (labelled) to += record.buffer.copy(out, to, record.labelStart, record.headStart);
+    if (labelled) to += record.buffer.copy(out, to, record.labelStart, record.end);
     else to = putNumber(out, to, number);
     out[to++] = QUOTE;
-    to += record.buffer.copy(out, to, record.tailStart, record.end);
+    to += record.buffer.copy(out, to, record.tailStart, record.labelStart);
     playlist.at = to;
   }
 
@@ -140,7 +140,7 @@ class PlaylistWriter {
   }
 
   #noteUnmatched(record: SpoolRecord): void {
-    const name = record.buffer.subarray(record.nameStart, record.labelStart);
+    const name = record.buffer.subarray(record.nameStart, record.headStart);
     if (this.#shown.length < SHOWN_UNMATCHED) this.#shown.push(name.toString('utf8'));
     const { unmatched } = this.#options;
     if (unmatched === undefined) return;

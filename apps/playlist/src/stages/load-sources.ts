@@ -1,4 +1,3 @@
-import type { PressureLevel } from 'plimsoll';
 import type { Source, StageContext } from 'plimsoll/pipeline';
 import { EntryBatch, type EntryOrigin } from '../channels/entry-batch.ts';
 import { M3uScanner, PROBLEM_TEXT } from '../m3u/scan.ts';
@@ -18,10 +17,8 @@ export interface PlaylistInput {
 export interface LoadOptions {
   readonly inputs: AsyncIterable<PlaylistInput>;
   readonly problems: ProblemLog;
-  /** Text a batch holds at most, bytes; also the longest entry. */
+  /** Text a batch holds at most, bytes, and the longest entry: one and a half of it. Under pressure batches are smaller, as `context.batchBytes` says. */
   readonly batchBytes: number;
-  /** Under pressure the batches get smaller: half from `high`, a quarter from `critical`. */
-  readonly level: () => PressureLevel;
   /** After each list: how many entries it had. */
   readonly onInput?: (input: PlaylistInput, entryCount: number) => void;
   /** What is behind `#EXTM3U` of a list, each time it stands there. */
@@ -39,6 +36,7 @@ const ROOM_FOR_EDITS = 1.5;
 export function loadSources(options: LoadOptions): Source<EntryBatch> {
   return {
     name: 'Source Loading',
+    can: { streaming: true },
     memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
     async *open(context) {
       const textBytes = Math.floor(options.batchBytes * ROOM_FOR_EDITS);
@@ -70,7 +68,7 @@ async function* readInput(
   });
   let entryCount = 0;
   let carried = 0;
-  let target = batchTarget(options);
+  let target = batchTarget(options, context);
   for (let final = false; (!final || carried > 0) && !scanner.refused; ) {
     let length = carried;
     while (!final && length < target) {
@@ -86,13 +84,11 @@ async function* readInput(
     batch.bytes.copyWithin(0, consumed, length);
     carried = length - consumed;
     // An entry longer than the batch: try the whole buffer before the scanner gives it up.
-    target = consumed > 0 ? batchTarget(options) : batch.bytes.length;
+    target = consumed > 0 ? batchTarget(options, context) : batch.bytes.length;
   }
   options.onInput?.(input, entryCount);
 }
 
-function batchTarget({ batchBytes, level }: LoadOptions): number {
-  const now = level();
-  if (now === 'optimal' || now === 'moderate') return batchBytes;
-  return now === 'high' ? batchBytes >> 1 : batchBytes >> 2;
+function batchTarget({ batchBytes }: LoadOptions, context: StageContext): number {
+  return Math.max(1, Math.min(batchBytes, context.batchBytes));
 }

@@ -1,0 +1,109 @@
+/** The channels' part of a run: from the lists to the spool, in one flow. */
+import type { Consumer, Governor } from 'plimsoll';
+import type { Pipeline, Source } from 'plimsoll/pipeline';
+import { ChannelNumbers } from './channels/channel-numbers.ts';
+import type { EntryBatch } from './channels/entry-batch.ts';
+import type { PlaylistConfig } from './config/config.ts';
+import type { WantedChannels } from './guide/wanted.ts';
+import type { FileSink } from './output/file-sink.ts';
+import type { PlaylistInputs } from './playlist-inputs.ts';
+import type { ProblemLog } from './report/problem-log.ts';
+import { onChannels, type RuleSet } from './rules/rule-set.ts';
+import { sourceLabel } from './sources/source-content.ts';
+import { type DuplicateCounts, dropDuplicates } from './stages/drop-duplicates.ts';
+import { filterChannels } from './stages/filter-channels.ts';
+import { loadSources } from './stages/load-sources.ts';
+import { mapData } from './stages/map-data.ts';
+import { type NumberingCounts, numberChannels } from './stages/number-channels.ts';
+import { type PackCounts, packChannels } from './stages/pack-channels.ts';
+import { type Spooled, spoolChannels } from './stages/spool-channels.ts';
+
+export interface ChannelJobOptions {
+  readonly config: PlaylistConfig;
+  readonly rules: RuleSet;
+  readonly inputs: PlaylistInputs;
+  readonly batchBytes: number;
+  /** Absent when there is no guide. */
+  readonly wanted: WantedChannels | undefined;
+  readonly problems: ProblemLog;
+  readonly warn: (line: string) => void;
+}
+
+export class ChannelJob implements Disposable {
+  /** Numbers in use; the playlist writer takes the free ones. */
+  readonly numbers: ChannelNumbers;
+  readonly entriesBySource: number[];
+  readonly counts: PackCounts & DuplicateCounts & NumberingCounts = {
+    blankUrls: 0,
+    duplicates: 0,
+    explicitNumbers: 0,
+    movedNumbers: 0,
+    labels: 0,
+    unreadableNumbers: 0,
+  };
+  readonly #options: ChannelJobOptions;
+  #toldOfGuide = false;
+
+  /** `consumer` holds the numbers for as long as the job lives. */
+  constructor(options: ChannelJobOptions, consumer: Consumer) {
+    this.#options = options;
+    this.numbers = new ChannelNumbers(consumer);
+    this.entriesBySource = options.config.sources.map(() => 0);
+  }
+
+  /** Fills the spool. */
+  run(pipeline: Pipeline, spool: FileSink): Promise<Spooled> {
+    const { config, rules, batchBytes, wanted } = this.#options;
+    const { counts, numbers } = this;
+    return pipeline
+      .from(this.#loading())
+      .through(mapData(rules.rules.filter(({ rule }) => onChannels(rule))))
+      .through(filterChannels(rules.filters.filter(({ filter }) => onChannels(filter))))
+      .through(
+        packChannels({ batchBytes, forGuide: wanted !== undefined, withGroup: config.output.sort === 'group' }, counts),
+      )
+      .through(dropDuplicates(counts))
+      .through(numberChannels({ numbers, wanted }, counts))
+      .into(spoolChannels(spool));
+  }
+
+  [Symbol.dispose](): void {
+    this.numbers[Symbol.dispose]();
+  }
+
+  #loading(): Source<EntryBatch> {
+    const { inputs, problems, batchBytes, warn } = this.#options;
+    return loadSources({
+      inputs,
+      problems,
+      batchBytes,
+      onNote: warn,
+      onHeader: ({ origin }, header) => this.#noteGuideOf(origin.name, header),
+      onInput: ({ sourceIndex }, entryCount) => {
+        this.entriesBySource[sourceIndex] = this.entriesBySource[sourceIndex]! + entryCount;
+      },
+    });
+  }
+
+  /** A list that names its guide when the configuration has none: the user may not know of it. Said once. */
+  #noteGuideOf(source: string, header: string): void {
+    if (this.#options.config.guides.length > 0 || this.#toldOfGuide) return;
+    const url = /(?:x-tvg-url|url-tvg)\s*=\s*["']?([^"',\s]+)/i.exec(header)?.[1];
+    if (url === undefined) return;
+    this.#toldOfGuide = true;
+    this.#options.warn(
+      `${sourceLabel('playlist', source)} names a guide and none is configured: add [[guide]] url = "${url.slice(0, 200)}"`,
+    );
+  }
+}
+
+/** A batch takes this part of the limit, within bounds in which neither calls nor caches cost. */
+const BATCH_SHARE = 1 / 512;
+const SMALLEST_BATCH = 128 * 1024;
+const LARGEST_BATCH = 512 * 1024;
+
+/** What a batch of this run takes at `optimal`: as configured, or a part of the limit. */
+export function batchBytesOf({ memory }: PlaylistConfig, governor: Governor): number {
+  const share = governor.limitBytes * BATCH_SHARE;
+  return memory.batchBytes ?? Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, share)));
+}
