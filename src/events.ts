@@ -147,6 +147,46 @@ export interface PluginEvent {
   readonly maxFailures: number;
 }
 
+/** Memory was given back between the stages of a pipeline, or while one was at work: `plimsoll:cleanup`. */
+export interface CleanupEvent {
+  readonly coordinator: string;
+  /** 1 for the first of that coordinator. */
+  readonly number: number;
+  readonly stage: string;
+  readonly why: string;
+  readonly strategy: string;
+  readonly level: string;
+  /** What the meter read before and after, what it went down by, what the books went down by, and what was said. */
+  readonly beforeBytes: number;
+  readonly afterBytes: number;
+  readonly freedBytes: number;
+  readonly releasedBytes: number;
+  readonly claimedBytes: number;
+  readonly items: number;
+  readonly elapsedMs: number;
+  /** Its number in the governor's journal; 0 when no train ran. */
+  readonly train: number;
+}
+
+/** How far a run of spilled segments is: `plimsoll:spill`. At most ten times a second for each run, and once at its end. */
+export interface SpillEvent {
+  readonly run: string;
+  /** The private folder. */
+  readonly dir: string;
+  /** What the run's files take, and may take. */
+  readonly diskBytes: number;
+  readonly maxBytes: number;
+  readonly fileCount: number;
+  readonly filesMade: number;
+  /** So far, with their bytes before compression. */
+  readonly batchesWritten: number;
+  readonly rawBytes: number;
+  readonly batchesRead: number;
+  readonly rawBytesRead: number;
+  /** True for the last. */
+  readonly ended: boolean;
+}
+
 /** The name of each event and what it carries. */
 export interface EventMap {
   readonly 'plimsoll:level': LevelEvent;
@@ -158,6 +198,8 @@ export interface EventMap {
   readonly 'plimsoll:leak': LeakEvent;
   readonly 'plimsoll:cleanup-failed': CleanupFailedEvent;
   readonly 'plimsoll:slow-acquire': SlowAcquireEvent;
+  readonly 'plimsoll:spill': SpillEvent;
+  readonly 'plimsoll:cleanup': CleanupEvent;
   readonly 'plimsoll:plugin': PluginEvent;
   readonly 'plimsoll:pipeline-mode': PipelineModeEvent;
   readonly 'plimsoll:pipeline-worker': PipelineWorkerEvent;
@@ -202,3 +244,5 @@ export const slowAcquireEvents = new EventChannel('plimsoll:slow-acquire');
 export const pluginEvents = new EventChannel('plimsoll:plugin');
 export const pipelineModeEvents = new EventChannel('plimsoll:pipeline-mode');
 export const pipelineWorkerEvents = new EventChannel('plimsoll:pipeline-worker');
+export const cleanupEvents = new EventChannel('plimsoll:cleanup');
+export const spillEvents = new EventChannel('plimsoll:spill');

@@ -4,8 +4,19 @@
  */
 export type { Batch } from './batch.ts';
 export type { BetweenStages } from './between-stages.ts';
+export { CLEANUP_DEFAULTS, type CleanupTuning, type MemoryCleanupOptions } from './cleanup-options.ts';
+export type {
+  CleanableOutcome,
+  CleanupOperation,
+  CleanupReason,
+  CleanupReport,
+  StageCleanup,
+} from './cleanup-report.ts';
 export type { Flow } from './flow.ts';
+export { formatCleanupSummary, formatCleanupTable } from './format-cleanup.ts';
 export { formatReport, type ReportWords } from './format-report.ts';
+export type { Cleaned, CleanHelp, MemoryCleanable } from './memory-cleanable.ts';
+export { type CleanupCallOptions, MemoryCleanupCoordinator } from './memory-cleanup-coordinator.ts';
 export { Pipeline, type PipelineOptions } from './pipeline.ts';
 export type { ConsumerSource, MemoryProbe, MemoryReading } from './pipeline-memory.ts';
 export { modeAt, PIPELINE_MODES, type PipelineMode, type StageCapabilities } from './pipeline-mode.ts';
