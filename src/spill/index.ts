@@ -3,8 +3,8 @@
  * @module
  */
 export { SPILL_CODECS, type SpillCodec } from './frame-codec.ts';
-export type { RecordFault } from './record-format.ts';
-export type { SegmentWriter } from './segment-writer.ts';
+export type { SpillFault } from './frame-format.ts';
+export type { SegmentWriteOptions, SegmentWriter } from './segment-writer.ts';
 export {
   SpillCorruptError,
   SpillIoError,
@@ -12,14 +12,14 @@ export {
   SpillNoSpaceError,
   SpillQuotaError,
 } from './spill-errors.ts';
+export { SpillFolder } from './spill-folder.ts';
 export {
   SPILL_FOLDER_DEFAULTS,
-  SpillFolder,
   type SpillFolderOptions,
   type SpillFolderStats,
-} from './spill-folder.ts';
+} from './spill-folder-options.ts';
 export { isSpillForced } from './spill-forced.ts';
 export { nodeSpillFs, type SpillFile, type SpillFs } from './spill-fs.ts';
-export type { SpillRun, SpillRunOptions, SpillRunStats } from './spill-run.ts';
+export { SPILL_RUN_DEFAULTS, type SpillRun, type SpillRunOptions, type SpillRunStats } from './spill-run.ts';
 export type { SpillRecord } from './spill-segment.ts';
 export type { SegmentReadOptions, SpilledSegment } from './spilled-segment.ts';

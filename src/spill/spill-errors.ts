@@ -1,7 +1,7 @@
 import { PlimsollError } from '../errors.ts';
-import type { RecordFault } from './record-format.ts';
+import type { SpillFault } from './frame-format.ts';
 
-/** `PLIMSOLL_SPILL_QUOTA`: the folder's own bound of bytes or files is reached. Nothing was written. */
+/** `PLIMSOLL_SPILL_QUOTA`: a bound of bytes or files, the folder's or a run's, is reached. Nothing was written. */
 export class SpillQuotaError extends PlimsollError {
   override readonly name: string = 'SpillQuotaError';
 
@@ -37,18 +37,21 @@ export class SpillIoError extends PlimsollError {
   }
 }
 
-/** `PLIMSOLL_SPILL_CORRUPT`: what stands on the disk is not what was written. The record is lost. */
+/** `PLIMSOLL_SPILL_CORRUPT`: what stands on the disk is not what was written. The record is lost, or the rest of the segment. */
 export class SpillCorruptError extends PlimsollError {
   override readonly name: string = 'SpillCorruptError';
   readonly path: string;
-  readonly fault: RecordFault;
+  /** Where in the file the record or batch begins. */
+  readonly offset: number;
+  readonly fault: SpillFault;
 
-  constructor(path: string, offset: number, fault: RecordFault) {
-    super(`the record at byte ${offset} of ${path} has changed on the disk (${fault})`, {
+  constructor(path: string, offset: number, fault: SpillFault) {
+    super(`what stands at byte ${offset} of ${path} is not what was written there (${fault})`, {
       code: 'PLIMSOLL_SPILL_CORRUPT',
       recovery: 'fallback',
     });
     this.path = path;
+    this.offset = offset;
     this.fault = fault;
   }
 }

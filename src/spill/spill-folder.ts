@@ -5,60 +5,19 @@
  * - Puts stop half a segment before `maxBytes`. That is the room in which a segment that is mostly dead can always be compacted, since less than half of it is live.
  * - A record's place is known in memory alone: a folder is of no use to another process, and is not meant to be.
  */
-import { type Clock, systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
-import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
-import { MAX_RECORD_BYTES, RECORD_HEADER_BYTES } from './record-format.ts';
+import { checkWhole, invalidOption } from '../invalid-option.ts';
+import { FRAME_HEADER_BYTES, MAX_PAYLOAD_BYTES } from './frame-format.ts';
+import type { FolderRoom } from './run-context.ts';
+import type { RunFile } from './run-file.ts';
 import { SpillQuotaError, spillError } from './spill-errors.ts';
-import { nodeSpillFs, type SpillFs } from './spill-fs.ts';
+import { checkSpillFolderOptions, type SpillFolderOptions, type SpillFolderStats } from './spill-folder-options.ts';
+import type { SpillFs } from './spill-fs.ts';
 import { SpillHome } from './spill-home.ts';
-import type { SpillRun, SpillRunOptions } from './spill-run.ts';
+import { SpillRun, type SpillRunOptions } from './spill-run.ts';
 import { type SpillRecord, SpillSegment, StoredRecord } from './spill-segment.ts';
 
-export interface SpillFolderOptions {
-  /** The most that all files may take, bytes. Required. A thirty-second part is kept for compaction, half a segment. At least 64 KiB. */
-  readonly maxBytes: number;
-  /** The most segment files, each of which holds a file descriptor, 2 up. Default 64. */
-  readonly maxFiles?: number;
-  /** A segment is full at that size, bytes; a larger record has one of its own. Default a sixteenth of `maxBytes`, at least 16 KiB. */
-  readonly segmentBytes?: number;
-  /** Takes a parent on tmpfs, ramfs or hugetlbfs too, where spilling frees nothing. Default false. */
-  readonly allowMemoryBacked?: boolean;
-  readonly clock?: Clock;
-  /** Default `node:fs/promises`. */
-  readonly fs?: SpillFs;
-}
-
-export interface SpillFolderStats {
-  /** That the files take, dead records included, and the most that they may. */
-  readonly diskBytes: number;
-  readonly maxBytes: number;
-  /** Of records that are there, with their headers. */
-  readonly liveBytes: number;
-  readonly recordCount: number;
-  readonly fileCount: number;
-  readonly puts: number;
-  readonly gets: number;
-  readonly deletes: number;
-  /** Puts that found no room within the bounds. */
-  readonly refused: number;
-  /** Calls that the file system failed, background work included. */
-  readonly failures: number;
-  /** Records that had changed on the disk. */
-  readonly corrupt: number;
-  readonly compactions: number;
-  /** Copied on the way. */
-  readonly compactedBytes: number;
-  /** Folders of dead owners that were removed at the start. */
-  readonly leftoversRemoved: number;
-}
-
-export const SPILL_FOLDER_DEFAULTS = { maxFiles: 64, allowMemoryBacked: false } as const;
-
-const OPTIONS = ['maxBytes', 'maxFiles', 'segmentBytes', 'allowMemoryBacked', 'clock', 'fs'] as const;
-const LEAST_BYTES = 65_536;
-const LEAST_SEGMENT_BYTES = 16_384;
-const SEGMENT_PART = 16;
 const COPY_BYTES = 65_536;
 /** A segment with less than that alive is compacted in the background; with no more than that when room is needed. */
 const MOSTLY_DEAD = 0.5;
@@ -85,8 +44,10 @@ export class SpillFolder implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #maxFiles: number;
   readonly #segmentBytes: number;
+  /** The rest is for compaction. */
+  readonly #usableBytes: number;
   readonly #segments = new Set<SpillSegment>();
-  readonly #header = new Uint8Array(RECORD_HEADER_BYTES);
+  readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
   readonly #counts = { puts: 0, gets: 0, deletes: 0, refused: 0, failures: 0, corrupt: 0 };
   #compactions = 0;
   #compactedBytes = 0;
@@ -95,6 +56,14 @@ export class SpillFolder implements AsyncDisposable {
   #copyBuffer: Uint8Array | undefined;
   #nextId = 1;
   #nextFile = 1;
+  /** About to be written by a put or a compaction, and what runs take: counted before there is anything. */
+  #aheadBytes = 0;
+  #openingFiles = 0;
+  #runBytes = 0;
+  #runFileCount = 0;
+  readonly #runs = new Set<SpillRun>();
+  /** Files of runs that could not be removed. */
+  readonly #stuck = new Set<RunFile>();
   #turn: Promise<unknown> = Promise.resolve();
   #compactionWaits = false;
   /** Files that are being removed. */
@@ -108,6 +77,7 @@ export class SpillFolder implements AsyncDisposable {
     this.maxBytes = options.maxBytes;
     this.#maxFiles = options.maxFiles;
     this.#segmentBytes = options.segmentBytes;
+    this.#usableBytes = options.maxBytes - Math.ceil(options.segmentBytes / 2);
     this.#fs = options.fs;
     this.#clock = options.clock;
     this.#home = home;
@@ -140,10 +110,13 @@ export class SpillFolder implements AsyncDisposable {
       maxBytes: this.maxBytes,
       liveBytes,
       recordCount: this.#recordCount,
-      fileCount: this.#segments.size,
+      fileCount: this.#fileCount,
       ...this.#counts,
       compactions: this.#compactions,
       compactedBytes: this.#compactedBytes,
+      runBytes: this.#runBytes,
+      runFileCount: this.#runFileCount,
+      runCount: this.#runs.size,
       leftoversRemoved: this.#home.leftoversRemoved,
     };
   }
@@ -152,12 +125,12 @@ export class SpillFolder implements AsyncDisposable {
   async put(payload: Uint8Array | readonly Uint8Array[], options: { signal?: AbortSignal } = {}): Promise<SpillRecord> {
     const pieces = payload instanceof Uint8Array ? [payload] : payload;
     const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
-    checkWhole('bytes of a record', bytes, 0, MAX_RECORD_BYTES);
+    checkWhole('bytes of a record', bytes, 0, MAX_PAYLOAD_BYTES);
     const record = new StoredRecord(this.#nextId++, bytes);
     await this.#inTurn(async () => {
       options.signal?.throwIfAborted();
-      const segment = await this.#segmentFor(record.diskBytes);
-      await segment.append(record, pieces, this.#header);
+      await this.#makeRoomFor(record.diskBytes);
+      await this.#append(record, pieces);
       this.#recordCount++;
       this.#counts.puts++;
     });
@@ -204,14 +177,18 @@ export class SpillFolder implements AsyncDisposable {
   }
 
   /** Opens a run of segments: batches written one behind the other and read back as a stream. Whoever opened it disposes it; the folder's end is its end. */
-  openRun(_options: SpillRunOptions): SpillRun {
-    throw new Error('not built yet');
+  openRun(options: SpillRunOptions): SpillRun {
+    if (this.#disposed) throw new DisposedError('spill folder');
+    const run = new SpillRun(this.#roomForRuns(), options, () => this.#runs.delete(run));
+    this.#runs.add(run);
+    return run;
   }
 
   /** Ends reads and writes under way, closes the files and removes the folder. Throws with a code when it cannot be removed; another call tries again. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     this.#timer?.[Symbol.dispose]();
+    await Promise.all([...this.#runs].map((run) => run[Symbol.asyncDispose]()));
     await this.#turn;
     await Promise.all([...this.#background, ...this.#removals.values()]);
     for (const segment of this.#segments) {
@@ -222,12 +199,18 @@ export class SpillFolder implements AsyncDisposable {
     this.#active = undefined;
     this.#recordCount = 0;
     await this.#home.remove();
+    this.#runBytes = this.#runFileCount = 0;
+    this.#stuck.clear();
   }
 
   get #diskBytes(): number {
     let bytes = 0;
     for (const segment of this.#segments) bytes += segment.diskBytes;
-    return bytes;
+    return bytes + this.#aheadBytes + this.#runBytes;
+  }
+
+  get #fileCount(): number {
+    return this.#segments.size + this.#openingFiles + this.#runFileCount;
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -243,21 +226,31 @@ export class SpillFolder implements AsyncDisposable {
     return result;
   }
 
-  /** One with room for so many bytes. */
-  async #segmentFor(bytes: number): Promise<SpillSegment> {
-    const usable = this.maxBytes - Math.ceil(this.#segmentBytes / 2);
-    if (bytes > usable) {
+  /** Until so many bytes may be written, or `PLIMSOLL_SPILL_QUOTA`. */
+  async #makeRoomFor(bytes: number): Promise<void> {
+    if (bytes > this.#usableBytes) {
       throw new SpillQuotaError(`${bytes} bytes do not fit into a spill folder of ${this.maxBytes} (${this.dir})`);
     }
-    while (this.#diskBytes + bytes > usable || this.#needsFile(bytes)) {
-      if (!(await this.#makeRoom())) {
-        const { diskBytes, fileCount } = this.stats;
-        throw new SpillQuotaError(
-          `no room for ${bytes} bytes in ${this.dir}: ${diskBytes} of ${this.maxBytes} bytes and ${fileCount} of ${this.#maxFiles} files are in use`,
-        );
-      }
+    while (this.#diskBytes + bytes > this.#usableBytes || this.#needsFile(bytes)) {
+      if (!(await this.#makeRoom())) throw new SpillQuotaError(`no room for ${bytes} bytes in ${this.#inUse()}`);
     }
-    return this.#openSegment(bytes);
+  }
+
+  async #append(record: StoredRecord, pieces: readonly Uint8Array[]): Promise<void> {
+    let appended: Promise<void>;
+    // Runs take room meanwhile.
+    this.#aheadBytes += record.diskBytes;
+    try {
+      const segment = await this.#openSegment(record.diskBytes);
+      appended = segment.append(record, pieces, this.#header);
+    } finally {
+      this.#aheadBytes -= record.diskBytes;
+    }
+    await appended;
+  }
+
+  #inUse(): string {
+    return `${this.dir}: ${this.#diskBytes} of ${this.maxBytes} bytes and ${this.#fileCount} of ${this.#maxFiles} files are in use`;
   }
 
   #hasRoom(segment: SpillSegment | undefined, bytes: number): boolean {
@@ -266,7 +259,7 @@ export class SpillFolder implements AsyncDisposable {
 
   /** One file is kept for compaction. */
   #needsFile(bytes: number): boolean {
-    return !this.#hasRoom(this.#active, bytes) && this.#segments.size >= this.#maxFiles - 1;
+    return !this.#hasRoom(this.#active, bytes) && this.#fileCount >= this.#maxFiles - 1;
   }
 
   async #openSegment(bytes: number): Promise<SpillSegment> {
@@ -279,10 +272,11 @@ export class SpillFolder implements AsyncDisposable {
       if (active.records.size === 0) this.#doom(active);
       else if (this.#isMostlyDead(active)) this.#compactLater();
     }
-    if (this.#segments.size >= this.#maxFiles) {
+    if (this.#fileCount >= this.#maxFiles) {
       throw new SpillQuotaError(`${this.#maxFiles} files are in use in ${this.dir}`);
     }
     const path = this.#home.path(`segment-${this.#nextFile++}`);
+    this.#openingFiles++;
     try {
       const segment = new SpillSegment(path, await this.#fs.open(path, 'wx+', 0o600));
       this.#segments.add(segment);
@@ -291,6 +285,8 @@ export class SpillFolder implements AsyncDisposable {
     } catch (cause) {
       await this.#fs.unlink(path).catch(() => {});
       throw spillError('make', path, cause);
+    } finally {
+      this.#openingFiles--;
     }
   }
 
@@ -303,7 +299,7 @@ export class SpillFolder implements AsyncDisposable {
     const before = this.#diskBytes;
     const helped = () => this.#diskBytes < before;
     for (const segment of this.#segments) this.#maybeRemove(segment);
-    await Promise.all(this.#removals.values());
+    await Promise.all([...this.#removals.values(), ...[...this.#stuck].map((file) => this.#removeStuck(file))]);
     if (helped()) return true;
     let best: SpillSegment | undefined;
     for (const segment of this.#segments) {
@@ -337,16 +333,23 @@ export class SpillFolder implements AsyncDisposable {
     this.#copyBuffer ??= new Uint8Array(COPY_BYTES);
     this.#compactions++;
     segment.readers++;
+    // Runs take room meanwhile.
+    let ahead = segment.liveBytes;
+    this.#aheadBytes += ahead;
     try {
       for (const record of [...segment.records]) {
         if (record.segment !== segment) continue;
         const target = await this.#openSegment(record.diskBytes);
-        await target.adopt(record, segment, this.#copyBuffer);
+        const adopted = target.adopt(record, segment, this.#copyBuffer);
+        ahead -= record.diskBytes;
+        this.#aheadBytes -= record.diskBytes;
+        await adopted;
         this.#compactedBytes += record.diskBytes;
         // It was deleted while it was copied.
         if (target.records.size === 0) this.#doom(target);
       }
     } finally {
+      this.#aheadBytes -= ahead;
       segment.readers--;
       if (segment.records.size === 0) this.#doom(segment);
     }
@@ -377,6 +380,43 @@ export class SpillFolder implements AsyncDisposable {
     this.#segments.delete(segment);
   }
 
+  async #removeStuck(file: RunFile): Promise<void> {
+    this.#stuck.delete(file);
+    await file.removeAgain();
+  }
+
+  #roomForRuns(): FolderRoom {
+    const tryTake = (bytes: number, files: number) => {
+      const isFull = this.#diskBytes + bytes > this.#usableBytes;
+      if (isFull || (files > 0 && this.#fileCount + files > this.#maxFiles - 1)) return false;
+      this.#runBytes += bytes;
+      this.#runFileCount += files;
+      return true;
+    };
+    return {
+      dir: this.dir,
+      fs: this.#fs,
+      clock: this.#clock,
+      nextNumber: () => this.#nextFile++,
+      path: (name) => this.#home.path(name),
+      tryTake,
+      take: (bytes, files) =>
+        this.#inTurn(async () => {
+          while (!tryTake(bytes, files)) {
+            if (bytes > this.#usableBytes || !(await this.#makeRoom())) return false;
+          }
+          return true;
+        }),
+      give: (bytes, files) => {
+        this.#runBytes -= bytes;
+        this.#runFileCount -= files;
+      },
+      keepStuck: (file) => void this.#stuck.add(file),
+      note: (what) => void this.#counts[what]++,
+      inUse: () => this.#inUse(),
+    };
+  }
+
   #inBackground(work: Promise<unknown>): void {
     const done: Promise<void> = work.then(
       () => void this.#background.delete(done),
@@ -397,22 +437,3 @@ export class SpillFolder implements AsyncDisposable {
 
 /** Also of what is no error: a signal may have any reason, `null` among them. */
 const codeOf = (cause: unknown): unknown => (cause as { code?: unknown } | null | undefined)?.code;
-
-function checkSpillFolderOptions(given: SpillFolderOptions): Required<SpillFolderOptions> {
-  const options = copyOptions('SpillFolder', given, OPTIONS);
-  const maxBytes = checkWhole('maxBytes', options.maxBytes, LEAST_BYTES);
-  const { maxFiles = SPILL_FOLDER_DEFAULTS.maxFiles, clock = systemClock, fs = nodeSpillFs } = options;
-  const { allowMemoryBacked = SPILL_FOLDER_DEFAULTS.allowMemoryBacked } = options;
-  if (typeof allowMemoryBacked !== 'boolean') {
-    throw invalidOption('allowMemoryBacked', 'true or false', allowMemoryBacked);
-  }
-  const usual = Math.max(LEAST_SEGMENT_BYTES, Math.ceil(maxBytes / SEGMENT_PART));
-  return {
-    maxBytes,
-    maxFiles: checkWhole('maxFiles', maxFiles, 2),
-    segmentBytes: checkWhole('segmentBytes', options.segmentBytes ?? usual, 1, maxBytes),
-    allowMemoryBacked,
-    clock,
-    fs,
-  };
-}

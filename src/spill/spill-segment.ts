@@ -1,4 +1,4 @@
-import { RECORD_HEADER_BYTES, type RecordFault, recordFault, writeRecordHeader } from './record-format.ts';
+import { FRAME_HEADER_BYTES, recordFault, recordHeader, writeFrameHeader } from './frame-format.ts';
 import { SpillCorruptError, spillError } from './spill-errors.ts';
 import { type SpillFile, writeAll } from './spill-fs.ts';
 
@@ -23,7 +23,7 @@ export class StoredRecord implements SpillRecord {
 
   /** On the disk. */
   get diskBytes(): number {
-    return RECORD_HEADER_BYTES + this.bytes;
+    return FRAME_HEADER_BYTES + this.bytes;
   }
 }
 
@@ -69,8 +69,8 @@ export class SpillSegment {
   }
 
   /** Writes a record behind the others. The header is written into `header`. */
-  async append(record: StoredRecord, payload: readonly Uint8Array[], header: Uint8Array): Promise<void> {
-    writeRecordHeader(header, record.id, payload);
+  async append(record: StoredRecord, payload: readonly Uint8Array[], header: Buffer): Promise<void> {
+    writeFrameHeader(header, recordHeader(record.id, record.bytes), payload);
     await this.#write(record.diskBytes, (at) => writeAll(this.#file, [header, ...payload], at));
     this.add(record, this.size - record.diskBytes);
   }
@@ -103,9 +103,9 @@ export class SpillSegment {
     } catch (cause) {
       throw spillError('read', this.path, cause);
     }
-    const fault: RecordFault | undefined = recordFault(whole.subarray(0, read), id, bytes);
+    const fault = recordFault(Buffer.from(whole.buffer, whole.byteOffset, read), id, bytes);
     if (fault !== undefined) throw new SpillCorruptError(this.path, offset, fault);
-    return whole.subarray(RECORD_HEADER_BYTES);
+    return whole.subarray(FRAME_HEADER_BYTES);
   }
 
   /** Twice is safe. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RECORD_HEADER_BYTES, recordFault, writeRecordHeader } from '../../src/spill/record-format.ts';
+import { FRAME_HEADER_BYTES, recordFault, recordHeader, writeFrameHeader } from '../../src/spill/frame-format.ts';
 
 /** Xorshift (Marsaglia 2003): the same corruptions each time. */
 function random(seed: number): (below: number) => number {
@@ -13,8 +13,9 @@ function random(seed: number): (below: number) => number {
 }
 
 function record(id: number, ...pieces: Uint8Array[]): Buffer {
-  const header = Buffer.alloc(RECORD_HEADER_BYTES);
-  writeRecordHeader(header, id, pieces);
+  const header = Buffer.alloc(FRAME_HEADER_BYTES);
+  const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+  writeFrameHeader(header, recordHeader(id, bytes), pieces);
   return Buffer.concat([header, ...pieces]);
 }
 
@@ -30,7 +31,7 @@ describe('a record', () => {
 
   it('stands where it is said to: the format does not change by accident', () => {
     expect(record(0x0102030405, Buffer.from('abc')).toString('hex')).toBe(
-      `50535231${'03000000'}${'0504030201000000'}${'7acda8a9'}616263`,
+      `50534631${'01000000'}${'03000000'}${'03000000'}${'0504030201000000'}${'a486fe34'}616263`,
     );
   });
 
@@ -57,7 +58,7 @@ describe('a record', () => {
       expect(fault, `run ${run}`).toBeDefined();
       counts[fault!] = (counts[fault!] ?? 0) + 1;
     }
-    expect(Object.keys(counts).sort()).toEqual(['checksum', 'id', 'length', 'magic', 'short']);
+    expect(Object.keys(counts).sort()).toEqual(['checksum', 'codec', 'id', 'kind', 'length', 'magic', 'short']);
     expect(Object.values(counts).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(15_000);
   });
 });
