@@ -9,6 +9,7 @@
 import type { Clock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import { type Governor, HolderBook, type PressureLevel, type ReclaimRequest } from '../governor/index.ts';
+import { isSpillForced } from '../spill/index.ts';
 import { weigh } from '../weigh.ts';
 import { MOST_MS } from './cache-books.ts';
 import { DemotedEntry, DemotedList, type EntrySpan } from './demoted-entry.ts';
@@ -52,6 +53,8 @@ export class LowerTiers<K, V> implements Disposable {
   readonly #compressed = new DemotedList<K>();
   readonly #disk = new DemotedList<K>();
   readonly #counts = { ...NO_TIER_COUNTS };
+  /** Whatever goes down goes to the disk at once: `isSpillForced`. */
+  readonly #isForced: boolean;
   #uncompressedBytes = 0;
   #diskBytes = 0;
   #times: EntryTimes | undefined;
@@ -64,6 +67,7 @@ export class LowerTiers<K, V> implements Disposable {
   constructor({ name, settings, governor, importance, clock }: LowerTiersOptions<V>) {
     this.#settings = settings;
     this.#clock = clock;
+    this.#isForced = settings.spill !== undefined && isSpillForced();
     this.#packer = new ValuePacker(settings.codec, settings.compression);
     this.#failOpen = new FailOpen(`tiers of ${name}`);
     // Nothing is booked ahead: what goes down is to leave room.
@@ -120,7 +124,8 @@ export class LowerTiers<K, V> implements Disposable {
   demote(key: K, value: V, span: EntrySpan, level: PressureLevel): boolean {
     const kept = !this.#disposed && level !== 'emergency' && this.#keep(key, value, span, level);
     this.#counts[kept ? 'demoted' : 'notDemoted']++;
-    if (kept && (level === 'critical' || this.#isOverBytes)) this.#spillSoon(this.#externalBook.usedBytes);
+    if (kept && this.#isForced) this.#spillSoon(NEVER);
+    else if (kept && (level === 'critical' || this.#isOverBytes)) this.#spillSoon(this.#externalBook.usedBytes);
     return kept;
   }
 
@@ -244,7 +249,7 @@ export class LowerTiers<K, V> implements Disposable {
       const packed = this.#packer.compress(plain);
       if (packed !== undefined) return { packed };
       // It is no smaller, but it can go to the disk.
-      return level === 'critical' && this.#canSpill ? { packed: plain } : undefined;
+      return (level === 'critical' || this.#isForced) && this.#canSpill ? { packed: plain } : undefined;
     }, undefined);
   }
 
