@@ -15,8 +15,11 @@ export type {
 export type { Flow } from './flow.ts';
 export { formatCleanupSummary, formatCleanupTable } from './format-cleanup.ts';
 export { formatReport, type ReportWords } from './format-report.ts';
+export { type KeyOrder, KeyWriter } from './key-writer.ts';
 export type { Cleaned, CleanHelp, MemoryCleanable } from './memory-cleanable.ts';
 export { type CleanupCallOptions, MemoryCleanupCoordinator } from './memory-cleanup-coordinator.ts';
+export { RecordTooLargeError } from './operator-errors.ts';
+export type { RecordKey, RecordOperatorOptions } from './operator-options.ts';
 export { Pipeline, type PipelineOptions } from './pipeline.ts';
 export type { ConsumerSource, MemoryProbe, MemoryReading } from './pipeline-memory.ts';
 export { modeAt, PIPELINE_MODES, type PipelineMode, type StageCapabilities } from './pipeline-mode.ts';
@@ -28,6 +31,7 @@ export type {
   WorkerSwitchRow,
 } from './pipeline-report.ts';
 export { RECORD_FRAME_BYTES, RecordBatch } from './record-batch.ts';
+export { type SortOptions, sortRecords } from './sort-records.ts';
 export type {
   Phase,
   Sink,

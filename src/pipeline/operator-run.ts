@@ -1,0 +1,107 @@
+import type { Reservation } from '../governor/index.ts';
+import { isSpillForced } from '../spill/index.ts';
+import { ExternalSort, type ExternalSortOptions } from './external-sort.ts';
+import { KeyWriter } from './key-writer.ts';
+import { type OperatorSizes, ownBytes, type RecordKey, type RecordOperatorOptions } from './operator-options.ts';
+import { OperatorSpill } from './operator-spill.ts';
+import type { RecordBatch } from './record-batch.ts';
+import { RecordOutput } from './record-output.ts';
+import type { SortedRecords } from './sorted-records.ts';
+import type { StageContext } from './stage.ts';
+
+export interface OperatorRunOptions {
+  readonly context: StageContext;
+  readonly options: RecordOperatorOptions;
+  readonly sizes: OperatorSizes;
+  /** What its parts take, besides `ownBytes`, when it can spill and when it cannot. */
+  readonly partBytes: (spills: boolean) => number;
+  /** The most files that they have at once. */
+  readonly maxFiles: number;
+}
+
+/** One run of an operator: what all of them need. Takes all that it cannot do without when it is made. Whoever made it disposes it, after the parts. */
+export class OperatorRun implements AsyncDisposable {
+  readonly context: StageContext;
+  readonly sizes: OperatorSizes;
+  readonly spill: OperatorSpill | undefined;
+  readonly key: KeyWriter;
+  readonly output: RecordOutput;
+  readonly #floor: Reservation;
+  readonly #isForced: boolean;
+
+  /** Throws what a refused reservation throws, and then holds nothing. */
+  constructor({ context, options, sizes, partBytes, maxFiles }: OperatorRunOptions) {
+    const folder = options.spill ?? context.spill;
+    const { memory } = context;
+    this.context = context;
+    this.sizes = sizes;
+    this.#isForced = folder !== undefined && isSpillForced();
+    this.#floor = memory.reserve(ownBytes(sizes) + partBytes(folder !== undefined));
+    this.key = new KeyWriter(sizes.maxRecordBytes, (bytes) => this.#floor.grow(bytes));
+    this.output = new RecordOutput(memory, sizes, () => context.batchBytes);
+    if (folder === undefined) return;
+    this.spill = new OperatorSpill({
+      name: options.name,
+      folder,
+      maxBytes: options.maxSpillBytes ?? folder.stats.maxBytes,
+      maxFiles,
+      maxBatchBytes: sizes.blockBytes + sizes.maxRecordBytes,
+      bufferBytes: sizes.bufferBytes,
+    });
+  }
+
+  /** Whether it is to keep as little as it can. */
+  get isFrugal(): boolean {
+    return this.spill !== undefined && (this.#isForced || this.context.mode === 'spill');
+  }
+
+  /** A sort whose floor is among the parts. */
+  openSort(more: Pick<ExternalSortOptions, 'unique' | 'maxExtraBytes'> = {}): ExternalSort {
+    const { context, sizes, spill } = this;
+    const { memory, signal } = context;
+    return new ExternalSort({ memory, sizes, spill, signal, tick: () => context.advance({}), ...more });
+  }
+
+  /** Puts all records of `input` into a sort. */
+  async feed(sort: ExternalSort, input: AsyncIterable<RecordBatch>, key: RecordKey): Promise<void> {
+    const { key: into } = this;
+    for await (const batch of input) {
+      await this.settle(sort);
+      const { count, bytes } = batch;
+      for (let index = 0; index < count; index++) {
+        into.reset();
+        key(batch, index, into);
+        const start = batch.start(index);
+        const end = batch.end(index);
+        while (!sort.add(into, bytes, start, end)) await sort.makeRoom();
+      }
+    }
+    sort.frugal = this.isFrugal;
+  }
+
+  /** Lets a sort work as the mode of the moment has it. */
+  async settle(sort: ExternalSort): Promise<void> {
+    sort.frugal = this.isFrugal;
+    if (sort.isOver) await sort.makeRoom();
+  }
+
+  /** Hands on what a sort gives. */
+  async *handOn(sorted: SortedRecords): AsyncGenerator<RecordBatch, void, undefined> {
+    const { output } = this;
+    for (let first = sorted.first; first !== undefined; first = sorted.first) {
+      if (!output.tryPush(first.bytes, first.keyEnd, first.end)) {
+        yield* output.handOn(first.bytes, first.keyEnd, first.end);
+      }
+      if (!sorted.advance()) await sorted.fill();
+    }
+    yield* output.rest();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.spill?.[Symbol.asyncDispose]();
+    } finally {
+      this.#floor[Symbol.dispose]();
+    }
+  }
+}
