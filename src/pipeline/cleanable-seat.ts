@@ -193,14 +193,17 @@ export class CleanableSeat implements Disposable {
     this.refresh();
   }
 
+  /** What cannot be true is nothing: more than there may be in all would make the books refuse everybody. */
   #estimate(): number {
+    const { governor, failOpen } = this.#options;
     try {
       const bytes: unknown = this.cleanable.estimate();
-      if (typeof bytes === 'number' && bytes >= 0) return Math.min(Math.ceil(bytes), Number.MAX_SAFE_INTEGER);
-      this.#options.failOpen.watch(bytes);
-      throw new TypeError('its estimate is not a number of bytes');
+      const mostBytes = failOpen.run(() => governor.limitBytes, Number.MAX_SAFE_INTEGER);
+      if (typeof bytes === 'number' && bytes >= 0 && bytes <= mostBytes) return Math.ceil(bytes);
+      failOpen.watch(bytes);
+      throw new TypeError(`its estimate is not a number of bytes from 0 to ${mostBytes}`);
     } catch (cause) {
-      this.#options.failOpen.note(cause);
+      failOpen.note(cause);
       return 0;
     }
   }

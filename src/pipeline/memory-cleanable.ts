@@ -38,7 +38,7 @@ export interface MemoryCleanable {
    * train, by the coordinator alone. Default false.
    */
   readonly isReserved?: boolean;
-  /** Bytes that could be let go of now: 0 up, O(1). One that throws has none. */
+  /** Bytes that could be let go of now: 0 up to the limit, O(1). One that throws, or says more, has none. */
   estimate(): number;
   /**
    * Lets go: by `basic` of what is not in use, by `aggressive` also of what would have to be made again, by `smart` of about `targetBytes`, the cheapest first. One that
