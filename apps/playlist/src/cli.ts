@@ -7,7 +7,9 @@ export type CommandLine =
   /** `--help`, `--version`: print the text and leave with 0. */
   | { readonly kind: 'print'; readonly text: string }
   | (Run & { readonly kind: 'generate'; readonly dryRun: boolean; readonly reportFile: string | undefined })
-  | (Run & { readonly kind: 'serve' });
+  | (Run & { readonly kind: 'serve' })
+  /** Print `file` in the form that is current. */
+  | { readonly kind: 'migrate-config'; readonly file: string };
 
 interface Run {
   /** As typed, relative to the current folder; undefined when none was named. */
@@ -20,11 +22,15 @@ const EXAMPLES = `
 Examples:
   plimsoll-playlist --config my.toml
   plimsoll-playlist generate --config my.toml --memory-limit 192MiB --report report.json
+  plimsoll-playlist --config my.toml --plugins --strategy aggressive
   plimsoll-playlist serve --config my.toml --port 8080
+  plimsoll-playlist migrate-config config.toml > my.toml
 
 Each key of a table can be set by a variable PLIMSOLL_PLAYLIST_<TABLE>_<KEY>, such as
-PLIMSOLL_PLAYLIST_MEMORY_LIMIT=256MiB. Flags win over variables, variables over the file.
-Exit codes: 0 done, 1 the run failed, 2 a mistake in flags or configuration, 130 and 143 interrupted.`;
+PLIMSOLL_PLAYLIST_MEMORY_LIMIT=256MiB; MEMORY_LIMIT_MB, CLEANUP_AGGRESSIVE and PLUGIN_MEMORY_LIMIT_MB
+are read as well. Flags win over variables, variables over the file.
+Exit codes: 0 done, 1 the run failed (migrate-config: the printed file wants something added by hand),
+2 a mistake in flags or configuration, 130 and 143 interrupted.`;
 
 /**
  * Reads the arguments after the program's name. `generate` is the command when none is named. A mistake throws
@@ -51,7 +57,14 @@ export function parseCommandLine(argv: readonly string[], version: string): Comm
     .action((options) => {
       result = { kind: 'serve', ...run(options) };
     });
-  for (const command of [program, generate, serve])
+  const migrate = program
+    .command('migrate-config')
+    .argument('<file>', 'a configuration of m3u-proxy, or one that has tables of it')
+    .description('print a configuration in the current form; what is left out is said on standard error')
+    .action((file: string) => {
+      result = { kind: 'migrate-config', file };
+    });
+  for (const command of [program, generate, serve, migrate])
     command
       .exitOverride()
       .allowExcessArguments(false)
@@ -71,6 +84,13 @@ function shared(command: Command): Command {
   return command
     .option('-c, --config <file>', 'the configuration (TOML)')
     .option('--memory-limit <size>', 'the line memory stays under, such as 256MiB')
+    .option('--preset <name>', 'edge, balanced, high-volume or development')
+    .option('--strategy <name>', 'how memory is cleaned up: basic, aggressive or smart')
+    .option('--spill-dir <folder>', 'where data goes when memory is short; on a disk')
+    .option('--plugins', 'use plugins, the bundled ones unless a folder is named')
+    .option('--no-plugins', 'use none')
+    .option('--plugin-dir <folder>', 'the folder of the plugins')
+    .option('--sort <order>', 'none, name or group')
     .option('--output-dir <folder>', 'where the two files go')
     .option('-q, --quiet', 'no progress, only warnings and errors');
 }
@@ -81,6 +101,12 @@ function run(options: Record<string, string | boolean | undefined>): Run {
     configFile: text('config'),
     overrides: {
       memoryLimit: text('memoryLimit'),
+      preset: text('preset'),
+      strategy: text('strategy'),
+      spillDir: text('spillDir'),
+      plugins: options.plugins as boolean | undefined,
+      pluginDir: text('pluginDir'),
+      sort: text('sort'),
       outputDir: text('outputDir'),
       host: text('host'),
       port: text('port'),

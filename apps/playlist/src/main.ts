@@ -35,6 +35,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(`${command.text}\n`);
     return EXIT.ok;
   }
+  if (command.kind === 'migrate-config') return migrate(command.file);
   const configFile = command.configFile ?? (await sampleConfig(command.quiet));
   await relaunchWithHeapFlags({ configFile, overrides: command.overrides, command });
   const { loadConfig } = await import('./config/load-config.ts');
@@ -58,12 +59,22 @@ async function sampleConfig(quiet: boolean): Promise<string> {
   return configPath;
 }
 
+/** The new file alone on standard output, so that it can be redirected. */
+async function migrate(file: string): Promise<number> {
+  const { migrateConfig } = await import('./config/migrate-config.ts');
+  const { text, warnings, isComplete } = migrateConfig(file);
+  for (const line of warnings) process.stderr.write(`warning: ${line}\n`);
+  process.stdout.write(text);
+  return isComplete ? EXIT.ok : EXIT.failed;
+}
+
 async function generateOnce(command: Generate, config: PlaylistConfig): Promise<number> {
   const [{ generate, openGovernor }, { liveLine }, { formatRunReport, warningLines }] = await Promise.all([
     import('./generate.ts'),
     import('./report/live-line.ts'),
     import('./report/run-report.ts'),
   ]);
+  for (const line of config.warnings) process.stderr.write(`warning: ${line}\n`);
   if (command.reportFile !== undefined) await checkReportFile(command.reportFile);
   using governor = openGovernor(config);
   using interruption = onInterruption();

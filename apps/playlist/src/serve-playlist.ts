@@ -20,6 +20,7 @@ export async function servePlaylist(config: PlaylistConfig, options: ServePlayli
   compileRuleSet(config.rules, config.filters);
   using governor = openGovernor(config);
   const log = createLog(options);
+  for (const line of config.warnings) log.warn(line);
   await using server = await startServer({
     config,
     clock: systemClock,

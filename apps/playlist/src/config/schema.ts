@@ -33,8 +33,10 @@ const size = (like: string, lowest = '1B', highest = '1024TiB') =>
 /** `what` says the range, too: of the two, zod tells which was meant by neither. */
 const offOr = <Schema extends z.ZodType>(schema: Schema, what: string) =>
   z.union([z.literal('off'), schema], `Expected ${what}, or \`off\``);
-const oneOf = <const Names extends readonly string[]>(names: Names) =>
-  z.enum(names, `Expected ${names.map((name) => `"${name}"`).join(' or ')}`);
+const oneOf = <const Names extends readonly string[]>(names: Names) => {
+  const quoted = names.map((name) => `"${name}"`);
+  return z.enum(names, `Expected ${quoted.slice(0, -1).join(', ')} or ${quoted.at(-1)}`);
+};
 
 const text = z.string().trim().min(1, 'Expected some text, got an empty string');
 const wholeNumber = (lowest: number, highest: number) => {
@@ -110,10 +112,8 @@ const filter = z
     'Expected either `include` or `exclude`',
   );
 
-const share = z
-  .number('Expected a share of the limit, above 0 up to 1')
-  .gt(0, 'Expected a share of the limit, above 0 up to 1')
-  .max(1, 'Expected a share of the limit, above 0 up to 1');
+const shareMessage = 'Expected a share of the limit from 0.05 to 1';
+const share = z.number(shareMessage).min(0.05, shareMessage).max(1, shareMessage);
 const levels = z.strictObject({
   moderate: share.optional(),
   high: share.optional(),
@@ -133,8 +133,8 @@ const fileName = text
     `Expected a name of at most ${MAX_NAME_BYTES} bytes (letters beyond ASCII have 2 to 4)`,
   );
 
-/** Tables that stand once; their keys can also be set by `PLIMSOLL_PLAYLIST_<TABLE>_<KEY>`. */
-export const TABLES = {
+/** Tables that stand once. */
+const TABLES = {
   memory: z.strictObject({
     limit: size('256MiB', '32MiB').optional(),
     preset: oneOf(PRESET_NAMES).optional(),
@@ -205,6 +205,19 @@ export const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   'memory.levels': Object.keys(levels.shape),
   ...Object.fromEntries(Object.entries(TABLES).map(([name, table]) => [name, Object.keys(table.shape)])),
 };
+
+/** Each key of the tables that stand once, by its place (`memory.levels.high`): what variables and flags may set. */
+export const PLACES: ReadonlyMap<string, z.ZodType> = new Map(
+  Object.entries(TABLES).flatMap(([table, { shape }]) => placesOf(table, shape)),
+);
+
+function placesOf(prefix: string, shape: Readonly<Record<string, z.ZodType>>): [string, z.ZodType][] {
+  return Object.entries(shape).flatMap(([key, schema]) => {
+    const place = `${prefix}.${key}`;
+    const inner = schema instanceof z.ZodOptional ? schema.unwrap() : schema;
+    return inner instanceof z.ZodObject ? placesOf(place, inner.shape) : [[place, schema] as [string, z.ZodType]];
+  });
+}
 
 export const DEFAULTS = {
   preset: 'balanced',

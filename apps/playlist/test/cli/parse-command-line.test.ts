@@ -50,6 +50,19 @@ describe('parseCommandLine', () => {
     });
   });
 
+  it('takes what is said of memory, plugins and order, for both commands', () => {
+    const flags = '--preset edge --strategy basic --spill-dir s --plugins --plugin-dir p --sort name'.split(' ');
+    const overrides = { preset: 'edge', strategy: 'basic', spillDir: 's', plugins: true, pluginDir: 'p', sort: 'name' };
+    expect(parse(...flags)).toMatchObject({ kind: 'generate', overrides });
+    expect(parse('serve', ...flags)).toMatchObject({ kind: 'serve', overrides });
+    expect(parse('--no-plugins')).toMatchObject({ overrides: { plugins: false } });
+    expect(parse()).toMatchObject({ overrides: { plugins: undefined } });
+  });
+
+  it('migrates a configuration', () => {
+    expect(parse('migrate-config', 'old.toml')).toEqual({ kind: 'migrate-config', file: 'old.toml' });
+  });
+
   it('prints version and help', () => {
     expect(parse('--version')).toEqual({ kind: 'print', text: '1.2.3' });
     for (const argv of [['--help'], ['generate', '--help'], ['serve', '-h'], ['help']]) {
@@ -63,6 +76,8 @@ describe('parseCommandLine', () => {
     [['--config'], "option '-c, --config <file>' argument missing"],
     [['serve', '--dry-run'], "unknown option '--dry-run'"],
     [['generate', 'extra'], 'too many arguments'],
+    [['migrate-config'], "missing required argument 'file'"],
+    [['migrate-config', 'a', 'b'], 'too many arguments'],
   ])('refuses %j in one line', (argv, words) => {
     expect(() => parse(...argv)).toThrow(ConfigError);
     try {
@@ -75,13 +90,25 @@ describe('parseCommandLine', () => {
 
   it('gives a command or a ConfigError for any arguments', () => {
     const word = fc.oneof(
-      fc.constantFrom('serve', 'generate', 'help', '--', '-', '-c', '--quiet', '--host', '--port=1', '-qV'),
+      fc.constantFrom(
+        'serve',
+        'generate',
+        'migrate-config',
+        'help',
+        '--',
+        '-',
+        '-c',
+        '--quiet',
+        '--host',
+        '--port=1',
+        '-qV',
+      ),
       fc.string(),
     );
     fc.assert(
       fc.property(fc.array(word, { maxLength: 5 }), (argv) => {
         try {
-          expect(['print', 'generate', 'serve']).toContain(parse(...argv).kind);
+          expect(['print', 'generate', 'serve', 'migrate-config']).toContain(parse(...argv).kind);
         } catch (error) {
           expect(error).toBeInstanceOf(ConfigError);
         }
