@@ -89,15 +89,21 @@ export class ExternalSort implements AsyncDisposable {
 
   /** Copies a record in. False, and nothing is done, when there is no room: then `makeRoom`, and again. */
   add(key: KeyWriter, source: Buffer, start: number, end: number): boolean {
-    if (this.#current.tryAdd(key.buffer, key.length, source, start, end)) return true;
+    return this.addParts(key.buffer, 0, key.length, source, start, end);
+  }
+
+  /** The same with the key `key[keyStart .. keyEnd)`. */
+  addParts(key: Buffer, keyStart: number, keyEnd: number, source: Buffer, start: number, end: number): boolean {
+    if (this.#current.tryAdd(key, keyStart, keyEnd, source, start, end)) return true;
     const { sizes } = this.#options;
-    const size = RecordChunk.entryBytes(key.length, end - start);
-    if (key.length + end - start > sizes.maxRecordBytes) {
+    const keyBytes = keyEnd - keyStart;
+    const size = RecordChunk.entryBytes(keyBytes, end - start);
+    if (keyBytes + end - start > sizes.maxRecordBytes) {
       throw new RecordTooLargeError('a record with its key', sizes.maxRecordBytes);
     }
     if (!this.#canReadBack(size) || !this.#openChunk(size)) return false;
     this.#isLast = false;
-    return this.#current.tryAdd(key.buffer, key.length, source, start, end);
+    return this.#current.tryAdd(key, keyStart, keyEnd, source, start, end);
   }
 
   /** Whether it holds more than it should in the mode it is in. */

@@ -3,6 +3,8 @@
  * @module
  */
 export type { Batch } from './batch.ts';
+export { BatchStore, type BatchStoreStats } from './batch-store.ts';
+export { BatchStoreFullError, type BatchStoreOptions } from './batch-store-options.ts';
 export type { BetweenStages } from './between-stages.ts';
 export { CLEANUP_DEFAULTS, type CleanupTuning, type MemoryCleanupOptions } from './cleanup-options.ts';
 export type {
@@ -12,6 +14,7 @@ export type {
   CleanupReport,
   StageCleanup,
 } from './cleanup-report.ts';
+export { type DistinctOptions, distinctRecords } from './distinct-records.ts';
 export type { Flow } from './flow.ts';
 export { formatCleanupSummary, formatCleanupTable } from './format-cleanup.ts';
 export { formatReport, type ReportWords } from './format-report.ts';

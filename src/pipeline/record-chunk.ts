@@ -30,7 +30,8 @@ export class RecordChunk {
   }
 
   /** Copies a record and its key in; false, and nothing is done, where they do not fit. */
-  tryAdd(key: Uint8Array, keyBytes: number, source: Buffer, start: number, end: number): boolean {
+  tryAdd(key: Buffer, keyStart: number, keyEnd: number, source: Buffer, start: number, end: number): boolean {
+    const keyBytes = keyEnd - keyStart;
     const recordBytes = end - start;
     const at = this.#usedBytes;
     const used = at + ((HEADER_BYTES + keyBytes + recordBytes + 3) & ~3);
@@ -39,7 +40,7 @@ export class RecordChunk {
     words[at >> 2] = keyBytes;
     words[(at >> 2) + 1] = recordBytes;
     let into = at + HEADER_BYTES;
-    for (let index = 0; index < keyBytes; index++) bytes[into++] = key[index]!;
+    for (let from = keyStart; from < keyEnd; ) bytes[into++] = key[from++]!;
     if (recordBytes < LONG_COPY) for (let from = start; from < end; ) bytes[into++] = source[from++]!;
     else source.copy(bytes, into, start, end);
     words[words.length - 1 - count] = at >> 2;
