@@ -34,8 +34,10 @@ export {
   refusedEvents,
   type ScopeAbortedEvent,
   type SlowAcquireEvent,
+  type SpillEvent,
   scopeAbortedEvents,
   slowAcquireEvents,
+  spillEvents,
   type TrainEvent,
   trainEvents,
 } from './events.ts';

@@ -2,7 +2,7 @@
  * Bytes on disk instead of in memory, within a quota, and gone when their owner is.
  * @module
  */
-export { SPILL_CODECS, type SpillCodec } from './frame-codec.ts';
+export { codecAtHand, FrameCodec, freeBuffer, freeChunk, SPILL_CODECS, type SpillCodec } from './frame-codec.ts';
 export type { SpillFault } from './frame-format.ts';
 export type { SegmentWriteOptions, SegmentWriter } from './segment-writer.ts';
 export {

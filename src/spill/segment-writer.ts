@@ -37,6 +37,7 @@ export class SegmentWriter implements AsyncDisposable {
   #failure: { readonly cause: unknown } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   #state: 'open' | 'finished' | 'gone' = 'open';
+  #finishing = false;
   #batchCount = 0;
   #rawBytes = 0;
   #largestBatchBytes = 0;
@@ -70,8 +71,9 @@ export class SegmentWriter implements AsyncDisposable {
     const { signal } = copyOptions('write', options, ['signal']);
     checkSignal(signal);
     const pieces = batch instanceof Uint8Array ? [batch] : batch;
+    const isBytes = Array.isArray(pieces) && pieces.every((piece) => piece instanceof Uint8Array);
+    if (!isBytes) throw invalidOption('batch', 'bytes, or several pieces of them', batch);
     const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
-    if (!Number.isSafeInteger(bytes)) throw invalidOption('batch', 'bytes, or several pieces of them', batch);
     checkWhole('bytes of a batch', bytes, 0, this.#context.bounds.maxBatchBytes);
     await this.#inTurn(async () => {
       signal?.throwIfAborted();
@@ -86,6 +88,7 @@ export class SegmentWriter implements AsyncDisposable {
 
   /** Seals the segment: nothing is written any more, and it can be read. */
   async finish(): Promise<SpilledSegment> {
+    this.#finishing = true;
     return this.#inTurn(async () => {
       const seal = { batchCount: this.#batchCount, rawBytes: this.#rawBytes, bytesBefore: this.diskBytes };
       await this.#push(trailerFrame(this.#file.number, seal));
@@ -106,12 +109,12 @@ export class SegmentWriter implements AsyncDisposable {
     });
   }
 
-  /** Ends what is under way and, unless it was finished, removes the file. Twice is safe, never throws. */
+  /** Ends what is under way and, unless it is or has been finished, removes the file. Twice is safe, never throws. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state === 'open') this.#state = 'gone';
+    if (!this.#finishing) this.#state = 'gone';
     await this.#turn;
     await this.#writing;
-    if (this.#state === 'gone') await this.#giveUp();
+    if (this.#state !== 'finished') await this.#giveUp();
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
