@@ -1,6 +1,7 @@
 /** The private folder of one owner below a parent that may be shared, and what becomes of folders whose owner is dead. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { isLocalDisk } from './local-disk.ts';
 import { memoryBackedName } from './memory-backed.ts';
 import { SpillMemoryBackedError, spillError } from './spill-errors.ts';
 import { type SpillFs, writeAll } from './spill-fs.ts';
@@ -35,10 +36,10 @@ export class SpillHome {
     const dir = join(parentDir, `${PREFIX}${process.pid}-${randomBytes(6).toString('hex')}`);
     try {
       await fs.mkdir(parentDir, { mode: 0o700, recursive: true });
-      if (!allowMemoryBacked) await demandDisk(parentDir, fs);
+      const type = await diskType(parentDir, allowMemoryBacked, fs);
       await fs.mkdir(dir, { mode: 0o700 });
       try {
-        const home = new SpillHome(dir, await removeLeftovers(parentDir, dir, fs), fs);
+        const home = new SpillHome(dir, await removeLeftovers(parentDir, dir, isLocalDisk(type), fs), fs);
         await home.signOwner();
         return home;
       } catch (cause) {
@@ -77,26 +78,32 @@ export class SpillHome {
   }
 }
 
-async function demandDisk(dir: string, fs: SpillFs): Promise<void> {
-  const kind = memoryBackedName((await fs.statfs(dir)).type);
+/** What sort of file system it is; 0 when it is allowed to be any and does not say. */
+async function diskType(dir: string, allowMemoryBacked: boolean, fs: SpillFs): Promise<number> {
+  const asked = fs.statfs(dir).then(({ type }) => type);
+  if (allowMemoryBacked) return asked.catch(() => 0);
+  const kind = memoryBackedName(await asked);
   if (kind !== undefined) throw new SpillMemoryBackedError(dir, kind);
+  return asked;
 }
 
 /** This process and its folder, whose time is one that the same file system gave. */
 interface Self extends SpillOwner {
   readonly uid: number;
   readonly mtimeMs: number;
+  /** Nobody else can have files there now. */
+  readonly isLocal: boolean;
 }
 
 /** Folders of this user's whose owner is dead. What cannot be removed is no reason not to start. */
-async function removeLeftovers(parentDir: string, own: string, fs: SpillFs): Promise<number> {
+async function removeLeftovers(parentDir: string, own: string, isLocal: boolean, fs: SpillFs): Promise<number> {
   let removed = 0;
   const names = await fs.readdir(parentDir).catch(() => []);
   const dirs = names.filter((name) => name.startsWith(PREFIX)).map((name) => join(parentDir, name));
   const others = dirs.filter((dir) => dir !== own);
   const found = others.length > 0 ? await fs.lstat(own).catch(() => undefined) : undefined;
   if (found === undefined) return 0;
-  const self: Self = { ...currentOwner(), uid: found.uid, mtimeMs: found.mtimeMs };
+  const self: Self = { ...currentOwner(), uid: found.uid, mtimeMs: found.mtimeMs, isLocal };
   for (const dir of others) {
     try {
       if (!(await isLeftover(dir, self, fs))) continue;
@@ -117,7 +124,7 @@ async function isLeftover(dir: string, self: Self, fs: SpillFs): Promise<boolean
   // Whatever else stands there under that name may be without end.
   const isFile = signed !== undefined && signed.isFile?.() !== false;
   const owner = isFile ? parseOwner(await fs.readFile(ownerFile, 'utf8').catch(() => '')) : undefined;
-  const state = owner === undefined ? 'unknown' : ownerState(owner, self);
+  const state = owner === undefined ? 'unknown' : ownerState(owner, self, self.isLocal);
   if (state !== 'unknown') return state === 'dead';
   return self.mtimeMs - Math.max(found.mtimeMs, signed?.mtimeMs ?? 0) > ABANDONED_MS;
 }

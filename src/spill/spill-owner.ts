@@ -1,7 +1,7 @@
 /**
  * Whose a spill folder is. A pid alone does not say it: pids are used again, and containers have the same ones. So the owner's start time, its pid namespace and
- * the boot stand beside it. What cannot be known (another container, another machine, an owner file that cannot be read) is judged by age: a living owner writes its
- * file anew every hour.
+ * the boot stand beside it. An owner of another boot is dead where the disk is one that no other machine can have. What cannot be known (another container, another machine on a shared disk, an owner file that cannot be read) is
+ * judged by age: a living owner writes its file anew every hour.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 
@@ -31,8 +31,17 @@ export function parseOwner(text: string): SpillOwner | undefined {
   }
 }
 
-/** Whether that process lives. `unknown` when it is, or was, out of sight from here. */
-export function ownerState(owner: SpillOwner, self: SpillOwner = currentOwner()): 'alive' | 'dead' | 'unknown' {
+/**
+ * Whether that process lives. `unknown` when it is, or was, out of sight from here. `isLocal` says that nobody but this machine can have the folder's disk now: then an owner of another boot has ended with it, by power loss
+ * or restart, whoever it was.
+ */
+export function ownerState(
+  owner: SpillOwner,
+  self: SpillOwner = currentOwner(),
+  isLocal = false,
+): 'alive' | 'dead' | 'unknown' {
+  const isOtherBoot = owner.bootId !== self.bootId && owner.bootId !== '' && self.bootId !== '';
+  if (isOtherBoot && isLocal) return 'dead';
   if (owner.pidNamespace !== self.pidNamespace || owner.bootId !== self.bootId) return 'unknown';
   const now = startTime(owner.pid);
   if (now !== undefined) return owner.startedAt === '' || owner.startedAt === now ? 'alive' : 'dead';

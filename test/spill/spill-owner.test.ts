@@ -59,7 +59,7 @@ describe('folders of others', () => {
     {
       await using folder = await open(dir);
       expect(folder.stats.leftoversRemoved).toBe(0);
-      expect(existsSync(join(owner.folder, 'segment-1'))).toBe(true);
+      expect(readdirSync(owner.folder).sort()).toEqual(['owner.json', 'run-2', 'run-3', 'segment-1']);
     }
     await owner.kill();
     expect(existsSync(owner.folder)).toBe(true);
@@ -76,6 +76,23 @@ describe('folders of others', () => {
     await using _folder = await open(dir);
     expect(existsSync(mine)).toBe(true);
     expect(existsSync(older)).toBe(process.platform !== 'linux');
+  });
+
+  it('that are left from before a power loss or a restart go at once on a disk of this machine alone, and not on a shared one', async () => {
+    const dir = parent();
+    const self = currentOwner();
+    const before = { ...self, bootId: 'the one before', pidNamespace: 'pid:[1]' };
+    const left = plant(dir, 'plimsoll-spill-left', before);
+    const unsigned = plant(dir, 'plimsoll-spill-unsigned', undefined);
+    const withType = (type: number) => ({ fs: { ...nodeSpillFs, statfs: async () => ({ type }) } });
+    for (const shared of [0x6969, 0xff534d42, 0x65735546, 0]) {
+      await using folder = await open(dir, withType(shared));
+      expect(folder.stats.leftoversRemoved).toBe(0);
+    }
+    if (process.platform !== 'linux' || self.bootId === '') return;
+    await using folder = await open(dir, withType(0xef53));
+    expect(folder.stats.leftoversRemoved).toBe(1);
+    expect([existsSync(left), existsSync(unsigned)]).toEqual([false, true]);
   });
 
   it('whose owner is out of sight, or was never written down, go when nobody signed for a day', async () => {
@@ -152,6 +169,8 @@ describe('an owner', () => {
       expect(parseOwner(text)).toBeUndefined();
     }
     expect(ownerState({ ...self, bootId: 'another' })).toBe('unknown');
+    expect(ownerState({ ...self, bootId: 'another' }, { ...self, bootId: 'this' }, true)).toBe('dead');
+    expect(ownerState({ ...self, bootId: '' }, { ...self, bootId: 'this' }, true)).toBe('unknown');
   });
 });
 
