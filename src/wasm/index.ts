@@ -18,5 +18,6 @@ export {
   PluginTrapError,
   PluginWorkerError,
 } from './plugin-errors.ts';
-export { PluginHost, type PluginHostOptions } from './plugin-host.ts';
+export { PluginHost, type PluginHostStats } from './plugin-host.ts';
+export { PLUGIN_HOST_DEFAULTS, type PluginHostOptions } from './plugin-host-options.ts';
 export { parseManifest } from './plugin-manifest.ts';
