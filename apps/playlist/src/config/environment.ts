@@ -3,6 +3,9 @@ import { PLACES } from './schema.ts';
 
 export const VARIABLE_PREFIX = 'PLIMSOLL_PLAYLIST_';
 
+/** What Kubernetes sets in every container for a service that is called plimsoll-playlist. */
+const SERVICE_LINK = /^PLIMSOLL_PLAYLIST_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)$/;
+
 /** Tables and keys as they stand in the file, before they are checked. */
 export type RawConfig = Record<string, unknown>;
 
@@ -47,6 +50,7 @@ export function applyVariables(raw: RawConfig, env: NodeJS.ProcessEnv, told: Ove
   applyPlain(raw, env, told);
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(VARIABLE_PREFIX) || value === undefined || value === '') continue;
+    if (SERVICE_LINK.test(variable)) continue;
     const place = places.get(variable);
     if (place === undefined) {
       const near = didYouMean(variable, [...places.keys()]);

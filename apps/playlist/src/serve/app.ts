@@ -19,7 +19,7 @@ export interface AppOptions {
 type Env = { Bindings: { outgoing: ServerResponse } };
 
 /**
- * The web side: `GET /<name>.m3u8`, `GET /<name>.xmltv`, `GET /health`, `POST /regenerate` (with `Authorization: Bearer <token>`: 202 when a
+ * The web side: `GET /<name>.m3u8`, `GET /<name>.xmltv`, `GET /health`, `GET /live` (200 whenever it answers), `POST /regenerate` (with `Authorization: Bearer <token>`: 202 when a
  * run was started, 409 while one is running, 401 for a wrong token, 403 when the configuration has none).
  */
 export function createApp(options: AppOptions): Hono<Env> {
@@ -36,6 +36,8 @@ export function createApp(options: AppOptions): Hono<Env> {
     const door = files[decodePath(c.req.path)];
     return door === undefined ? await next() : await handOut(c, door);
   });
+  // For supervisors: the process answers. Whether there is something to serve is /health.
+  app.get('/live', (c) => c.json({ ok: true }));
   app.get('/health', async (c) => {
     const playlist = await files[`/${name}.m3u8`]!.answer('HEAD', () => undefined);
     const ok = playlist.status === 200;

@@ -242,6 +242,20 @@ describe('plain names of variables', () => {
     expect(load('', { CLEANUP_AGGRESSIVE: '1', PLIMSOLL_PLAYLIST_MEMORY_STRATEGY: 'basic' }).warnings).toHaveLength(1);
   });
 
+  it('and what Kubernetes sets for a service of this name are no mistakes', () => {
+    const links = {
+      PLIMSOLL_PLAYLIST_SERVICE_HOST: '10.0.0.1',
+      PLIMSOLL_PLAYLIST_SERVICE_PORT: '80',
+      PLIMSOLL_PLAYLIST_SERVICE_PORT_HTTP: '80',
+      PLIMSOLL_PLAYLIST_PORT: 'tcp://10.0.0.1:80',
+      PLIMSOLL_PLAYLIST_PORT_80_TCP: 'tcp://10.0.0.1:80',
+      PLIMSOLL_PLAYLIST_PORT_80_TCP_PROTO: 'tcp',
+      PLIMSOLL_PLAYLIST_PORT_80_TCP_ADDR: '10.0.0.1',
+    };
+    expect(load('', links)).toEqual(load());
+    expect(problems('', { PLIMSOLL_PLAYLIST_SERVICE_HOSTS: 'x' })).toHaveLength(1);
+  });
+
   it('are mebibytes and switches; false and empty say nothing', () => {
     expect(load('', { MEMORY_LIMIT_MB: ' 100.5 ' }).memory.limitBytes).toBe(100.5 * MIB);
     expect(load('', { MEMORY_LIMIT_MB: '' }).memory.limitBytes).toBeUndefined();

@@ -249,6 +249,7 @@ describe('runs', () => {
   it('start at once and then by the clock, never two at a time', async () => {
     expect(runs).toHaveLength(1);
     expect(await health()).toMatchObject({ ok: false, running: true, lastRun: null, nextRunMs: null });
+    expect(await ask('/live')).toMatchObject({ status: 200 });
     clock.advance(10 * HOUR);
     expect(runs).toHaveLength(1);
     await finish(1);
