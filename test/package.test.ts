@@ -45,6 +45,10 @@ describe('the package', () => {
       'README.md',
       'dist',
       'docs',
+      'plugins/README.md',
+      'plugins/dist',
+      'plugins/samples',
+      'plugins/sdk',
     ]);
     for (const paper of manifest.files) if (paper !== 'dist') expect(existsSync(join(ROOT, paper)), paper).toBe(true);
   });
