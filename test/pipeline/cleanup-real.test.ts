@@ -1,8 +1,10 @@
 /** Each strategy on real memory: the same load in a process of its own, its RSS read from outside. */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { CleanupOperation } from 'plimsoll/pipeline';
 import { describe, expect, it } from 'vitest';
-import { watchSteps } from '../governor/watch-steps.ts';
 
 const MIB = 1_048_576;
 const CHILD = join(import.meta.dirname, 'cleanup-child.ts');
@@ -15,20 +17,37 @@ interface Done {
   readonly cpuMs: number;
 }
 
+/** RSS at each step, read while the process waits to be told to go on. */
+async function watch(
+  strategy: string,
+): Promise<{ readonly held: number; readonly after: number; readonly done: Done }> {
+  const args = ['--conditions=source', '--expose-gc', '--no-warnings', CHILD, strategy];
+  const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const rss: number[] = [];
+  let done: Done | undefined;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const status = readFileSync(`/proc/${child.pid}/status`, 'latin1');
+    rss.push(Number(/^VmRSS:\s+(\d+)/m.exec(status)![1]) / 1_024);
+    if (line.startsWith('done ')) done = JSON.parse(line.slice(5)) as Done;
+    child.stdin.write('go on\n');
+  }
+  expect(rss).toHaveLength(2);
+  return { held: rss[0]!, after: rss[1]!, done: done! };
+}
+
 async function clean(strategy: string) {
-  const { rss, said } = await watchSteps(['--conditions=source', '--expose-gc', CHILD, strategy]);
-  const done = JSON.parse(said.done!) as Done;
+  const { held, after, done } = await watch(strategy);
   const collection = done.taken.filter(({ part }) => part !== 'reclaim-now' && part !== 'reclaim');
-  const freedMib = (rss.held! - rss.done!) / MIB;
+  const freedMib = held - after;
   const ownMs = (done.operation?.elapsedMs ?? 0) - collection.reduce((sum, { elapsedMs }) => sum + elapsedMs, 0);
   console.log(
-    `${strategy}: ${freedMib.toFixed(0)} MiB less RSS, ${ownMs.toFixed(1)} ms besides ${collection.map(({ part, elapsedMs }) => `${part} (${elapsedMs.toFixed(1)} ms)`).join(', ') || 'nothing'}`,
+    `${strategy}: RSS ${held.toFixed(0)} -> ${after.toFixed(0)} MiB, ${ownMs.toFixed(1)} ms besides ${collection.map(({ part, elapsedMs }) => `${part} (${elapsedMs.toFixed(1)} ms)`).join(', ') || 'nothing'}`,
   );
   return { ...done, freedMib, collection: collection.map(({ part }) => part) };
 }
 
-// 80 MiB in free blocks, 80 in a memo, 80 dropped. Again where it did not hold: on a busy machine V8 may have collected before it begins.
-describe.concurrent('of 240 MiB, seen from outside,', { retry: 2 }, () => {
+// 80 MiB in free blocks, 80 in a memo, 120 that are dropped for those that collect.
+describe('of 280 MiB, seen from outside,', () => {
   it('nothing goes without a cleanup', async () => {
     const { freedMib, left } = await clean('none');
     expect(Math.abs(freedMib)).toBeLessThan(10);
@@ -47,8 +66,8 @@ describe.concurrent('of 240 MiB, seen from outside,', { retry: 2 }, () => {
   it('smart brings use back to where it was, by what nobody needs', async () => {
     const { freedMib, left, collection, operation } = await clean('smart');
     expect(left).toEqual({ free: 2, memo: 2 });
-    expect(freedMib).toBeGreaterThan(70);
-    expect(freedMib).toBeLessThan(90);
+    expect(freedMib).toBeGreaterThan(110);
+    expect(freedMib).toBeLessThan(150);
     expect(collection).toContain('full-collection');
     expect(operation!.freedBytes / MIB).toBeCloseTo(freedMib, -1);
   });
@@ -56,9 +75,9 @@ describe.concurrent('of 240 MiB, seen from outside,', { retry: 2 }, () => {
   it('aggressive frees all of it', async () => {
     const { freedMib, left, collection, operation, text } = await clean('aggressive');
     expect(left).toEqual({ free: 0, memo: 0 });
-    expect(freedMib).toBeGreaterThan(220);
+    expect(freedMib).toBeGreaterThan(260);
     expect(collection).toContain('full-collection');
     expect(operation!.freedBytes / MIB).toBeCloseTo(freedMib, -1);
-    expect(text).toMatch(/^1 operations, 2\d\d\.\dMB freed, 4 items cleaned, \d+ms total\n/);
+    expect(text).toMatch(/^1 operations, \d{3}\.\dMB freed, 4 items cleaned, \d+ms total\n/);
   });
 });
