@@ -18,6 +18,9 @@ export interface HolderBookOptions extends ConsumerOptions {
   readonly failOpen: FailOpen;
 }
 
+/** What a book asks a governor for. */
+export type HolderGovernor = Pick<Governor, 'consumer' | 'availableBytes' | 'disposed'>;
+
 const STEP_BYTES = 65_536;
 const STEP_SHARE = 1 / 16;
 /** What is booked ahead may go back while more is asked for. */
@@ -29,7 +32,7 @@ const DISPOSED = 'PLIMSOLL_DISPOSED';
  * by what the books went down by. Whoever made it disposes it.
  */
 export class HolderBook implements Disposable {
-  readonly #governor: Governor | undefined;
+  readonly #governor: HolderGovernor | undefined;
   readonly #failOpen: FailOpen;
   readonly #maxBytes: number;
   readonly #step: number;
@@ -39,7 +42,7 @@ export class HolderBook implements Disposable {
   #used = 0;
 
   /** Throws `RangeError` for unsound options, whether or not there is a governor. Opens the consumer at once. */
-  constructor(governor: Governor | undefined, options: HolderBookOptions) {
+  constructor(governor: HolderGovernor | undefined, options: HolderBookOptions) {
     const { stepBytes = STEP_BYTES, failOpen, reclaimer, ...rest } = options;
     checkWhole('stepBytes', stepBytes, 0);
     checkConsumerOptions(rest);

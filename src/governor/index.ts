@@ -61,7 +61,7 @@ export {
 } from './governor-options.ts';
 export { deriveHeapFlags, type HeapFlags, heapFlagsFit } from './heap-flags.ts';
 export type { Sample } from './history.ts';
-export { HolderBook, type HolderBookOptions } from './holder-book.ts';
+export { HolderBook, type HolderBookOptions, type HolderGovernor } from './holder-book.ts';
 export type { TrainPart, TrainPartName, TrainReason, TrainReport } from './journal.ts';
 export {
   type CgroupLimit,

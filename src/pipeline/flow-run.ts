@@ -1,4 +1,4 @@
-import type { Consumer, PressureLevel, ReclaimStrategy } from '../governor/index.ts';
+import type { Consumer, ConsumerOptions, PressureLevel, ReclaimStrategy } from '../governor/index.ts';
 import type { SpillFolder } from '../spill/index.ts';
 import type { Batch } from './batch.ts';
 import type { CleanupCalls } from './cleanup-calls.ts';
@@ -23,6 +23,7 @@ export interface RunHelp {
   readonly signal: AbortSignal;
   readonly modes: StageModes;
   readonly spill: SpillFolder | undefined;
+  openConsumer(options: ConsumerOptions): Consumer;
   openMemory(name: string, memory: StageMemory | undefined): Consumer;
   /** Undefined when nobody cleans up. */
   cleanup(): CleanupCalls | undefined;
@@ -57,6 +58,10 @@ export class StageSeat implements StageContext, ModeSeat {
 
   async cleanUp(strategy: ReclaimStrategy): Promise<void> {
     await this.#help.cleanup()?.cleanUp(this.name, strategy);
+  }
+
+  consumer(options: ConsumerOptions): Consumer {
+    return this.#help.openConsumer({ parent: this.memory, ...options });
   }
 
   switched(change: WorkerSwitch): void {

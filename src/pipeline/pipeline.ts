@@ -100,6 +100,7 @@ export class Pipeline {
       modes,
       spill,
       cleanup: () => cleanup,
+      openConsumer: (options) => governor.consumer(options),
       openMemory(name, memory = HOLDS_NOTHING) {
         const { kind, maxBytes } = memory;
         return governor.consumer({ name, kind, maxBytes, ...(parent && { parent }) });

@@ -1,6 +1,7 @@
-import type { Consumer, MemoryKind, PressureLevel, ReclaimStrategy } from '../governor/index.ts';
+import type { Consumer, ConsumerOptions, MemoryKind, PressureLevel, ReclaimStrategy } from '../governor/index.ts';
 import type { SpillFolder } from '../spill/index.ts';
 import type { Batch } from './batch.ts';
+import type { ConsumerSource } from './pipeline-memory.ts';
 import type { PipelineMode, StageCapabilities } from './pipeline-mode.ts';
 
 /** What a stage may hold at most. A stage that declares nothing holds nothing: each reservation of it is refused. */
@@ -41,7 +42,7 @@ export interface WorkerSwitch {
 }
 
 /** What the pipeline hands to a stage. */
-export interface StageContext {
+export interface StageContext extends ConsumerSource {
   readonly name: string;
   /** How this stage is to work now: look at it for each batch. Changes when a sample is taken, so also inside `advance`. */
   readonly mode: PipelineMode;
@@ -58,6 +59,10 @@ export interface StageContext {
    * when it ends is released for it and stands in the report as `unreleasedBytes`, which is a fault of the stage.
    */
   readonly memory: Consumer;
+  /**
+   * Opens a consumer below the stage's own, unless another parent is given: for what gives back by itself, such as a `BatchStore`. What it holds counts as the stage's, and ends with it.
+   */
+  consumer(options: ConsumerOptions): Consumer;
   /**
    * Adds to the stage's counts what the pipeline cannot see: batches are counted as they change hands, so a source says what it has
    * read, a sink what it has written, a phase all of it. Throws the signal's reason when aborted, samples

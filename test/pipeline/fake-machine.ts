@@ -19,7 +19,7 @@ export class FakeMachine implements ConsumerSource, MemoryProbe {
   }
 
   get heldBytes(): number {
-    return this.consumers.reduce((sum, consumer) => sum + consumer.heldBytes, 0);
+    return this.consumers.reduce((sum, consumer) => sum + (consumer.isRoot ? consumer.heldBytes : 0), 0);
   }
 
   get availableBytes(): number {
@@ -46,19 +46,32 @@ export class FakeConsumer implements Consumer {
   peakBytes = 0;
   disposed = false;
   readonly #refuses: () => boolean;
+  readonly #parent: FakeConsumer | undefined;
+  readonly children: FakeConsumer[] = [];
 
   constructor(options: ConsumerOptions, refuses: () => boolean) {
     this.#refuses = refuses;
+    this.#parent = options.parent as FakeConsumer | undefined;
+    this.#parent?.children.push(this);
     this.name = options.name;
     this.kind = options.kind;
     this.maxBytes = options.maxBytes;
   }
 
+  get isRoot(): boolean {
+    return this.#parent === undefined;
+  }
+
+  /** What it holds counts as its parent's, too. */
   change(bytes: number): boolean {
     if (bytes > 0 && this.#refuses()) return false;
-    if (this.heldBytes + bytes > this.maxBytes) return false;
-    this.heldBytes += bytes;
-    this.peakBytes = Math.max(this.peakBytes, this.heldBytes);
+    for (let each: FakeConsumer | undefined = this; each !== undefined; each = each.#parent) {
+      if (each.heldBytes + bytes > each.maxBytes) return false;
+    }
+    for (let each: FakeConsumer | undefined = this; each !== undefined; each = each.#parent) {
+      each.heldBytes += bytes;
+      each.peakBytes = Math.max(each.peakBytes, each.heldBytes);
+    }
     return true;
   }
 
@@ -85,7 +98,8 @@ export class FakeConsumer implements Consumer {
   }
 
   [Symbol.dispose](): void {
-    this.heldBytes = 0;
+    for (const child of this.children) child[Symbol.dispose]();
+    if (!this.disposed) this.change(-this.heldBytes);
     this.disposed = true;
   }
 }
