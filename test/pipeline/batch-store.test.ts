@@ -147,6 +147,8 @@ describe('a batch store', () => {
         await reader.return();
         await store.follow('plain');
         const moving = store.follow(mode);
+        // It has begun with the batch.
+        for (let i = 0; i < 20; i++) await Promise.resolve();
         const again = store.read();
         const { value } = await again.next();
         await moving;
