@@ -71,7 +71,7 @@ class Distinct implements AsyncDisposable {
   }
 
   async *run(input: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch, void, undefined> {
-    const { key: into, output } = this.#run;
+    const { key: into, output, sizes } = this.#run;
     for await (const batch of input) {
       if (this.#run.isFrugal) await this.#begin();
       this.#spill?.settle();
@@ -80,6 +80,10 @@ class Distinct implements AsyncDisposable {
         this.#writeKey(batch, index);
         const start = batch.start(index);
         const end = batch.end(index);
+        if (end - start > sizes.batchBytes && !output.tryPrepare(end - start)) {
+          if (this.#run.spill !== undefined) await this.#begin();
+          output.prepare(end - start);
+        }
         if (this.#spill === undefined) {
           const outcome = this.#set.add(into, this.#run.spill === undefined);
           if (outcome === 'known') continue;

@@ -111,13 +111,17 @@ export class ExternalSort implements AsyncDisposable {
     return this.frugal && this.#chunks.length > 1;
   }
 
-  /** Writes what it holds to the disk. Where that cannot be, or there is nothing, the next `add` throws what a refused reservation throws. */
+  /** Gives up memory for another record. Where there is nothing to give up, the next `add` throws what a refused reservation throws. */
   async makeRoom(): Promise<void> {
-    if (this.#options.spill === undefined || !this.#holdsRecords) {
-      this.#isLast = true;
-      return;
-    }
-    await this.#spillRun();
+    if (!(await this.giveUp())) this.#isLast = true;
+  }
+
+  /** Writes what it holds to the disk, or lets go of what it keeps for later. False where neither can be. */
+  async giveUp(): Promise<boolean> {
+    if (this.#options.spill !== undefined && this.#holdsRecords) await this.#spillRun();
+    else if (this.#spare.length > 0) this.#dropChunks();
+    else return false;
+    return true;
   }
 
   /** After the last record: all of them in order. What it returns is valid until this is disposed. */

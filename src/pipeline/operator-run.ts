@@ -64,7 +64,7 @@ export class OperatorRun implements AsyncDisposable {
 
   /** Puts all records of `input` into a sort. */
   async feed(sort: ExternalSort, input: AsyncIterable<RecordBatch>, key: RecordKey): Promise<void> {
-    const { key: into } = this;
+    const { key: into, sizes } = this;
     for await (const batch of input) {
       await this.settle(sort);
       const { count, bytes } = batch;
@@ -73,6 +73,7 @@ export class OperatorRun implements AsyncDisposable {
         key(batch, index, into);
         const start = batch.start(index);
         const end = batch.end(index);
+        if (end - start > sizes.batchBytes) await this.#prepare(sort, end - start);
         while (!sort.add(into, bytes, start, end)) await sort.makeRoom();
       }
     }
@@ -97,10 +98,16 @@ export class OperatorRun implements AsyncDisposable {
     yield* output.rest();
   }
 
+  /** Room for a large record to go out, and if the sort has to make it. */
+  async #prepare(sort: ExternalSort, bytes: number): Promise<void> {
+    while (!this.output.tryPrepare(bytes)) if (!(await sort.giveUp())) this.output.prepare(bytes);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.spill?.[Symbol.asyncDispose]();
     } finally {
+      this.output[Symbol.dispose]();
       this.#floor[Symbol.dispose]();
     }
   }

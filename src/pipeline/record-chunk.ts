@@ -59,7 +59,7 @@ export class RecordChunk {
     const { buffer } = this.bytes;
     this.bytes = NOTHING;
     this.words = NO_WORDS;
-    if (typeof buffer.transfer === 'function') buffer.transfer(0);
+    if (buffer.byteLength > 0 && typeof buffer.transfer === 'function') buffer.transfer(0);
   }
 }
 

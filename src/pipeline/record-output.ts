@@ -1,13 +1,14 @@
-import type { Consumer } from '../governor/index.ts';
+import type { Consumer, Reservation } from '../governor/index.ts';
 import type { OperatorSizes } from './operator-options.ts';
 import { RecordBatch } from './record-batch.ts';
 
 /**
  * Where an operator puts records: one batch, filled again and again. `tryPush`; where that says no, `yield*` what `handOn` gives, which puts the record in too.
- * Its owner holds what the batch takes.
+ * Its owner holds what the batch takes. A record that fits into no batch comes in one of its own, for which room is made with `tryPrepare` when the record comes in: when it
+ * goes out there may be none. Whoever made it disposes it.
  */
-export class RecordOutput {
-  readonly #memory: Consumer;
+export class RecordOutput implements Disposable {
+  readonly #large: Reservation;
   readonly #batchBytes: () => number;
   readonly #batch: RecordBatch;
   /** What the batch may take now. */
@@ -15,10 +16,22 @@ export class RecordOutput {
 
   /** `batchBytes` says what a batch should take now; looked at for each. */
   constructor(memory: Consumer, sizes: OperatorSizes, batchBytes: () => number) {
-    this.#memory = memory;
+    this.#large = memory.reserve(0);
     this.#batchBytes = batchBytes;
     this.#batch = new RecordBatch(sizes.batchBytes, sizes.batchCount);
     this.#limit = batchBytes();
+  }
+
+  /** Whether there is room for a record of that size to go out. */
+  tryPrepare(bytes: number): boolean {
+    const more = this.#largeBytes(bytes) - this.#large.bytes;
+    return more <= 0 || this.#large.tryGrow(more);
+  }
+
+  /** The same; without room it throws what a refused reservation throws. */
+  prepare(bytes: number): void {
+    const more = this.#largeBytes(bytes) - this.#large.bytes;
+    if (more > 0) this.#large.grow(more);
   }
 
   tryPush(bytes: Buffer, start: number, end: number): boolean {
@@ -27,14 +40,14 @@ export class RecordOutput {
     return batch.tryPush(bytes, start, end);
   }
 
-  /** Hands the batch on, then takes the record; one that fits into no batch is handed on in one of its own. */
+  /** Hands the batch on, then takes the record, or hands that on too. */
   async *handOn(bytes: Buffer, start: number, end: number): AsyncGenerator<RecordBatch, void, undefined> {
     yield* this.rest();
     if (this.tryPush(bytes, start, end)) return;
-    using held = this.#memory.reserve(RecordBatch.bytesFor(end - start, 1));
+    this.prepare(end - start);
     const large = new RecordBatch(end - start, 1);
     large.tryPush(bytes, start, end);
-    if (held.bytes > 0) yield large;
+    yield large;
   }
 
   /** Hands on what there is. */
@@ -42,5 +55,13 @@ export class RecordOutput {
     if (this.#batch.count > 0) yield this.#batch;
     this.#batch.clear();
     this.#limit = this.#batchBytes();
+  }
+
+  [Symbol.dispose](): void {
+    this.#large[Symbol.dispose]();
+  }
+
+  #largeBytes(bytes: number): number {
+    return bytes <= this.#batch.bytes.length ? 0 : RecordBatch.bytesFor(bytes, 1);
   }
 }
