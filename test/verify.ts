@@ -4,6 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { containerImageGate } from '../apps/playlist/test/gates/container-image.ts';
 import { flatPeakGate } from '../apps/playlist/test/gates/flat-peak.ts';
 import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
 import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
@@ -20,10 +21,12 @@ import { packedPackageGate } from './gates/packed-package.ts';
 import { pooledBuffersGate } from './gates/pooled-buffers.ts';
 import { recipesGate } from './gates/recipes.ts';
 import { simulationGate } from './gates/simulation.ts';
+import { spillFuzzGate } from './gates/spill-fuzz.ts';
 import { untouchedProgramsGate } from './gates/untouched-programs.ts';
 
 const GATES: readonly Gate[] = [
   packedPackageGate,
+  containerImageGate,
   simulationGate,
   governorLimitsGate,
   governorFaultsGate,
@@ -34,6 +37,7 @@ const GATES: readonly Gate[] = [
   connectionsGate,
   lifetimeDrainGate,
   cacheHitRatesGate,
+  spillFuzzGate,
   realDataGate,
   survivalGate,
   flatPeakGate,
