@@ -72,17 +72,18 @@ class Distinct implements AsyncDisposable {
 
   async *run(input: AsyncIterable<RecordBatch>): AsyncGenerator<RecordBatch, void, undefined> {
     const { key: into, output, sizes } = this.#run;
+    const { key } = this.#options;
     for await (const batch of input) {
       if (this.#run.isFrugal) await this.#begin();
       this.#spill?.settle();
       const { count, bytes } = batch;
       for (let index = 0; index < count; index++) {
-        this.#writeKey(batch, index);
+        if (!this.#run.tryKey(key, batch, index)) await this.#run.keyAnyway(key, batch, index, () => this.#giveUp());
+        this.#checkKey();
         const start = batch.start(index);
         const end = batch.end(index);
-        if (end - start > sizes.batchBytes && !output.tryPrepare(end - start)) {
-          if (this.#run.spill !== undefined) await this.#begin();
-          output.prepare(end - start);
+        while (end - start > sizes.batchBytes && !output.tryPrepare(end - start)) {
+          if (!(await this.#giveUp())) output.prepare(end - start);
         }
         if (this.#spill === undefined) {
           const outcome = this.#set.add(into, this.#run.spill === undefined);
@@ -114,13 +115,18 @@ class Distinct implements AsyncDisposable {
     return this.#spill;
   }
 
-  #writeKey(batch: RecordBatch, index: number): void {
-    const { key, keyBytes } = this.#options;
-    const { key: into } = this.#run;
-    into.reset();
-    key(batch, index, into);
-    if (keyBytes !== undefined && into.length !== keyBytes) {
-      throw invalidOption('keyBytes', `the length of all keys, as one has ${into.length} bytes`, keyBytes);
-    }
+  /** Makes room: the keys go to the disk, or what is held of them there. */
+  async #giveUp(): Promise<boolean> {
+    if (this.#run.spill === undefined) return false;
+    if (this.#spill !== undefined) return await this.#spill.giveUp();
+    await this.#begin();
+    return true;
+  }
+
+  #checkKey(): void {
+    const { keyBytes } = this.#options;
+    const { length } = this.#run.key;
+    if (keyBytes === undefined || length === keyBytes) return;
+    throw invalidOption('keyBytes', `the length of all keys, as one has ${length} bytes`, keyBytes);
   }
 }

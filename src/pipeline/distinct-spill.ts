@@ -61,6 +61,11 @@ export class DistinctSpill implements AsyncDisposable {
     return hasKey && hasRecord ? undefined : this.#addRest(key, hasKey, bytes, start, hasRecord ? -1 : end);
   }
 
+  /** Gives up memory; false when there is none to give up. */
+  giveUp(): Promise<boolean> {
+    return this.#keys.giveUp();
+  }
+
   /** After the last record: those that are the first of their key, in the order in which they came. */
   async *finish(): AsyncGenerator<RecordBatch, void, undefined> {
     await this.#sortNumbers();
@@ -94,7 +99,9 @@ export class DistinctSpill implements AsyncDisposable {
       await this.#keys.makeRoom();
       isIn = this.#keys.add(key, this.#number, 0, NUMBER_BYTES);
     }
-    if (end >= 0) await this.#log.add(bytes, start, end);
+    if (end < 0) return;
+    while (!this.#log.tryPrepare(end - start)) if (!(await this.#keys.giveUp())) this.#log.prepare(end - start);
+    await this.#log.add(bytes, start, end);
   }
 
   #handOn({ bytes, keyEnd, end }: SegmentCursor): AsyncGenerator<RecordBatch, void, undefined> {

@@ -33,6 +33,8 @@ export interface ExternalSortOptions {
   readonly tick: () => void;
   /** Of records with one key only the first is kept. Default false. */
   readonly unique?: boolean;
+  /** Whoever reads it will compare each key with the one before. Default false. */
+  readonly keepsKey?: boolean;
   /** The most for chunks beyond the first. Default: as its consumer has it. */
   readonly maxExtraBytes?: number;
 }
@@ -43,11 +45,12 @@ const MOST_RUNS = 24;
 export class ExternalSort implements AsyncDisposable {
   /** Keeps to one chunk, and leaves nothing in memory when all has come. Only where it can spill. */
   frugal = false;
+  /** With `unique` or `keepsKey`: has room for the key of any record that was added. */
+  readonly lastKey: LastKey | undefined;
   readonly #options: ExternalSortOptions;
   readonly #extra: Reservation;
   readonly #sorter: ChunkSorter;
   readonly #block: Buffer<ArrayBuffer> | undefined;
-  readonly #lastKey: LastKey | undefined;
   readonly #runs: SpilledSegment[] = [];
   readonly #cursors: RunCursor[] = [];
   #chunks: RecordChunk[] = [];
@@ -62,14 +65,14 @@ export class ExternalSort implements AsyncDisposable {
 
   /** Its owner holds `floorBytes` for it, before and until it is disposed. */
   constructor(options: ExternalSortOptions) {
-    const { sizes, memory, spill, unique = false } = options;
+    const { sizes, memory, spill, unique = false, keepsKey = false } = options;
     this.#options = options;
     this.#extra = memory.reserve(0);
     this.#sorter = new ChunkSorter(sizes.chunkCount);
     this.#current = new RecordChunk(sizes.chunkBytes, sizes.chunkCount);
     this.#chunks.push(this.#current);
     if (spill !== undefined) this.#block = Buffer.allocUnsafeSlow(sizes.blockBytes);
-    if (unique) this.#lastKey = new LastKey((bytes) => this.#extra.grow(bytes));
+    if (unique || keepsKey) this.lastKey = new LastKey();
     this.#mergeBytes = sizes.fanIn * sizes.readerBytes;
   }
 
@@ -94,9 +97,11 @@ export class ExternalSort implements AsyncDisposable {
 
   /** The same with the key `key[keyStart .. keyEnd)`. */
   addParts(key: Buffer, keyStart: number, keyEnd: number, source: Buffer, start: number, end: number): boolean {
+    const keyBytes = keyEnd - keyStart;
+    const { lastKey } = this;
+    if (lastKey !== undefined && keyBytes > lastKey.capacity && !this.#growLastKey(keyBytes)) return false;
     if (this.#current.tryAdd(key, keyStart, keyEnd, source, start, end)) return true;
     const { sizes } = this.#options;
-    const keyBytes = keyEnd - keyStart;
     const size = RecordChunk.entryBytes(keyBytes, end - start);
     if (keyBytes + end - start > sizes.maxRecordBytes) {
       throw new RecordTooLargeError('a record with its key', sizes.maxRecordBytes);
@@ -126,7 +131,7 @@ export class ExternalSort implements AsyncDisposable {
 
   /** After the last record: all of them in order. What it returns is valid until this is disposed. */
   async finish(): Promise<SortedRecords> {
-    const { sizes, signal } = this.#options;
+    const { sizes, signal, unique = false } = this.#options;
     if (this.#runs.length > 0 || this.frugal) {
       if (this.#holdsRecords) await this.#spillRun();
       this.#dropChunks();
@@ -140,7 +145,7 @@ export class ExternalSort implements AsyncDisposable {
       this.#cursors.push(...this.#sortedChunks());
     }
     for (const cursor of this.#cursors) await moveOn(cursor);
-    return new SortedRecords(this.#cursors, this.#lastKey);
+    return new SortedRecords(this.#cursors, unique ? this.lastKey : undefined);
   }
 
   /** Ends reads and removes what is left on the disk. Twice is safe. */
@@ -157,6 +162,14 @@ export class ExternalSort implements AsyncDisposable {
 
   get #holdsRecords(): boolean {
     return this.#chunks.some((chunk) => chunk.count > 0);
+  }
+
+  #growLastKey(keyBytes: number): boolean {
+    const lastKey = this.lastKey!;
+    const capacity = Math.max(keyBytes, 2 * lastKey.capacity);
+    if (!this.#take(capacity - lastKey.capacity)) return false;
+    lastKey.grow(capacity);
+    return true;
   }
 
   /** Takes what two entries of that size need to be merged. */
@@ -262,8 +275,8 @@ export class ExternalSort implements AsyncDisposable {
   }
 
   async #drain(cursors: readonly RunCursor[], writer: RunWriter): Promise<void> {
-    const { tick } = this.#options;
-    const lastKey = this.#lastKey;
+    const { tick, unique = false } = this.#options;
+    const lastKey = unique ? this.lastKey : undefined;
     lastKey?.forget();
     const tree = new MergeTree(cursors);
     for (let cursor = tree.first; cursor !== undefined; cursor = tree.first) {

@@ -3,6 +3,9 @@
  * @module
  */
 export type { Batch } from './batch.ts';
+export { BatchesStuckError, BatchFailedError, BatchTimeoutError } from './batch-errors.ts';
+export { BATCH_DEFAULTS, type BatchProcessorOptions, type BatchResult, type BatchWork } from './batch-options.ts';
+export { BatchProcessor, type BatchRunOptions, type BatchStats } from './batch-processor.ts';
 export { BatchStore, type BatchStoreStats } from './batch-store.ts';
 export { BatchStoreFullError, type BatchStoreOptions } from './batch-store-options.ts';
 export type { BetweenStages } from './between-stages.ts';

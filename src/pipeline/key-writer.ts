@@ -35,6 +35,8 @@ export class KeyWriter {
   /** The key is the first `length` bytes. Not for use from outside. */
   buffer: Buffer<ArrayBuffer>;
   length = 0;
+  /** That what the key needs was refused, and so it is not whole. Not for use from outside. */
+  wasRefused = false;
   #view: DataView;
   readonly #onGrow: ((bytes: number) => void) | undefined;
 
@@ -47,6 +49,7 @@ export class KeyWriter {
   }
 
   reset(): void {
+    this.wasRefused = false;
     this.length = 0;
   }
 
@@ -168,7 +171,12 @@ export class KeyWriter {
     if (to <= this.buffer.length) return;
     const size = Math.min(this.maxBytes, Math.max(to, 2 * this.buffer.length));
     if (to > size) throw new RecordTooLargeError('a key', this.maxBytes);
-    this.#onGrow?.(size - this.buffer.length);
+    try {
+      this.#onGrow?.(size - this.buffer.length);
+    } catch (error) {
+      this.wasRefused = true;
+      throw error;
+    }
     const grown = Buffer.allocUnsafeSlow(size);
     this.buffer.copy(grown, 0, 0, this.length);
     this.buffer = grown;

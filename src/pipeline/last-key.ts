@@ -11,11 +11,16 @@ export class LastKey {
   #bytes: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES);
   #length = 0;
   #number = Number.POSITIVE_INFINITY;
-  readonly #onGrow: (bytes: number) => void;
 
-  /** `onGrow` is told before it takes more than 1,024 bytes. */
-  constructor(onGrow: (bytes: number) => void) {
-    this.#onGrow = onGrow;
+  /** The longest that it can keep. */
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
+  /** Makes room for longer keys, after somebody has reserved what that is more. */
+  grow(capacity: number): void {
+    this.#bytes = Buffer.allocUnsafeSlow(capacity);
+    this.forget();
   }
 
   /** Whether it is the key at the cursor. False when none has been kept. */
@@ -28,13 +33,9 @@ export class LastKey {
     this.#number = Number.POSITIVE_INFINITY;
   }
 
+  /** Its key must be no longer than `capacity`. */
   keep({ number, bytes, keyStart, keyEnd }: RunCursor): void {
     const length = keyEnd - keyStart;
-    if (length > this.#bytes.length) {
-      const size = Math.max(length, 2 * this.#bytes.length);
-      this.#onGrow(size - this.#bytes.length);
-      this.#bytes = Buffer.allocUnsafeSlow(size);
-    }
     const into = this.#bytes;
     for (let index = 0, from = keyStart; from < keyEnd; ) into[index++] = bytes[from++]!;
     this.#length = length;

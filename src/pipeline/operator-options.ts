@@ -3,7 +3,10 @@ import type { SpillFolder } from '../spill/index.ts';
 import { KEY_WRITER_BYTES, type KeyWriter } from './key-writer.ts';
 import { RecordBatch } from './record-batch.ts';
 
-/** Writes the key of record `index` of `batch`: it decides which records are the same, and their order. Called once for each record. */
+/**
+ * Writes the key of record `index` of `batch`: it decides which records are the same, and their order. Called once for
+ * each record, and again where the memory that a long key takes had to be made free first.
+ */
 export type RecordKey = (batch: RecordBatch, index: number, into: KeyWriter) => void;
 
 /** What all operators over records take. */

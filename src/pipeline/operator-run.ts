@@ -69,8 +69,7 @@ export class OperatorRun implements AsyncDisposable {
       await this.settle(sort);
       const { count, bytes } = batch;
       for (let index = 0; index < count; index++) {
-        into.reset();
-        key(batch, index, into);
+        if (!this.tryKey(key, batch, index)) await this.keyAnyway(key, batch, index, () => sort.giveUp());
         const start = batch.start(index);
         const end = batch.end(index);
         if (end - start > sizes.batchBytes) await this.#prepare(sort, end - start);
@@ -78,6 +77,28 @@ export class OperatorRun implements AsyncDisposable {
       }
     }
     sort.frugal = this.isFrugal;
+  }
+
+  /** Writes the key of a record; false where the memory that it needs was refused: then `keyAnyway`. Throws what `key` throws. */
+  tryKey(key: RecordKey, batch: RecordBatch, index: number): boolean {
+    this.key.reset();
+    try {
+      key(batch, index, this.key);
+      return true;
+    } catch (error) {
+      if (this.key.wasRefused) return false;
+      throw error;
+    }
+  }
+
+  /** Writes it with what others give up, and throws the refusal when they have nothing more. */
+  async keyAnyway(key: RecordKey, batch: RecordBatch, index: number, giveUp: () => Promise<boolean>): Promise<void> {
+    while (!this.tryKey(key, batch, index)) {
+      if (await giveUp()) continue;
+      this.key.reset();
+      key(batch, index, this.key);
+      return;
+    }
   }
 
   /** Lets a sort work as the mode of the moment has it. */

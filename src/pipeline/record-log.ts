@@ -20,7 +20,6 @@ export class RecordLog implements AsyncDisposable {
   #writer: RunWriter | undefined;
   #segment: SpilledSegment | undefined;
   #cursor: SegmentCursor | undefined;
-  #largest = 0;
 
   /** Its owner holds `floorBytes` for it. */
   constructor(options: RecordLogOptions) {
@@ -39,14 +38,20 @@ export class RecordLog implements AsyncDisposable {
     return this.#writer?.tryAddParts(bytes, start, start, end) ?? false;
   }
 
-  /** What a record that is larger than a block needs when it is read again is taken now: refused, it throws what a reservation throws. */
+  /** Whether there is room to read a record of that size again: it is taken before the record is added. */
+  tryPrepare(size: number): boolean {
+    const more = this.#moreFor(size);
+    return more <= 0 || this.#reservation.tryGrow(more);
+  }
+
+  /** The same; without room it throws what a refused reservation throws. */
+  prepare(size: number): void {
+    const more = this.#moreFor(size);
+    if (more > 0) this.#reservation.grow(more);
+  }
+
   async add(bytes: Buffer, start: number, end: number): Promise<void> {
-    const { sizes, spill, signal } = this.#options;
-    const size = end - start;
-    if (size > sizes.blockBytes - sizes.readerBytes + sizes.bufferBytes && size > this.#largest) {
-      this.#reservation.resize(size + sizes.readerBytes);
-      this.#largest = size;
-    }
+    const { spill, signal } = this.#options;
     this.#writer ??= new RunWriter(await spill.create(), this.#block, signal);
     await this.#writer.addParts(bytes, start, start, end);
   }
@@ -82,5 +87,11 @@ export class RecordLog implements AsyncDisposable {
     } finally {
       this.#reservation[Symbol.dispose]();
     }
+  }
+
+  /** A reader of small records takes no more than the writer did. */
+  #moreFor(size: number): number {
+    const { blockBytes, readerBytes } = this.#options.sizes;
+    return size <= blockBytes ? 0 : size + readerBytes - this.#reservation.bytes;
   }
 }

@@ -24,7 +24,7 @@ export async function checkOperator({ make, expected, folder, numRuns }: Operato
       expect(out.map(String)).toEqual(expected(records).map(String));
       expect(folder.stats.runFileCount).toBe(0);
     }),
-    { numRuns },
+    { numRuns, endOnFailure: true },
   );
 }
 
