@@ -16,6 +16,7 @@ import { loadSources } from './stages/load-sources.ts';
 import { mapData } from './stages/map-data.ts';
 import { type NumberingCounts, numberChannels } from './stages/number-channels.ts';
 import { type PackCounts, packChannels } from './stages/pack-channels.ts';
+import { sortChannels } from './stages/sort-channels.ts';
 import { type Spooled, spoolChannels } from './stages/spool-channels.ts';
 
 export interface ChannelJobOptions {
@@ -23,6 +24,8 @@ export interface ChannelJobOptions {
   readonly rules: RuleSet;
   readonly inputs: PlaylistInputs;
   readonly batchBytes: number;
+  /** What each operator may hold before it goes to the disk. */
+  readonly operatorBytes: number;
   /** Absent when there is no guide. */
   readonly wanted: WantedChannels | undefined;
   readonly problems: ProblemLog;
@@ -55,16 +58,19 @@ export class ChannelJob implements Disposable {
   run(pipeline: Pipeline, spool: FileSink): Promise<Spooled> {
     const { config, rules, batchBytes, wanted } = this.#options;
     const { counts, numbers } = this;
-    return pipeline
+    const bounds = { maxBytes: this.#options.operatorBytes, maxRecordBytes: longestRecord(batchBytes) };
+    const numbered = pipeline
       .from(this.#loading())
       .through(mapData(rules.rules.filter(({ rule }) => onChannels(rule))))
       .through(filterChannels(rules.filters.filter(({ filter }) => onChannels(filter))))
       .through(
         packChannels({ batchBytes, forGuide: wanted !== undefined, withGroup: config.output.sort === 'group' }, counts),
       )
-      .through(dropDuplicates(counts))
-      .through(numberChannels({ numbers, wanted }, counts))
-      .into(spoolChannels(spool));
+      .through(dropDuplicates(bounds, counts))
+      .through(numberChannels({ numbers, wanted }, counts));
+    const { sort } = config.output;
+    const sorted = sort === 'none' ? numbered : numbered.through(sortChannels({ by: sort, ...bounds }));
+    return sorted.into(spoolChannels(spool));
   }
 
   [Symbol.dispose](): void {
@@ -106,4 +112,19 @@ const LARGEST_BATCH = 512 * 1024;
 export function batchBytesOf({ memory }: PlaylistConfig, governor: Governor): number {
   const share = governor.limitBytes * BATCH_SHARE;
   return memory.batchBytes ?? Math.round(Math.min(LARGEST_BATCH, Math.max(SMALLEST_BATCH, share)));
+}
+
+/** An operator may hold this part of the limit, within what it needs and what pays. */
+const OPERATOR_SHARE = 1 / 8;
+const LEAST_OPERATOR_BYTES = 4 * 1024 ** 2;
+const MOST_OPERATOR_BYTES = 64 * 1024 ** 2;
+
+export function operatorBytesOf(governor: Governor): number {
+  const share = Math.round(governor.limitBytes * OPERATOR_SHARE);
+  return Math.min(MOST_OPERATOR_BYTES, Math.max(LEAST_OPERATOR_BYTES, share));
+}
+
+/** An entry fills one and a half batches at most, and a record takes twice that at most; and its key. */
+function longestRecord(batchBytes: number): number {
+  return Math.min(16 * 1024 ** 2, 3 * batchBytes + 4096);
 }

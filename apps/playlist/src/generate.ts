@@ -7,17 +7,27 @@
 import { tmpdir } from 'node:os';
 import { basename } from 'node:path';
 import { type Consumer, createGovernor, type Governor, systemClock } from 'plimsoll';
-import { Pipeline, type PipelineProgress, type PipelineReport, type StageContext } from 'plimsoll/pipeline';
-import { batchBytesOf, ChannelJob, type ChannelJobOptions } from './channel-job.ts';
+import {
+  MemoryCleanupCoordinator,
+  type MemoryProbe,
+  Pipeline,
+  type PipelineMode,
+  type PipelineProgress,
+  type PipelineReport,
+  type StageContext,
+} from 'plimsoll/pipeline';
+import { batchBytesOf, ChannelJob, type ChannelJobOptions, operatorBytesOf } from './channel-job.ts';
 import type { ChannelNumbers } from './channels/channel-numbers.ts';
 import type { EntryOrigin } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
 import { governorOptions } from './config/governor-options.ts';
 import { readAliases } from './config/read-aliases.ts';
 import { GuideJob } from './guide-job.ts';
+import { JobSpill } from './job-spill.ts';
 import { FileSink } from './output/file-sink.ts';
 import { Workspace } from './output/workspace.ts';
 import { PlaylistInputs } from './playlist-inputs.ts';
+import type { JobProgress } from './report/live-line.ts';
 import { ProblemLog } from './report/problem-log.ts';
 import type { RunReport, Tally } from './report/run-report.ts';
 import { compileRuleSet, onChannels, type RuleSet } from './rules/rule-set.ts';
@@ -32,7 +42,18 @@ export interface GenerateOptions {
   /** Do everything, publish nothing, leave nothing behind. */
   readonly dryRun: boolean;
   readonly signal: AbortSignal;
-  readonly onProgress?: (progress: PipelineProgress, limitBytes: number) => void;
+  readonly onProgress?: (progress: JobProgress, limitBytes: number) => void;
+  /** Where the pipeline reads level and memory. Default: the governor. For tests, which drive the level. */
+  readonly probe?: MemoryProbe;
+  /** In which mode stages work. Default: by pressure. For tests. */
+  readonly mode?: PipelineMode;
+}
+
+/** What a run is given besides its configuration; its owner disposes it. */
+interface RunParts {
+  readonly rules: RuleSet;
+  readonly workspace: Workspace;
+  readonly spill: JobSpill;
 }
 
 export interface Generated {
@@ -53,8 +74,10 @@ export function openGovernor({ memory }: PlaylistConfig): Governor {
 /** Makes the files of a configuration. Rejects with an error whose message is one line; the old files are then untouched. */
 export async function generate(config: PlaylistConfig, options: GenerateOptions): Promise<Generated> {
   const rules = compileRuleSet(config.rules, config.filters);
-  await using workspace = await Workspace.open(options.dryRun ? tmpdir() : config.output.dir, config.output.name);
-  await using run = new Run(config, options, rules, workspace);
+  const { dryRun } = options;
+  await using workspace = await Workspace.open(dryRun ? tmpdir() : config.output.dir, config.output.name);
+  await using spill = await JobSpill.open({ config, workspace, dryRun });
+  await using run = new Run(config, options, { rules, workspace, spill });
   return await run.execute();
 }
 
@@ -64,25 +87,41 @@ class Run implements AsyncDisposable {
   readonly #rules: RuleSet;
   readonly #governor: Governor;
   readonly #workspace: Workspace;
+  readonly #spill: JobSpill;
+  readonly #cleanup: MemoryCleanupCoordinator;
   readonly #pipeline: Pipeline;
   readonly #problems = new ProblemLog();
   readonly #warnings: string[] = [];
   readonly #held = new AsyncDisposableStack();
 
-  constructor(config: PlaylistConfig, options: GenerateOptions, rules: RuleSet, workspace: Workspace) {
+  constructor(config: PlaylistConfig, options: GenerateOptions, { rules, workspace, spill }: RunParts) {
+    const { governor, onProgress, signal } = options;
+    const { memory } = config;
     this.#config = config;
     this.#options = options;
     this.#rules = rules;
     this.#workspace = workspace;
-    this.#warnings.push(...rules.warnings);
-    const { governor, onProgress } = options;
+    this.#spill = spill;
     this.#governor = governor;
+    this.#warnings.push(...config.warnings, ...rules.warnings);
+    this.#cleanup = this.#held.use(
+      new MemoryCleanupCoordinator({
+        governor,
+        strategy: memory.strategy,
+        betweenStages: memory.cleanupBetweenStages,
+        everyMs: memory.collectEveryMs ?? Number.POSITIVE_INFINITY,
+      }),
+    );
     this.#pipeline = new Pipeline({
       governor,
-      probe: { sample: () => governor.sample() },
-      signal: options.signal,
+      probe: options.probe ?? { sample: () => governor.sample() },
+      signal,
+      sampleEveryMs: memory.checkEveryMs,
       batchBytes: batchBytesOf(config, governor),
-      ...(onProgress && { onProgress: (progress) => onProgress(progress, governor.limitBytes) }),
+      mode: options.mode ?? (spill.isForced ? 'spill' : 'auto'),
+      cleanup: this.#cleanup,
+      ...(spill.folder && { spill: spill.folder }),
+      ...(onProgress && { onProgress: (progress) => onProgress(this.#withSpill(progress), governor.limitBytes) }),
     });
   }
 
@@ -105,6 +144,11 @@ class Run implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#held.disposeAsync();
+  }
+
+  #withSpill(progress: PipelineProgress): JobProgress {
+    const { rawBytes, files } = this.#spill.tally;
+    return { ...progress, spilledBytes: rawBytes, spillFiles: files };
   }
 
   #asksForProgrammes(): boolean {
@@ -156,6 +200,7 @@ class Run implements AsyncDisposable {
       rules: this.#rules,
       inputs,
       batchBytes: batchBytesOf(this.#config, this.#governor),
+      operatorBytes: operatorBytesOf(this.#governor),
       wanted: guides?.wanted,
       problems: this.#problems,
       warn: (line) => this.#warn(line),
@@ -230,6 +275,11 @@ class Run implements AsyncDisposable {
       limitBytes: this.#governor.limitBytes,
       limitFrom: this.#governor.limit.from,
       stages: pipeline.stages,
+      modes: { count: pipeline.modeSwitchCount, last: pipeline.modeSwitches },
+      workers: { count: pipeline.workerSwitchCount, last: pipeline.workerSwitches },
+      cleanup: this.#cleanup.report(),
+      spill: this.#spill.tally,
+      plugins: [],
       dryRun: this.#options.dryRun,
       sources: this.#config.sources.map(({ name }, index) => ({ name, entries: entriesBySource[index]! })),
       guides: tallies,

@@ -1,8 +1,15 @@
 import type { PipelineProgress } from 'plimsoll/pipeline';
 
+/** Where a run stands. */
+export interface JobProgress extends PipelineProgress {
+  /** What went to the disk so far, for want of memory. */
+  readonly spilledBytes: number;
+  readonly spillFiles: number;
+}
+
 /** Where progress is shown: a terminal's one live line, plain lines in a pipe, or nowhere. */
 export interface LiveLine extends Disposable {
-  show(progress: PipelineProgress, limitBytes: number): void;
+  show(progress: JobProgress, limitBytes: number): void;
 }
 
 interface Screen {
@@ -51,13 +58,14 @@ function pipeLines(screen: Screen): LiveLine {
 const MIB = 2 ** 20;
 
 function describe(
-  { stage, itemsIn, itemsOut, bytesIn, elapsedMs, rssBytes }: PipelineProgress,
+  { stage, itemsIn, itemsOut, bytesIn, elapsedMs, rssBytes, spilledBytes, spillFiles }: JobProgress,
   limitBytes: number,
 ): string {
   const items = Math.max(itemsIn, itemsOut);
   const done = [
     ...(items > 0 ? [items.toLocaleString('en-US')] : []),
     ...(bytesIn > 0 ? [`${(bytesIn / MIB).toFixed(1)} MiB read`] : []),
+    ...(spillFiles > 0 ? [`${(spilledBytes / MIB).toFixed(1)} MiB spilled (${spillFiles} files)`] : []),
   ];
   const memory = `memory ${(rssBytes / MIB).toFixed(0)} of ${(limitBytes / MIB).toFixed(0)} MiB`;
   return `${(elapsedMs / 1000).toFixed(1).padStart(5)}s  ${stage}${done.length > 0 ? `: ${done.join(', ')}` : ''}  ${memory}`;

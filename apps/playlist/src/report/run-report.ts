@@ -1,4 +1,10 @@
-import { formatReport, type PipelineReport } from 'plimsoll/pipeline';
+import {
+  type CleanupReport,
+  formatCleanupSummary,
+  formatCleanupTable,
+  formatReport,
+  type PipelineReport,
+} from 'plimsoll/pipeline';
 import type { Problem } from './problem-log.ts';
 
 /** What a rule or filter did. */
@@ -31,6 +37,14 @@ export interface GuideTally {
   readonly damage: readonly { readonly byteOffset: number; readonly message: string }[];
 }
 
+/** What one plugin did. */
+export interface PluginTally {
+  readonly stage: string;
+  readonly name: string;
+  readonly batches: number;
+  readonly failures: number;
+}
+
 /** The whole outcome of a run: what the screen shows and `--report` writes. Serialisable; holds no credentials. */
 export interface RunReport {
   readonly channels: number;
@@ -45,6 +59,18 @@ export interface RunReport {
   /** Which limit is the effective one: `configured`, `cgroup-v2`, `cgroup-v1` or `machine`. */
   readonly limitFrom: string;
   readonly stages: PipelineReport['stages'];
+  /** The last changes of mode, and of who does a stage's work (a plugin, `native`), with how many there were. */
+  readonly modes: { readonly count: number; readonly last: PipelineReport['modeSwitches'] };
+  readonly workers: { readonly count: number; readonly last: PipelineReport['workerSwitches'] };
+  readonly cleanup: CleanupReport;
+  /** What went to the disk for want of memory, or because it was told to. */
+  readonly spill: {
+    readonly rawBytes: number;
+    readonly files: number;
+    readonly peakDiskBytes: number;
+    readonly leftoversRemoved: number;
+  };
+  readonly plugins: readonly PluginTally[];
   readonly dryRun: boolean;
   readonly sources: readonly { readonly name: string; readonly entries: number }[];
   readonly guides: readonly GuideTally[];
@@ -92,6 +118,9 @@ export function formatRunReport(report: RunReport, pipeline: PipelineReport): st
     ...tallyLines(report),
     ...guideLines(report),
     table,
+    ...pluginLines(report),
+    ...cleanupLines(report),
+    ...spillLines(report),
     peakLine(report),
     ...report.files.map((file) => `wrote ${file}`),
   ];
@@ -164,6 +193,32 @@ function guideLines({ guides, matching, programmes }: RunReport): string[] {
   }
   return lines;
 }
+
+function pluginLines({ plugins }: RunReport): string[] {
+  return plugins.map(({ stage, name, batches, failures }) => {
+    const failed = failures > 0 ? `, ${failures} failures` : '';
+    return `plugin ${name} (${stage}): ${grouped(batches)} batches${failed}`;
+  });
+}
+
+function cleanupLines({ cleanup }: RunReport): string[] {
+  if (cleanup.operations === 0) return [];
+  return [`cleanup: ${formatCleanupSummary(cleanup)}`, ...indented(formatCleanupTable(cleanup))];
+}
+
+function spillLines({ spill }: RunReport): string[] {
+  const { rawBytes, files, peakDiskBytes, leftoversRemoved } = spill;
+  const lines: string[] = [];
+  if (files > 0)
+    lines.push(
+      `spilled ${mib(rawBytes)} in ${grouped(files)} files, at most ${mib(peakDiskBytes)} on the disk at once`,
+    );
+  if (leftoversRemoved > 0) lines.push(`removed ${leftoversRemoved} spill folders that killed runs had left`);
+  return lines;
+}
+
+const indented = (text: string): string[] => text.split('\n').map((line) => `  ${line}`);
+const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
 
 function peakLine({ peakRssBytes, limitBytes, limitFrom }: RunReport): string {
   const share = ((peakRssBytes / limitBytes) * 100).toFixed(0);

@@ -10,6 +10,8 @@ const progress = (stage: string, elapsedMs: number) => ({
   elapsedMs,
   rssBytes: 80 * 2 ** 20,
   ledgerBytes: 0,
+  spilledBytes: 0,
+  spillFiles: 0,
 });
 
 function screen(isTTY: boolean, columns = 80) {
@@ -50,5 +52,12 @@ describe('progress', () => {
     using line = liveLine(terminal, true);
     line.show(progress('A', 1), 1);
     expect(terminal.written).toEqual([]);
+  });
+
+  it('says what is spilled while it is spilled', () => {
+    const pipe = screen(false);
+    using line = liveLine(pipe, false);
+    line.show({ ...progress('Sorting', 1500), spilledBytes: 3 * 2 ** 20, spillFiles: 2 }, 128 * 2 ** 20);
+    expect(pipe.written.join('')).toContain('3.0 MiB spilled (2 files)');
   });
 });
