@@ -6,6 +6,8 @@ export const VARIABLE_PREFIX = 'PLIMSOLL_PLAYLIST_';
 /** What Kubernetes sets in every container for a service that is called plimsoll-playlist. */
 const SERVICE_LINK = /^PLIMSOLL_PLAYLIST_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)$/;
 
+const OLDER_PREFIX = 'M3U_PROXY_';
+
 /** Tables and keys as they stand in the file, before they are checked. */
 export type RawConfig = Record<string, unknown>;
 
@@ -47,6 +49,13 @@ const SHOWN_CHARACTERS = 40;
 export function applyVariables(raw: RawConfig, env: NodeJS.ProcessEnv, told: OverFile): void {
   const places = new Map<string, string>();
   for (const place of PLACES.keys()) places.set(`${VARIABLE_PREFIX}${place.replaceAll('.', '_')}`.toUpperCase(), place);
+  const older = Object.keys(env).filter((name) => name.startsWith(OLDER_PREFIX));
+  if (older.length > 0) {
+    const all = older.length === 1 ? 'is a variable' : `and ${older.length - 1} more are variables`;
+    told.warnings.push(
+      `environment: ${older[0]} ${all} of m3u-proxy and not read: see ${VARIABLE_PREFIX}<TABLE>_<KEY>`,
+    );
+  }
   applyPlain(raw, env, told);
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith(VARIABLE_PREFIX) || value === undefined || value === '') continue;

@@ -136,6 +136,7 @@ function isTable(value: unknown): value is RawConfig {
 }
 
 function shown(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
   if (isTable(value)) return 'a table';
   const text = maskText(String(value)).replace(/[\0-\x1f\x7f]/g, ' ');
   const short = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}...` : text;

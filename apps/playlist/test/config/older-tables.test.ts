@@ -190,6 +190,15 @@ describe('a file with tables of m3u-proxy', () => {
     expect(problems(toml)).toEqual([line]);
   });
 
+  it('says of variables of m3u-proxy that they are not read', () => {
+    expect(load('', { M3U_PROXY_WEB__PORT: '1' }).warnings).toEqual([
+      'environment: M3U_PROXY_WEB__PORT is a variable of m3u-proxy and not read: see PLIMSOLL_PLAYLIST_<TABLE>_<KEY>',
+    ]);
+    expect(load('', { M3U_PROXY_WEB__PORT: '1', M3U_PROXY_WEB__HOST: 'h' }).warnings).toEqual([
+      expect.stringContaining('M3U_PROXY_WEB__PORT and 1 more are variables'),
+    ]);
+  });
+
   it('says where lists are named when there are none', () => {
     writeFileSync(file, '[proxy_memory]\nmax_memory_mb = 512');
     expect(() => loadConfig({ file, env: {} })).toThrow(
