@@ -16,6 +16,7 @@ import { benchWholeJob } from './playlist/whole-job.ts';
 import { benchPooledBuffers } from './pool/buffers.ts';
 import { benchConnections } from './pool/connections.ts';
 import { benchPooledObjects } from './pool/objects.ts';
+import { benchSegments } from './spill/segments.ts';
 
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
   cache: { speed: benchCacheSpeed, 'hit-rates': benchHitRates, tiers: benchTiers },
@@ -26,6 +27,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   pool: { objects: benchPooledObjects, buffers: benchPooledBuffers, connections: benchConnections },
   lifetime: { registry: benchRegistry, guards: benchGuards },
   intern: { attributes: benchAttributes },
+  spill: { segments: benchSegments },
   picture: { draw: drawPicture },
 };
 
