@@ -21,6 +21,8 @@ export { type DistinctOptions, distinctRecords } from './distinct-records.ts';
 export type { Flow } from './flow.ts';
 export { formatCleanupSummary, formatCleanupTable } from './format-cleanup.ts';
 export { formatReport, type ReportWords } from './format-report.ts';
+export { type GroupOptions, groupRecords } from './group-records.ts';
+export { JOIN_TYPES, type JoinOptions, type JoinType, joinRecords } from './join-records.ts';
 export { type KeyOrder, KeyWriter } from './key-writer.ts';
 export type { Cleaned, CleanHelp, MemoryCleanable } from './memory-cleanable.ts';
 export { type CleanupCallOptions, MemoryCleanupCoordinator } from './memory-cleanup-coordinator.ts';
@@ -36,7 +38,17 @@ export type {
   StageReport,
   WorkerSwitchRow,
 } from './pipeline-report.ts';
+export { PLUGIN_SELECTIONS, type PluginRunner, type PluginSelection } from './plugin-choice.ts';
+export {
+  PLUGIN_STAGE_DEFAULTS,
+  type PluginStageOptions,
+  type PluginWorkerOptions,
+  pluginStage,
+} from './plugin-stage.ts';
+export { NoPluginError } from './plugin-work.ts';
 export { RECORD_FRAME_BYTES, RecordBatch } from './record-batch.ts';
+export type { RecordView } from './record-view.ts';
+export type { RecordWriter } from './record-writer.ts';
 export { type SortOptions, sortRecords } from './sort-records.ts';
 export type {
   Phase,
