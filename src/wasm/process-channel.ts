@@ -13,10 +13,12 @@ export type ProcessMessage =
 /** V8's heap of the process, MiB: what it needs for itself. */
 const OLD_SPACE_MIB = 32;
 const SEMI_SPACE_MIB = 1;
+/** Node has WebAssembly of its own, as what strips types. */
+const LEAST_PAGES = 512;
 
 /**
  * A process for one instance: the same thread as in `WorkerChannel`, in a process that does nothing but pass messages on. Its heap and every linear memory in it are bounded by V8's own
- * flags; where Node has permissions it may read its own files and start its thread, and nothing else. Messages are copied.
+ * flags, on top of what the module was changed to say. Messages are copied. Node's permissions are not used: threads do not inherit them.
  */
 export class ProcessChannel implements GuestChannel {
   readonly #child: ChildProcess;
@@ -29,8 +31,7 @@ export class ProcessChannel implements GuestChannel {
       execArgv: [
         `--max-old-space-size=${OLD_SPACE_MIB}`,
         `--max-semi-space-size=${SEMI_SPACE_MIB}`,
-        `--wasm-max-mem-pages=${Math.max(1, Math.floor(maxMemoryBytes / PAGE_BYTES))}`,
-        ...permissions(),
+        `--wasm-max-mem-pages=${Math.max(LEAST_PAGES, Math.floor(maxMemoryBytes / PAGE_BYTES))}`,
       ],
       env: {},
       serialization: 'advanced',
@@ -97,10 +98,4 @@ export class ProcessChannel implements GuestChannel {
     // What cannot be sent ends it: the exit, or this, says so.
     if (this.#state.alive) this.#child.send(message, (cause) => cause && this.#state.end(cause.message));
   }
-}
-
-/** Its own package to be read, a thread to be started. */
-function permissions(): string[] {
-  if (!process.allowedNodeEnvironmentFlags.has('--permission')) return [];
-  return ['--permission', '--allow-worker', `--allow-fs-read=${fileURLToPath(new URL('../../', import.meta.url))}*`];
 }

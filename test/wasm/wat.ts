@@ -31,7 +31,8 @@ export async function wat(text: string): Promise<Uint8Array<ArrayBuffer>> {
 /** The text of a module in bytes. */
 export async function toWat(bytes: Uint8Array): Promise<string> {
   const wabt = await loadWabt();
-  const module = wabt.readWasm(bytes, { ...FEATURES, readDebugNames: true });
+  // A copy: it takes the whole buffer behind a view.
+  const module = wabt.readWasm(new Uint8Array(bytes), { ...FEATURES, readDebugNames: true });
   try {
     module.applyNames();
     return module.toText({ foldExprs: false, inlineExport: false });
