@@ -17,6 +17,7 @@ export class ChunkCursor extends RunCursor {
 
   /** Back to before the first record. */
   rewind(): void {
+    this.bytes = this.#chunk.bytes;
     this.#index = 0;
   }
 

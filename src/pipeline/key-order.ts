@@ -43,3 +43,17 @@ export function compareTails(
   }
   return aEnd - aStart - (bEnd - bStart);
 }
+
+/** What a key at hand is known by, as a cursor has it. */
+interface KeyAtHand {
+  readonly bytes: Uint8Array;
+  readonly keyStart: number;
+  readonly keyEnd: number;
+  readonly number: number;
+}
+
+/** Below 0, 0, or above. */
+export function compareKeys(a: KeyAtHand, b: KeyAtHand): number {
+  if (a.number !== b.number) return a.number < b.number ? -1 : 1;
+  return isWhole(a.number) ? 0 : compareTails(a.bytes, a.keyStart, a.keyEnd, b.bytes, b.keyStart, b.keyEnd);
+}

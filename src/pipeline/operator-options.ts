@@ -62,6 +62,7 @@ export const OPERATOR_OPTIONS = [
 export const OPERATOR_DEFAULTS = { maxRecordBytes: 2 ** 20, batchBytes: 65_536, fanIn: 16 } as const;
 
 const MOST_RECORD_BYTES = 2 ** 24;
+const DEFAULT_RESULT_BYTES = 65_536;
 const MOST_FAN_IN = 256;
 const LEAST_BYTES = 64;
 const LEAST_SPILL_BYTES = 1_024;
@@ -114,6 +115,21 @@ export function checkOperatorOptions<T extends RecordOperatorOptions>(
 /** What each operator has besides its sorts: the output's batch and a key. */
 export const ownBytes = (sizes: OperatorSizes): number =>
   RecordBatch.bytesFor(sizes.batchBytes, sizes.batchCount) + KEY_WRITER_BYTES;
+
+/** What operators take that write records of their own. */
+export interface ResultOptions {
+  /** The most that is written for one group or pair, bytes, four more for each record of it: `PLIMSOLL_RECORD_TOO_LARGE` beyond. Default 65,536. */
+  readonly maxResultBytes?: number;
+}
+
+/** `maxResultBytes`, checked. */
+export function checkResultBytes(options: ResultOptions): number {
+  return checkWhole('maxResultBytes', options.maxResultBytes ?? DEFAULT_RESULT_BYTES, LEAST_BYTES, MOST_RECORD_BYTES);
+}
+
+/** What the largest result takes when it comes in a batch of its own. */
+export const largeResultBytes = (sizes: OperatorSizes, maxResultBytes: number): number =>
+  maxResultBytes > sizes.batchBytes ? RecordBatch.bytesFor(maxResultBytes, 1) : 0;
 
 /** Throws `RangeError` where `memory.maxBytes` is not enough for an operator that needs `least`. */
 export function checkLeastBytes(sizes: OperatorSizes, least: number): void {

@@ -2,7 +2,13 @@ import type { Reservation } from '../governor/index.ts';
 import { isSpillForced } from '../spill/index.ts';
 import { ExternalSort, type ExternalSortOptions } from './external-sort.ts';
 import { KeyWriter } from './key-writer.ts';
-import { type OperatorSizes, ownBytes, type RecordKey, type RecordOperatorOptions } from './operator-options.ts';
+import {
+  largeResultBytes,
+  type OperatorSizes,
+  ownBytes,
+  type RecordKey,
+  type RecordOperatorOptions,
+} from './operator-options.ts';
 import { OperatorSpill } from './operator-spill.ts';
 import type { RecordBatch } from './record-batch.ts';
 import { RecordOutput } from './record-output.ts';
@@ -15,6 +21,8 @@ export interface OperatorRunOptions {
   readonly sizes: OperatorSizes;
   /** What its parts take, besides `ownBytes`, when it can spill and when it cannot. */
   readonly partBytes: (spills: boolean) => number;
+  /** The largest record that it writes by itself, for which there is room from the beginning. Default 0. */
+  readonly maxResultBytes?: number;
   /** The most files that they have at once. */
   readonly maxFiles: number;
 }
@@ -30,15 +38,16 @@ export class OperatorRun implements AsyncDisposable {
   readonly #isForced: boolean;
 
   /** Throws what a refused reservation throws, and then holds nothing. */
-  constructor({ context, options, sizes, partBytes, maxFiles }: OperatorRunOptions) {
+  constructor({ context, options, sizes, partBytes, maxFiles, maxResultBytes = 0 }: OperatorRunOptions) {
     const folder = options.spill ?? context.spill;
     const { memory } = context;
     this.context = context;
     this.sizes = sizes;
     this.#isForced = folder !== undefined && isSpillForced();
-    this.#floor = memory.reserve(ownBytes(sizes) + partBytes(folder !== undefined));
+    const own = ownBytes(sizes) + largeResultBytes(sizes, maxResultBytes);
+    this.#floor = memory.reserve(own + partBytes(folder !== undefined));
     this.key = new KeyWriter(sizes.maxRecordBytes, (bytes) => this.#floor.grow(bytes));
-    this.output = new RecordOutput(memory, sizes, () => context.batchBytes);
+    this.output = new RecordOutput(memory, sizes, () => context.batchBytes, maxResultBytes);
     if (folder === undefined) return;
     this.spill = new OperatorSpill({
       name: options.name,
@@ -56,15 +65,21 @@ export class OperatorRun implements AsyncDisposable {
   }
 
   /** A sort whose floor is among the parts. */
-  openSort(more: Pick<ExternalSortOptions, 'unique' | 'maxExtraBytes'> = {}): ExternalSort {
+  openSort(more: Pick<ExternalSortOptions, 'unique' | 'keepsKey' | 'maxExtraBytes'> = {}): ExternalSort {
     const { context, sizes, spill } = this;
     const { memory, signal } = context;
     return new ExternalSort({ memory, sizes, spill, signal, tick: () => context.advance({}), ...more });
   }
 
-  /** Puts all records of `input` into a sort. */
-  async feed(sort: ExternalSort, input: AsyncIterable<RecordBatch>, key: RecordKey): Promise<void> {
+  /** Puts all records of `input` into a sort, each large one after those who need room for it have it. */
+  async feed(
+    sort: ExternalSort,
+    input: AsyncIterable<RecordBatch>,
+    key: RecordKey,
+    rooms: readonly LargeRoom[] = [],
+  ): Promise<void> {
     const { key: into, sizes } = this;
+    const large = Math.min(sizes.batchBytes, sizes.blockBytes);
     for await (const batch of input) {
       await this.settle(sort);
       const { count, bytes } = batch;
@@ -72,7 +87,7 @@ export class OperatorRun implements AsyncDisposable {
         if (!this.tryKey(key, batch, index)) await this.keyAnyway(key, batch, index, () => sort.giveUp());
         const start = batch.start(index);
         const end = batch.end(index);
-        if (end - start > sizes.batchBytes) await this.#prepare(sort, end - start);
+        if (end - start > large) await prepare(rooms, sort, end - start);
         while (!sort.add(into, bytes, start, end)) await sort.makeRoom();
       }
     }
@@ -119,11 +134,6 @@ export class OperatorRun implements AsyncDisposable {
     yield* output.rest();
   }
 
-  /** Room for a large record to go out, and if the sort has to make it. */
-  async #prepare(sort: ExternalSort, bytes: number): Promise<void> {
-    while (!this.output.tryPrepare(bytes)) if (!(await sort.giveUp())) this.output.prepare(bytes);
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.spill?.[Symbol.asyncDispose]();
@@ -132,4 +142,16 @@ export class OperatorRun implements AsyncDisposable {
       this.#floor[Symbol.dispose]();
     }
   }
+}
+
+/** Room for large records, which is taken when they come in: later there may be none, and nothing to give up for it. */
+export interface LargeRoom {
+  /** Whether there is room for one of so many bytes. */
+  tryPrepare(bytes: number): boolean;
+  /** The same; without room it throws what a refused reservation throws. */
+  prepare(bytes: number): void;
+}
+
+async function prepare(rooms: readonly LargeRoom[], sort: ExternalSort, bytes: number): Promise<void> {
+  for (const room of rooms) while (!room.tryPrepare(bytes)) if (!(await sort.giveUp())) room.prepare(bytes);
 }

@@ -8,8 +8,8 @@ const LONG_COPY = 64;
  * grow from the back, in an order that a sort may change. No object for each record. 12 to 15 bytes for each record besides its own.
  */
 export class RecordChunk {
-  readonly capacity: number;
-  readonly maxCount: number;
+  capacity: number;
+  maxCount: number;
   bytes: Buffer<ArrayBuffer>;
   /** The same memory as numbers of the machine's byte order. */
   words: Uint32Array<ArrayBuffer>;
@@ -49,6 +49,18 @@ export class RecordChunk {
     return true;
   }
 
+  /** Makes it larger, with what is in it; for a moment both are there. */
+  grow(capacity: number, maxCount: number): void {
+    const { bytes, words, count } = this;
+    this.capacity = capacity;
+    this.maxCount = maxCount;
+    this.bytes = Buffer.allocUnsafeSlow(capacity);
+    this.words = new Uint32Array(this.bytes.buffer);
+    bytes.copy(this.bytes, 0, 0, this.#usedBytes);
+    this.words.set(words.subarray(words.length - count), this.words.length - count);
+    release(bytes);
+  }
+
   clear(): void {
     this.count = this.#usedBytes = 0;
   }
@@ -56,12 +68,16 @@ export class RecordChunk {
   /** Lets go of its memory at once where this Node can (22 up), else when it is collected. It is of no use any more. */
   free(): void {
     this.clear();
-    const { buffer } = this.bytes;
+    const { bytes } = this;
     this.bytes = NOTHING;
     this.words = NO_WORDS;
-    if (buffer.byteLength > 0 && typeof buffer.transfer === 'function') buffer.transfer(0);
+    release(bytes);
   }
 }
 
 const NOTHING = Buffer.alloc(0);
 const NO_WORDS = new Uint32Array(0);
+
+function release({ buffer }: Buffer<ArrayBuffer>): void {
+  if (buffer.byteLength > 0 && typeof buffer.transfer === 'function') buffer.transfer(0);
+}

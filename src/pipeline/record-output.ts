@@ -1,6 +1,7 @@
 import type { Consumer, Reservation } from '../governor/index.ts';
 import type { OperatorSizes } from './operator-options.ts';
 import { RecordBatch } from './record-batch.ts';
+import type { RecordWriter } from './record-writer.ts';
 
 /**
  * Where an operator puts records: one batch, filled again and again. `tryPush`; where that says no, `yield*` what `handOn` gives, which puts the record in too.
@@ -11,26 +12,28 @@ export class RecordOutput implements Disposable {
   readonly #large: Reservation;
   readonly #batchBytes: () => number;
   readonly #batch: RecordBatch;
+  readonly #readyBytes: number;
   /** What the batch may take now. */
   #limit: number;
 
-  /** `batchBytes` says what a batch should take now; looked at for each. */
-  constructor(memory: Consumer, sizes: OperatorSizes, batchBytes: () => number) {
+  /** `batchBytes` says what a batch should take now; looked at for each. Room for a record of `readyBytes` is held by the owner. */
+  constructor(memory: Consumer, sizes: OperatorSizes, batchBytes: () => number, readyBytes: number) {
     this.#large = memory.reserve(0);
     this.#batchBytes = batchBytes;
     this.#batch = new RecordBatch(sizes.batchBytes, sizes.batchCount);
     this.#limit = batchBytes();
+    this.#readyBytes = this.#largeBytes(readyBytes);
   }
 
   /** Whether there is room for a record of that size to go out. */
   tryPrepare(bytes: number): boolean {
-    const more = this.#largeBytes(bytes) - this.#large.bytes;
+    const more = this.#moreFor(bytes);
     return more <= 0 || this.#large.tryGrow(more);
   }
 
   /** The same; without room it throws what a refused reservation throws. */
   prepare(bytes: number): void {
-    const more = this.#largeBytes(bytes) - this.#large.bytes;
+    const more = this.#moreFor(bytes);
     if (more > 0) this.#large.grow(more);
   }
 
@@ -50,6 +53,20 @@ export class RecordOutput implements Disposable {
     yield large;
   }
 
+  /** What a writer has, where that is quickly done; false, and nothing is done, where it is not: then `handOnAll`. */
+  tryPushAll({ buffer, ends }: RecordWriter): boolean {
+    if (ends.length === 1) return this.tryPush(buffer, 0, ends[0]!);
+    return ends.length === 0;
+  }
+
+  async *handOnAll({ buffer, ends }: RecordWriter): AsyncGenerator<RecordBatch, void, undefined> {
+    let start = 0;
+    for (const end of ends) {
+      if (!this.tryPush(buffer, start, end)) yield* this.handOn(buffer, start, end);
+      start = end;
+    }
+  }
+
   /** Hands on what there is. */
   async *rest(): AsyncGenerator<RecordBatch, void, undefined> {
     if (this.#batch.count > 0) yield this.#batch;
@@ -59,6 +76,12 @@ export class RecordOutput implements Disposable {
 
   [Symbol.dispose](): void {
     this.#large[Symbol.dispose]();
+  }
+
+  /** Only one of them is handed on at a time: what is ready, or what was taken. */
+  #moreFor(bytes: number): number {
+    const needed = this.#largeBytes(bytes);
+    return needed <= this.#readyBytes ? 0 : needed - this.#large.bytes;
   }
 
   #largeBytes(bytes: number): number {

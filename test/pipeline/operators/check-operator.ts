@@ -9,7 +9,9 @@ import { leastBytes, RefusingMachine, runRecords } from './record-flow.ts';
 const LARGE_BYTES = 40_000;
 
 export interface OperatorUnderTest {
-  readonly make: (options: RecordOperatorOptions) => Stage<RecordBatch, RecordBatch>;
+  readonly make: (options: RecordOperatorOptions, records: readonly Buffer[]) => Stage<RecordBatch, RecordBatch>;
+  /** What of the records comes in. Default: all. */
+  readonly input?: (records: readonly Buffer[]) => readonly Buffer[];
   /** By plain arrays. */
   readonly expected: (records: readonly Buffer[]) => readonly Buffer[];
   readonly folder: SpillFolder;
@@ -17,10 +19,11 @@ export interface OperatorUnderTest {
 }
 
 /** That an operator gives what plain arrays give, however it is run, and leaves nothing on the disk and in the books. */
-export async function checkOperator({ make, expected, folder, numRuns }: OperatorUnderTest): Promise<void> {
+export async function checkOperator(subject: OperatorUnderTest): Promise<void> {
+  const { expected, folder, numRuns } = subject;
   await fc.assert(
     fc.asyncProperty(recordSets(), operatorCases, async (records, how) => {
-      const out = await runCase(make, folder, records, how);
+      const out = await runCase(subject, records, how);
       expect(out.map(String)).toEqual(expected(records).map(String));
       expect(folder.stats.runFileCount).toBe(0);
     }),
@@ -29,17 +32,19 @@ export async function checkOperator({ make, expected, folder, numRuns }: Operato
 }
 
 async function runCase(
-  make: OperatorUnderTest['make'],
-  folder: SpillFolder,
+  { make, input = (all) => all, folder }: OperatorUnderTest,
   records: readonly Buffer[],
   how: OperatorCase,
 ): Promise<Buffer[]> {
   vi.stubEnv('PLIMSOLL_FORCE_SPILL', how.isForced ? '1' : '');
   const { fanIn, blockBytes, batchBytes, inputBytes, mode } = how;
   const options = { name: 'Operator', key: writeKey, spill: folder, fanIn, blockBytes, batchBytes };
-  const maxBytes = leastBytes(make, { ...options, memory: { maxBytes: 1 } }) + how.moreBytes + LARGE_BYTES;
+  const maxBytes =
+    leastBytes((given: RecordOperatorOptions) => make(given, records), { ...options, memory: { maxBytes: 1 } }) +
+    how.moreBytes +
+    LARGE_BYTES;
   const machine = new RefusingMachine(how.refuseAt);
   const flow = { machine, mode, inputBytes, batchBytes: how.pipelineBatchBytes };
-  const { out } = await runRecords(records, make({ ...options, memory: { maxBytes } }), flow);
+  const { out } = await runRecords(input(records), make({ ...options, memory: { maxBytes } }, records), flow);
   return out;
 }

@@ -1,0 +1,64 @@
+import { RecordTooLargeError } from './operator-errors.ts';
+
+/** What a record costs besides its bytes. */
+const END_BYTES = 4;
+
+/** Where a callback writes records: their bytes in pieces, then `end` after each. What has not been ended is dropped. */
+export class RecordWriter {
+  readonly #maxBytes: number;
+  /** Not for use from outside. */
+  readonly buffer: Buffer<ArrayBuffer>;
+  /** Where records end in the buffer. Not for use from outside. */
+  readonly ends: number[] = [];
+  #length = 0;
+
+  /** Allocates `maxBytes`, the most that one callback writes: reserve them first. Each record takes four of them besides its own. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.buffer = Buffer.allocUnsafeSlow(maxBytes);
+  }
+
+  bytes(source: Uint8Array, start = 0, end = source.byteLength): void {
+    this.#need(end - start);
+    const into = this.buffer;
+    let at = this.#length;
+    if (end - start < 64) for (let from = start; from < end; ) into[at++] = source[from++]!;
+    else into.set(start === 0 && end === source.byteLength ? source : source.subarray(start, end), at);
+    this.#length += end - start;
+  }
+
+  /** As UTF-8. */
+  text(value: string): void {
+    this.#need(Buffer.byteLength(value));
+    this.#length += this.buffer.write(value, this.#length, 'utf8');
+  }
+
+  /** Four bytes, little endian. */
+  uint32(value: number): void {
+    this.#need(4);
+    this.#length = this.buffer.writeUInt32LE(value, this.#length);
+  }
+
+  /** Eight bytes, little endian. */
+  float64(value: number): void {
+    this.#need(8);
+    this.#length = this.buffer.writeDoubleLE(value, this.#length);
+  }
+
+  /** The record is whole. */
+  end(): void {
+    this.#need(END_BYTES);
+    this.ends.push(this.#length);
+  }
+
+  /** Not for use from outside. */
+  reset(): void {
+    this.#length = 0;
+    this.ends.length = 0;
+  }
+
+  #need(bytes: number): void {
+    if (this.#length + END_BYTES * this.ends.length + bytes <= this.#maxBytes) return;
+    throw new RecordTooLargeError('what was written for one group or pair', this.#maxBytes, 'maxResultBytes');
+  }
+}
