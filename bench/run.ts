@@ -10,6 +10,7 @@ import { benchAttributes } from './intern/attributes.ts';
 import { benchGuards } from './lifetime/guards.ts';
 import { benchRegistry } from './lifetime/registry.ts';
 import { drawPicture } from './picture.ts';
+import { benchCleanup } from './pipeline/cleanup.ts';
 import { benchGuide } from './playlist/guide.ts';
 import { benchParse } from './playlist/parse.ts';
 import { benchWholeJob } from './playlist/whole-job.ts';
@@ -28,6 +29,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   lifetime: { registry: benchRegistry, guards: benchGuards },
   intern: { attributes: benchAttributes },
   spill: { segments: benchSegments },
+  cleanup: { strategies: benchCleanup },
   picture: { draw: drawPicture },
 };
 
