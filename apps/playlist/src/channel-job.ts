@@ -1,12 +1,14 @@
 /** The channels' part of a run: from the lists to the spool, in one flow. */
 import type { Consumer, Governor } from 'plimsoll';
-import type { Pipeline, Source } from 'plimsoll/pipeline';
+import type { Flow, Pipeline, Source, Stage } from 'plimsoll/pipeline';
 import { ChannelNumbers } from './channels/channel-numbers.ts';
 import type { EntryBatch } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
 import type { WantedChannels } from './guide/wanted.ts';
 import type { FileSink } from './output/file-sink.ts';
 import type { PlaylistInputs } from './playlist-inputs.ts';
+import type { PluginJob } from './plugin-job.ts';
+import { compileFilterProgram } from './plugins/filter-program.ts';
 import type { ProblemLog } from './report/problem-log.ts';
 import { onChannels, type RuleSet } from './rules/rule-set.ts';
 import { sourceLabel } from './sources/source-content.ts';
@@ -15,9 +17,11 @@ import { filterChannels } from './stages/filter-channels.ts';
 import { loadSources } from './stages/load-sources.ts';
 import { mapData } from './stages/map-data.ts';
 import { type NumberingCounts, numberChannels } from './stages/number-channels.ts';
+import type { NumberDeskOptions } from './stages/number-desk.ts';
 import { type PackCounts, packChannels } from './stages/pack-channels.ts';
 import { sortChannels } from './stages/sort-channels.ts';
 import { type Spooled, spoolChannels } from './stages/spool-channels.ts';
+import { type TidyCounts, tidyNames } from './stages/tidy-names.ts';
 
 export interface ChannelJobOptions {
   readonly config: PlaylistConfig;
@@ -28,6 +32,8 @@ export interface ChannelJobOptions {
   readonly operatorBytes: number;
   /** Absent when there is no guide. */
   readonly wanted: WantedChannels | undefined;
+  /** Absent when plugins are off. */
+  readonly plugins: PluginJob | undefined;
   readonly problems: ProblemLog;
   readonly warn: (line: string) => void;
 }
@@ -36,7 +42,8 @@ export class ChannelJob implements Disposable {
   /** Numbers in use; the playlist writer takes the free ones. */
   readonly numbers: ChannelNumbers;
   readonly entriesBySource: number[];
-  readonly counts: PackCounts & DuplicateCounts & NumberingCounts = {
+  readonly counts: TidyCounts & PackCounts & DuplicateCounts & NumberingCounts = {
+    tidied: 0,
     blankUrls: 0,
     duplicates: 0,
     explicitNumbers: 0,
@@ -54,27 +61,55 @@ export class ChannelJob implements Disposable {
     this.entriesBySource = options.config.sources.map(() => 0);
   }
 
+  /** What the playlist writer needs to go on with the numbers. */
+  get desk(): Omit<NumberDeskOptions, 'name'> {
+    const { config, plugins } = this.#options;
+    return { numbers: this.numbers, startNumber: config.numbering.start, workers: plugins?.workersFor('numbering') };
+  }
+
   /** Fills the spool. */
   run(pipeline: Pipeline, spool: FileSink): Promise<Spooled> {
-    const { config, rules, batchBytes, wanted } = this.#options;
-    const { counts, numbers } = this;
-    const bounds = { maxBytes: this.#options.operatorBytes, maxRecordBytes: longestRecord(batchBytes) };
-    const numbered = pipeline
-      .from(this.#loading())
-      .through(mapData(rules.rules.filter(({ rule }) => onChannels(rule))))
-      .through(filterChannels(rules.filters.filter(({ filter }) => onChannels(filter))))
-      .through(
-        packChannels({ batchBytes, forGuide: wanted !== undefined, withGroup: config.output.sort === 'group' }, counts),
-      )
-      .through(dropDuplicates(bounds, counts))
-      .through(numberChannels({ numbers, wanted }, counts));
+    const { config, batchBytes, wanted } = this.#options;
+    const { counts } = this;
     const { sort } = config.output;
+    const bounds = { maxBytes: this.#options.operatorBytes, maxRecordBytes: longestRecord(batchBytes) };
+    const packed = this.#edited(pipeline).through(
+      packChannels({ batchBytes, forGuide: wanted !== undefined, withGroup: sort === 'group' }, counts),
+    );
+    const numbered = packed
+      .through(dropDuplicates(bounds, counts))
+      .through(numberChannels({ ...this.desk, wanted }, counts));
     const sorted = sort === 'none' ? numbered : numbered.through(sortChannels({ by: sort, ...bounds }));
     return sorted.into(spoolChannels(spool));
   }
 
   [Symbol.dispose](): void {
     this.numbers[Symbol.dispose]();
+  }
+
+  /** As rules and filters leave them. */
+  #edited(pipeline: Pipeline): Flow<EntryBatch> {
+    const { config, rules } = this.#options;
+    const loaded = pipeline.from(this.#loading());
+    const tidied = config.mapping.tidyNames ? loaded.through(this.#tidying()) : loaded;
+    return tidied.through(mapData(rules.rules.filter(({ rule }) => onChannels(rule)))).through(this.#filtering());
+  }
+
+  #tidying(): Stage<EntryBatch, EntryBatch> {
+    return tidyNames(this.counts, this.#options.plugins?.workersFor('data_mapping'));
+  }
+
+  #filtering(): Stage<EntryBatch, EntryBatch> {
+    const { config, rules, plugins, warn } = this.#options;
+    const tallies = rules.filters.filter(({ filter }) => onChannels(filter));
+    const workers = tallies.length === 0 ? undefined : plugins?.workersFor('filtering');
+    if (workers === undefined) return filterChannels(tallies);
+    const program = compileFilterProgram(config.filters);
+    if (program !== undefined) return filterChannels(tallies, { workers, program });
+    warn(
+      'no plugin is used for the filters: they ask for something, such as `matches`, that only the program itself can do',
+    );
+    return filterChannels(tallies);
   }
 
   #loading(): Source<EntryBatch> {

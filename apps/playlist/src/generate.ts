@@ -14,10 +14,10 @@ import {
   type PipelineMode,
   type PipelineProgress,
   type PipelineReport,
+  type PluginRunner,
   type StageContext,
 } from 'plimsoll/pipeline';
 import { batchBytesOf, ChannelJob, type ChannelJobOptions, operatorBytesOf } from './channel-job.ts';
-import type { ChannelNumbers } from './channels/channel-numbers.ts';
 import type { EntryOrigin } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
 import { governorOptions } from './config/governor-options.ts';
@@ -27,6 +27,7 @@ import { JobSpill } from './job-spill.ts';
 import { FileSink } from './output/file-sink.ts';
 import { Workspace } from './output/workspace.ts';
 import { PlaylistInputs } from './playlist-inputs.ts';
+import type { PluginJob } from './plugin-job.ts';
 import type { JobProgress } from './report/live-line.ts';
 import { ProblemLog } from './report/problem-log.ts';
 import type { RunReport, Tally } from './report/run-report.ts';
@@ -34,6 +35,7 @@ import { compileRuleSet, onChannels, type RuleSet } from './rules/rule-set.ts';
 import { maskText } from './sources/mask.ts';
 import type { SourceContext } from './sources/source-content.ts';
 import { generatePlaylist, type PlaylistResult } from './stages/generate-playlist.ts';
+import type { NumberDeskOptions } from './stages/number-desk.ts';
 import type { Spooled } from './stages/spool-channels.ts';
 
 export interface GenerateOptions {
@@ -47,6 +49,8 @@ export interface GenerateOptions {
   readonly probe?: MemoryProbe;
   /** In which mode stages work. Default: by pressure. For tests. */
   readonly mode?: PipelineMode;
+  /** Put between the stages and the host of the plugins. For tests, which let plugins fail. */
+  readonly wrapPlugins?: (runner: PluginRunner) => PluginRunner;
 }
 
 /** What a run is given besides its configuration; its owner disposes it. */
@@ -90,6 +94,7 @@ class Run implements AsyncDisposable {
   readonly #spill: JobSpill;
   readonly #cleanup: MemoryCleanupCoordinator;
   readonly #pipeline: Pipeline;
+  #plugins: PluginJob | undefined;
   readonly #problems = new ProblemLog();
   readonly #warnings: string[] = [];
   readonly #held = new AsyncDisposableStack();
@@ -130,10 +135,11 @@ class Run implements AsyncDisposable {
     const inputs = this.#held.use(new PlaylistInputs(this.#config.sources, this.#sourceContext()));
     const spool = await this.#file('channels.spool', FILE_BUFFER, 'spool');
     const guideJob = guides.length === 0 ? undefined : this.#held.use(this.#guideJob());
+    this.#plugins = await this.#openPlugins();
     const channels = this.#held.use(this.#channelJob(inputs, guideJob));
     const spooled = await channels.run(this.#pipeline, spool);
-    const { numbers } = channels;
-    const written = await this.#writeFiles({ spooled, numbers, spool, guides: guideJob, origins: inputs.origins });
+    const { desk } = channels;
+    const written = await this.#writeFiles({ spooled, desk, spool, guides: guideJob, origins: inputs.origins });
     const files = await this.#publish(written);
     if (!this.#options.dryRun) {
       await inputs.keep();
@@ -149,6 +155,24 @@ class Run implements AsyncDisposable {
   #withSpill(progress: PipelineProgress): JobProgress {
     const { rawBytes, files } = this.#spill.tally;
     return { ...progress, spilledBytes: rawBytes, spillFiles: files };
+  }
+
+  /** Undefined when they are off. What runs them is loaded only then. */
+  async #openPlugins(): Promise<PluginJob | undefined> {
+    const { plugins, memory } = this.#config;
+    if (!plugins.enabled) return undefined;
+    const { PluginJob } = await import('./plugin-job.ts');
+    const { wrapPlugins } = this.#options;
+    return this.#held.use(
+      await PluginJob.open({
+        config: plugins,
+        governor: this.#governor,
+        spill: this.#spill.folder,
+        maxSpillBytes: memory.spill.maxBytes,
+        warn: (line) => this.#warn(line),
+        ...(wrapPlugins && { wrap: wrapPlugins }),
+      }),
+    );
   }
 
   #asksForProgrammes(): boolean {
@@ -202,6 +226,7 @@ class Run implements AsyncDisposable {
       batchBytes: batchBytesOf(this.#config, this.#governor),
       operatorBytes: operatorBytesOf(this.#governor),
       wanted: guides?.wanted,
+      plugins: this.#plugins,
       problems: this.#problems,
       warn: (line) => this.#warn(line),
     };
@@ -209,7 +234,7 @@ class Run implements AsyncDisposable {
   }
 
   /** The playlist and, with guides, the guide. A guide that turns out to be out of order is indexed whole, and both are written once more. */
-  async #writeFiles({ spooled, numbers, spool, guides, origins }: Kept): Promise<Written> {
+  async #writeFiles({ spooled, desk, spool, guides, origins }: Kept): Promise<Written> {
     for (let attempt = 1; ; attempt++) {
       await guides?.index(this.#pipeline, attempt > 1);
       guides?.prepareLookup(spool, spooled.largestRecordBytes, origins);
@@ -218,8 +243,7 @@ class Run implements AsyncDisposable {
       const phase = generatePlaylist({
         spool,
         largestRecordBytes: spooled.largestRecordBytes,
-        numbers,
-        startNumber: this.#config.numbering.start,
+        ...desk,
         wanted: guides?.wanted,
         playlist,
         unmatched,
@@ -279,7 +303,7 @@ class Run implements AsyncDisposable {
       workers: { count: pipeline.workerSwitchCount, last: pipeline.workerSwitches },
       cleanup: this.#cleanup.report(),
       spill: this.#spill.tally,
-      plugins: [],
+      plugins: this.#plugins?.tallies ?? [],
       dryRun: this.#options.dryRun,
       sources: this.#config.sources.map(({ name }, index) => ({ name, entries: entriesBySource[index]! })),
       guides: tallies,
@@ -319,7 +343,7 @@ class Run implements AsyncDisposable {
 /** What the first pass leaves for the second. */
 interface Kept {
   readonly spooled: Spooled;
-  readonly numbers: ChannelNumbers;
+  readonly desk: Omit<NumberDeskOptions, 'name'>;
   readonly spool: FileSink;
   readonly guides: GuideJob | undefined;
   readonly origins: readonly EntryOrigin[];

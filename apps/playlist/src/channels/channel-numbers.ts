@@ -43,6 +43,18 @@ export class ChannelNumbers implements Disposable {
     return this.#far === undefined ? from : this.#far.nextFree(from);
   }
 
+  /** The numbers in use from `from` up: those below 2^24 in order, then the rest in none. It must not be added to meanwhile. */
+  *taken(from: number): Generator<number, void, undefined> {
+    const words = this.#levels[0]!;
+    const end = words.length * 32;
+    for (let number = from; number < end; number++) {
+      const word = words[number >>> 5]!;
+      if (word === 0) number |= 31;
+      else if (((word >>> (number & 31)) & 1) !== 0) yield number;
+    }
+    if (this.#far !== undefined) yield* this.#far.taken(from);
+  }
+
   [Symbol.dispose](): void {
     this.#levels = [];
     this.#far?.[Symbol.dispose]();
@@ -153,6 +165,13 @@ class FarNumbers implements Disposable {
       at = beyond;
     }
     return number;
+  }
+
+  *taken(from: number): Generator<number, void, undefined> {
+    for (let at = 0; at < this.#slots.length; at += 2) {
+      const number = this.#slots[at]!;
+      if (number !== 0 && number >= from) yield number;
+    }
   }
 
   [Symbol.dispose](): void {

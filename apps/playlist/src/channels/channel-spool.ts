@@ -118,6 +118,15 @@ export class SpoolReader implements Disposable {
     return record;
   }
 
+  /** Goes back to the record that `take` would have given when `mark` was called, in the same buffer. */
+  rewind(mark: number): void {
+    this.#at = mark;
+  }
+
+  get mark(): number {
+    return this.#at;
+  }
+
   [Symbol.dispose](): void {
     this.#reservation[Symbol.dispose]();
   }

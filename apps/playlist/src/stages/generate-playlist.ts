@@ -1,8 +1,8 @@
 import type { Phase, StageContext } from 'plimsoll/pipeline';
-import type { ChannelNumbers } from '../channels/channel-numbers.ts';
 import { MATCH_AT, SpoolReader, type SpoolRecord } from '../channels/channel-spool.ts';
 import { Match, type WantedChannels } from '../guide/wanted.ts';
 import type { FileSink } from '../output/file-sink.ts';
+import { NumberDesk, type NumberDeskOptions } from './number-desk.ts';
 
 /** How many unmatched channels stand in the report; all of them stand in the file. */
 export const SHOWN_UNMATCHED = 20;
@@ -16,12 +16,9 @@ export interface PlaylistResult {
   readonly shownUnmatched: readonly string[];
 }
 
-export interface PlaylistOptions {
+export interface PlaylistOptions extends Omit<NumberDeskOptions, 'name'> {
   readonly spool: FileSink;
   readonly largestRecordBytes: number;
-  readonly numbers: ChannelNumbers;
-  /** First number for channels that brought none. */
-  readonly startNumber: number;
   /** The indexed guides; absent when there is none. */
   readonly wanted: WantedChannels | undefined;
   readonly playlist: FileSink;
@@ -33,17 +30,22 @@ export interface PlaylistOptions {
   readonly onMatched?: (record: SpoolRecord, number: number) => void;
 }
 
+const NAME = 'Playlist Generation';
+
 /** Second pass: gives numbers to those that brought none, puts in the guide's ids, and writes the playlist. */
 export function generatePlaylist(options: PlaylistOptions): Phase<PlaylistResult> {
   return {
-    name: 'Playlist Generation',
+    name: NAME,
     memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
     async run(context) {
-      const writer = new PlaylistWriter(options);
-      const { playlist, unmatched } = options;
+      const { playlist, unmatched, spool, largestRecordBytes } = options;
+      await using desk = new NumberDesk({ ...options, name: NAME }, context);
+      const writer = new PlaylistWriter(options, desk);
       await writeHeader(playlist, options.guideUrl);
-      using reader = new SpoolReader(options.spool, options.largestRecordBytes, context.memory);
-      while (await reader.fill()) await writeBuffered(reader, writer, options, context);
+      await desk.tellTaken();
+      using reader = new SpoolReader(spool, largestRecordBytes, context.memory);
+      while (await reader.fill()) await writeBuffered(reader, writer, context);
+      await desk.close();
       await playlist.finish({ sync: false });
       await unmatched?.finish({ sync: false });
       return writer.result();
@@ -51,19 +53,21 @@ export function generatePlaylist(options: PlaylistOptions): Phase<PlaylistResult
   };
 }
 
-async function writeBuffered(
-  reader: SpoolReader,
-  writer: PlaylistWriter,
-  { playlist, unmatched }: PlaylistOptions,
-  context: StageContext,
-): Promise<void> {
+/** What is in the reader's buffer: as many records at once as numbers can be asked for. */
+async function writeBuffered(reader: SpoolReader, writer: PlaylistWriter, context: StageContext): Promise<void> {
   let channels = 0;
-  for (let record = reader.take(); record !== undefined; record = reader.take()) {
-    const bytes = record.end - record.at + 1200;
-    if (!playlist.fits(bytes)) await playlist.makeRoom(bytes);
-    if (unmatched !== undefined && !unmatched.fits(bytes)) await unmatched.makeRoom(bytes);
-    writer.put(record);
-    channels++;
+  for (;;) {
+    const { mark } = reader;
+    const count = await writer.number(reader);
+    if (count === 0) break;
+    reader.rewind(mark);
+    for (let i = 0; i < count; i++) {
+      const record = reader.take()!;
+      const waiting = writer.makeRoom(record);
+      if (waiting !== undefined) await waiting;
+      writer.put(record);
+    }
+    channels += count;
   }
   context.advance({ itemsIn: channels, itemsOut: channels });
 }
@@ -74,6 +78,9 @@ async function writeHeader(playlist: FileSink, guideUrl: string | undefined): Pr
   await playlist.write(header, 0, header.length);
 }
 
+const isLabelled = (record: SpoolRecord): boolean => record.end > record.labelStart;
+const wantsNumber = (record: SpoolRecord): boolean => record.number === 0 && !isLabelled(record);
+
 const ID = Buffer.from(' tvg-id="');
 const NUMBER = Buffer.from(' tvg-chno="');
 const QUOTE = 0x22;
@@ -83,18 +90,42 @@ class PlaylistWriter {
   readonly #options: PlaylistOptions;
   readonly #counts = new Float64Array(5);
   readonly #shown: string[] = [];
+  readonly #desk: NumberDesk;
   #channels = 0;
-  #nextNumber: number;
+  /** Of the numbers that were asked for last, which comes next. */
+  #next = 0;
 
-  constructor(options: PlaylistOptions) {
+  constructor(options: PlaylistOptions, desk: NumberDesk) {
     this.#options = options;
-    this.#nextNumber = options.startNumber;
+    this.#desk = desk;
+  }
+
+  /** Asks for the numbers of the records that come next, and returns how many records they will do for. */
+  async number(reader: SpoolReader): Promise<number> {
+    const { batch } = this.#desk;
+    batch.clear();
+    this.#next = 0;
+    let count = 0;
+    for (let record = reader.take(); record !== undefined; record = reader.take()) {
+      if (wantsNumber(record)) batch.push(0);
+      count++;
+      if (batch.isFull) break;
+    }
+    await this.#desk.assign();
+    return count;
+  }
+
+  makeRoom(record: SpoolRecord): Promise<void> | undefined {
+    const { playlist, unmatched } = this.#options;
+    const bytes = record.end - record.at + 1200;
+    if (playlist.fits(bytes) && unmatched?.fits(bytes) !== false) return undefined;
+    return this.#makeRoom(bytes);
   }
 
   put(record: SpoolRecord): void {
     const { wanted, playlist, onMatched } = this.#options;
     this.#channels++;
-    const labelled = record.end > record.labelStart;
+    const labelled = isLabelled(record);
     const number = labelled ? 0 : this.#numberOf(record);
     let match: number = Match.none;
     if (wanted !== undefined) {
@@ -131,12 +162,14 @@ class PlaylistWriter {
     };
   }
 
-  /** Lower numbers are only ever taken, never freed: the search goes on where it stopped. */
   #numberOf(record: SpoolRecord): number {
-    if (record.number !== 0) return record.number;
-    const number = this.#options.numbers.nextFree(this.#nextNumber);
-    this.#nextNumber = number + 1;
-    return number;
+    return record.number !== 0 ? record.number : this.#desk.batch.numbers[this.#next++]!;
+  }
+
+  async #makeRoom(bytes: number): Promise<void> {
+    const { playlist, unmatched } = this.#options;
+    if (!playlist.fits(bytes)) await playlist.makeRoom(bytes);
+    if (unmatched?.fits(bytes) === false) await unmatched.makeRoom(bytes);
   }
 
   #noteUnmatched(record: SpoolRecord): void {

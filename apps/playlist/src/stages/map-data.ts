@@ -1,5 +1,5 @@
-import type { Reservation } from 'plimsoll';
 import type { Stage } from 'plimsoll/pipeline';
+import { enlargeBatch } from '../channels/enlarge-batch.ts';
 import { Column, type EntryBatch, Flag, ROW } from '../channels/entry-batch.ts';
 import { EntryView } from '../channels/entry-view.ts';
 import type { RuleTally } from '../rules/rule-set.ts';
@@ -11,7 +11,7 @@ export function mapData(tallies: readonly RuleTally[]): Stage<EntryBatch, EntryB
     memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
     async *run(input, context) {
       using room = context.memory.reserve(0);
-      const view = new EntryView((batch, bytes) => enlarge(batch, bytes, room));
+      const view = new EntryView((batch, bytes) => enlargeBatch(batch, bytes, room));
       for await (const batch of input) {
         if (tallies.length > 0) applyRules(batch, view, tallies);
         yield batch;
@@ -28,18 +28,4 @@ function applyRules(batch: EntryBatch, view: EntryView, tallies: readonly RuleTa
       if (tally.rule.apply(view)) tally.changed++;
     }
   }
-}
-
-/** Edits need more room than the batch has: a larger buffer, reserved first; the old one is freed at once. */
-function enlarge(batch: EntryBatch, bytes: number, room: Reservation): void {
-  const before = batch.bytes;
-  const size = Math.max(Math.ceil(before.length * 1.5), batch.used + bytes);
-  room.grow(size);
-  const larger = Buffer.allocUnsafeSlow(size);
-  before.copy(larger, 0, 0, batch.used);
-  batch.bytes = larger;
-  const freed = before.byteLength;
-  before.buffer.transfer(0);
-  // What the batch was made with stays on its maker's account; only the surplus is held here.
-  room.shrink(Math.min(room.bytes, freed));
 }

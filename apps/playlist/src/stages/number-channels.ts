@@ -1,5 +1,4 @@
 import type { RecordBatch, Stage } from 'plimsoll/pipeline';
-import type { ChannelNumbers } from '../channels/channel-numbers.ts';
 import {
   AS_NAME,
   LABEL_LENGTH_AT,
@@ -13,6 +12,8 @@ import {
 import { Digest } from '../channels/digest.ts';
 import { KeyTable } from '../channels/key-table.ts';
 import type { WantedChannels, WantedSpans } from '../guide/wanted.ts';
+import type { NumberBatch } from '../plugins/number-batch.ts';
+import { NumberDesk, type NumberDeskOptions } from './number-desk.ts';
 
 export interface NumberingCounts {
   /** Channels that came with a number, and how many of them found it taken and moved up. */
@@ -24,11 +25,12 @@ export interface NumberingCounts {
   unreadableNumbers: number;
 }
 
-export interface NumberingOptions {
-  readonly numbers: ChannelNumbers;
+export interface NumberingOptions extends Omit<NumberDeskOptions, 'name'> {
   /** Absent when there is no guide. */
   readonly wanted: WantedChannels | undefined;
 }
+
+const NAME = 'Numbering';
 
 /**
  * First pass of numbering, in the order of the lists whatever order the playlist will have: gives explicit numbers to whoever comes first, and notes what the
@@ -36,21 +38,47 @@ export interface NumberingOptions {
  */
 export function numberChannels(options: NumberingOptions, counts: NumberingCounts): Stage<RecordBatch, RecordBatch> {
   return {
-    name: 'Numbering',
+    name: NAME,
     memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
     async *run(input, context) {
       using labels = new KeyTable(context.memory, { withValues: false });
-      const numbering = new Numbering(options, labels, counts);
+      await using desk = new NumberDesk({ ...options, name: NAME }, context);
+      const numbering = new Numbering(options.wanted, labels, counts);
       for await (const batch of input) {
-        for (let index = 0; index < batch.count; index++) numbering.number(batch.bytes, batch.start(index));
+        for (let from = 0; from < batch.count; ) {
+          const to = askForNumbers(batch, from, desk.batch);
+          await desk.assign();
+          let next = 0;
+          for (; from < to; from++) {
+            const at = batch.start(from);
+            const number = hasWish(batch.bytes, at) ? desk.batch.numbers[next++]! : 0;
+            numbering.note(batch.bytes, at, number);
+          }
+        }
         yield batch;
       }
+      await desk.close();
     },
   };
 }
 
+function hasWish(bytes: Buffer, at: number): boolean {
+  const wish = bytes.readUInt32LE(at + NUMBER_AT);
+  return wish !== 0 && wish !== NO_NUMBER;
+}
+
+/** Fills `wishes` with those of the records from `from` on; returns up to which record it came. */
+function askForNumbers(batch: RecordBatch, from: number, wishes: NumberBatch): number {
+  wishes.clear();
+  for (; from < batch.count && !wishes.isFull; from++) {
+    const at = batch.start(from);
+    if (hasWish(batch.bytes, at)) wishes.push(batch.bytes.readUInt32LE(at + NUMBER_AT));
+  }
+  return from;
+}
+
 class Numbering {
-  readonly #options: NumberingOptions;
+  readonly #wanted: WantedChannels | undefined;
   readonly #counts: NumberingCounts;
   readonly #labels: KeyTable;
   readonly #digest = new Digest();
@@ -66,31 +94,29 @@ class Numbering {
     tvgNameEnd: -1,
   };
 
-  constructor(options: NumberingOptions, labels: KeyTable, counts: NumberingCounts) {
-    this.#options = options;
+  constructor(wanted: WantedChannels | undefined, labels: KeyTable, counts: NumberingCounts) {
+    this.#wanted = wanted;
     this.#labels = labels;
     this.#counts = counts;
   }
 
-  /** Turns what a record wishes into what it has. */
-  number(bytes: Buffer, at: number): void {
-    const { numbers, wanted } = this.#options;
+  /** Puts in a record what it has in place of what it wished for: `number`, 0 where it brought none. */
+  note(bytes: Buffer, at: number, number: number): void {
     const record = this.#record.read(bytes, at);
     const counts = this.#counts;
-    const wish = record.number;
-    if (wish === NO_NUMBER) {
+    if (record.number === NO_NUMBER) {
       counts.unreadableNumbers++;
       bytes.writeUInt32LE(0, at + NUMBER_AT);
-    } else if (wish > 0) {
-      const number = numbers.take(wish);
+    } else if (number > 0) {
       counts.explicitNumbers++;
-      if (number !== wish) {
+      if (number !== record.number) {
         counts.movedNumbers++;
         bytes.writeUInt32LE(number, at + NUMBER_AT);
       }
     } else if (record.end > record.labelStart) {
       this.#keepLabel(record);
     }
+    const wanted = this.#wanted;
     if (wanted !== undefined) wanted.want(bytes, this.#spansOf(record), bytes, at + MATCH_AT);
   }
 
