@@ -6,9 +6,9 @@
  *      8  the key (the group, empty for a channel without), then anything
  *
  * Out come the same records by key, compared byte by byte, a key before those that begin with it; records of one key as they came. The native stage is the operator
- * `sortRecords` with `keyOf`.
+ * `sortRecords` with `groupingKey`.
  */
-import type { RecordBatch } from 'plimsoll/pipeline';
+import type { RecordBatch, RecordKey } from 'plimsoll/pipeline';
 import { PluginAnswerError } from './plugin-answer-error.ts';
 
 export const KEYED_HEAD_BYTES = 8;
@@ -28,6 +28,12 @@ export function writeKeyedHead(into: Buffer, at: number, id: number, keyBytes: n
 export function keyEnd(bytes: Buffer, start: number): number {
   return start + KEYED_HEAD_BYTES + bytes.readUInt32LE(start + 4);
 }
+
+/** The order, for `sortRecords`. */
+export const groupingKey: RecordKey = (batch, index, into) => {
+  const start = batch.start(index);
+  into.bytes(batch.bytes, start + KEYED_HEAD_BYTES, keyEnd(batch.bytes, start));
+};
 
 /**
  * Proves that what came out is what went in, in the right order: tells every record as it goes to the plugin, and every one that comes back. Holds two numbers and the last
