@@ -16,10 +16,10 @@ const WORTH_IT = 0.9;
 const LEVEL = 1;
 /** What level 1 uses at most, as a power of two: a frame that wants more is none of ours, and would have the decompressor take as much memory. */
 const WINDOW_LOG = 19;
-/** Up to that it is done at once: the way to the thread pool takes longer. 0.2 ms at most each on a machine at rest. */
-const SHRINK_AT_ONCE_BYTES = 32_768;
-const RESTORE_AT_ONCE_BYTES = 131_072;
+/** Up to that it is done at once, in about 0.5 ms: on the thread pool it takes twice the processor time. Larger ones would have the process wait too long. */
+const AT_ONCE_BYTES = 262_144;
 const LEAST_CHUNK_BYTES = 64;
+const MOST_LEAST_CHUNK_BYTES = 65_536;
 
 /** What the compressor and the decompressor hold while they are at work, besides what goes in and comes out. Measured. */
 const STATE_BYTES: Readonly<Record<SpillCodec, readonly [compress: number, decompress: number]>> = {
@@ -86,11 +86,11 @@ export class FrameCodec {
   }
 }
 
-/** Frees what `shrink` or `restore` of so many raw bytes gave, at once. Small ones are a part of Node's pool, and are left to it. */
+/** Frees what `shrink` or `restore` of so many raw bytes gave, at once. What stands in Node's pool is left to it. */
 export function freeChunk(bytes: Buffer, rawBytes: number): void {
   const { byteLength } = bytes.buffer;
   const isChunk = byteLength === chunkFor(rawBytes) || byteLength === chunkFor(rawBytes + 1);
-  if (isChunk && bytes.byteOffset === 0 && byteLength >= Buffer.poolSize) freeBuffer(bytes);
+  if (isChunk && bytes.byteOffset === 0 && byteLength >= Buffer.poolSize >>> 1) freeBuffer(bytes);
 }
 
 /** Frees the memory of a buffer that is alone in its own: who still holds it has an empty one. */
@@ -101,7 +101,11 @@ export function freeBuffer(bytes: Buffer): void {
   else structuredClone(store, { transfer: [store] });
 }
 
-const chunkFor = (bytes: number): number => Math.max(LEAST_CHUNK_BYTES, bytes);
+/** Buffers of half a pool and more have memory of their own. Where somebody has made the pool large, small chunks stay in it. */
+const chunkFor = (bytes: number): number => {
+  const ownBytes = Buffer.poolSize >>> 1;
+  return Math.max(ownBytes <= MOST_LEAST_CHUNK_BYTES ? ownBytes : LEAST_CHUNK_BYTES, bytes);
+};
 
 function zstdCoder(): Coder {
   const compress = promisify(zlib.zstdCompress);
@@ -111,14 +115,13 @@ function zstdCoder(): Coder {
   const up = { [ZSTD_d_windowLogMax]: WINDOW_LOG };
   return {
     shrink(bytes, chunkSize) {
-      const options = { chunkSize, maxOutputLength: chunkSize, params: down };
-      return bytes.byteLength <= SHRINK_AT_ONCE_BYTES
-        ? zlib.zstdCompressSync(bytes, options)
-        : compress(bytes, options);
+      // Knowing the size it takes smaller tables for smaller batches.
+      const options = { chunkSize, maxOutputLength: chunkSize, params: down, pledgedSrcSize: bytes.byteLength };
+      return bytes.byteLength <= AT_ONCE_BYTES ? zlib.zstdCompressSync(bytes, options) : compress(bytes, options);
     },
     restore(bytes, chunkSize, maxOutputLength) {
       const options = { chunkSize, maxOutputLength, params: up };
-      return chunkSize <= RESTORE_AT_ONCE_BYTES ? zlib.zstdDecompressSync(bytes, options) : decompress(bytes, options);
+      return chunkSize <= AT_ONCE_BYTES + 1 ? zlib.zstdDecompressSync(bytes, options) : decompress(bytes, options);
     },
   };
 }
@@ -129,11 +132,11 @@ function deflateCoder(): Coder {
   return {
     shrink(bytes, chunkSize) {
       const options = { chunkSize, maxOutputLength: chunkSize, level: LEVEL };
-      return bytes.byteLength <= SHRINK_AT_ONCE_BYTES ? zlib.deflateRawSync(bytes, options) : compress(bytes, options);
+      return bytes.byteLength <= AT_ONCE_BYTES ? zlib.deflateRawSync(bytes, options) : compress(bytes, options);
     },
     restore(bytes, chunkSize, maxOutputLength) {
       const options = { chunkSize, maxOutputLength };
-      return chunkSize <= RESTORE_AT_ONCE_BYTES ? zlib.inflateRawSync(bytes, options) : decompress(bytes, options);
+      return chunkSize <= AT_ONCE_BYTES + 1 ? zlib.inflateRawSync(bytes, options) : decompress(bytes, options);
     },
   };
 }

@@ -67,12 +67,18 @@ export class RunContext implements FileKeeper {
     return this.folder.fs;
   }
 
-  /** Counts bytes and files here and in the folder. False, and nothing is counted, when one of both has no room. */
-  async take(bytes: number, files: number): Promise<boolean> {
-    const { maxBytes, maxFiles } = this.bounds;
-    if (this.diskBytes + bytes > maxBytes || (files > 0 && this.fileCount + files > maxFiles)) return this.#refuse();
+  /** Counts bytes and files here and in the folder. False, and nothing is counted, when there is no room at once. */
+  tryTake(bytes: number, files: number): boolean {
+    if (!this.#fits(bytes, files) || !this.folder.tryTake(bytes, files)) return false;
     this.#add(bytes, files);
-    if (this.folder.tryTake(bytes, files)) return true;
+    return true;
+  }
+
+  /** The same, after room was made in the folder where that can be done. False is a refusal. */
+  async take(bytes: number, files: number): Promise<boolean> {
+    if (this.tryTake(bytes, files)) return true;
+    if (!this.#fits(bytes, files)) return this.#refuse();
+    this.#add(bytes, files);
     try {
       if (await this.folder.take(bytes, files)) return true;
     } catch (cause) {
@@ -145,6 +151,11 @@ export class RunContext implements FileKeeper {
       rawBytesRead,
       ended,
     });
+  }
+
+  #fits(bytes: number, files: number): boolean {
+    const { maxBytes, maxFiles } = this.bounds;
+    return this.diskBytes + bytes <= maxBytes && (files === 0 || this.fileCount + files <= maxFiles);
   }
 
   #add(bytes: number, files: number): void {

@@ -36,6 +36,7 @@ export class SegmentWriter implements AsyncDisposable {
   #writing: Promise<void> | undefined;
   #failure: { readonly cause: unknown } | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #queued = 0;
   #state: 'open' | 'finished' | 'gone' = 'open';
   #finishing = false;
   #batchCount = 0;
@@ -67,14 +68,12 @@ export class SegmentWriter implements AsyncDisposable {
   }
 
   /** Takes a batch, in one piece or several, 0 bytes up to the run's `maxBatchBytes`. The bytes may be changed when it resolves. One at a time, in order of the calls. */
-  async write(batch: Uint8Array | readonly Uint8Array[], options: SegmentWriteOptions = {}): Promise<void> {
-    const { signal } = copyOptions('write', options, ['signal']);
-    checkSignal(signal);
+  async write(batch: Uint8Array | readonly Uint8Array[], options?: SegmentWriteOptions): Promise<void> {
+    const signal = options && checkSignal(copyOptions('write', options, ['signal']).signal);
     const pieces = batch instanceof Uint8Array ? [batch] : batch;
-    const isBytes = Array.isArray(pieces) && pieces.every((piece) => piece instanceof Uint8Array);
-    if (!isBytes) throw invalidOption('batch', 'bytes, or several pieces of them', batch);
-    const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const bytes = byteLengthOf(pieces);
     checkWhole('bytes of a batch', bytes, 0, this.#context.bounds.maxBatchBytes);
+    if (signal?.aborted !== true && this.#appendAtOnce(pieces, bytes)) return;
     await this.#inTurn(async () => {
       signal?.throwIfAborted();
       const small = await this.#context.shrink(pieces, bytes);
@@ -118,12 +117,14 @@ export class SegmentWriter implements AsyncDisposable {
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    this.#queued++;
     const result = this.#turn.then(async () => {
       try {
         this.#check();
         return await work();
       } finally {
         if (this.#failure !== undefined) await this.#giveUp();
+        this.#queued--;
       }
     });
     this.#turn = result.catch(() => {});
@@ -135,25 +136,45 @@ export class SegmentWriter implements AsyncDisposable {
     if (this.#state !== 'open') throw new DisposedError('segment writer');
   }
 
+  /** Most batches go into the buffer that is being filled, without a wait. False, and nothing is done, where that cannot be. */
+  #appendAtOnce(pieces: readonly Uint8Array[], bytes: number): boolean {
+    const isBusy = this.#queued > 0 || this.#state !== 'open' || this.#failure !== undefined;
+    const frameBytes = FRAME_HEADER_BYTES + bytes;
+    // Not to the brim: then it has to be sent off.
+    if (isBusy || this.#filled + frameBytes >= this.#filling.byteLength) return false;
+    if (this.#context.codec.name !== 'none' || !this.#context.tryTake(frameBytes, 0)) return false;
+    this.#file.add(frameBytes);
+    const header = this.#headerOf(pieces, bytes, bytes, false);
+    this.#filling.set(header, this.#filled);
+    this.#filled += header.byteLength;
+    for (const piece of pieces) {
+      this.#filling.set(piece, this.#filled);
+      this.#filled += piece.byteLength;
+    }
+    this.#count(bytes, frameBytes, false);
+    return true;
+  }
+
   async #append(payload: readonly Uint8Array[], rawBytes: number, isCompressed: boolean): Promise<void> {
-    const storedBytes = payload.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const storedBytes = byteLengthOf(payload);
     const frameBytes = FRAME_HEADER_BYTES + storedBytes;
     if (!(await this.#context.take(frameBytes, 0))) throw new SpillQuotaError(this.#context.refusal(frameBytes));
     this.#file.add(frameBytes);
     // Given up meanwhile.
     this.#check();
-    const codec = isCompressed ? this.#context.codec.name : 'none';
-    const header = {
-      kind: 'batch',
-      codec,
-      storedBytes,
-      rawBytes,
-      low: this.#batchCount,
-      high: this.#file.number,
-    } as const;
-    writeFrameHeader(this.#header, header, payload);
-    await this.#push(this.#header);
+    await this.#push(this.#headerOf(payload, storedBytes, rawBytes, isCompressed));
     for (const piece of payload) await this.#push(piece);
+    this.#count(rawBytes, frameBytes, isCompressed);
+  }
+
+  #headerOf(payload: readonly Uint8Array[], storedBytes: number, rawBytes: number, isCompressed: boolean): Buffer {
+    const codec = isCompressed ? this.#context.codec.name : 'none';
+    const place = { low: this.#batchCount, high: this.#file.number };
+    writeFrameHeader(this.#header, { kind: 'batch', codec, storedBytes, rawBytes, ...place }, payload);
+    return this.#header;
+  }
+
+  #count(rawBytes: number, frameBytes: number, isCompressed: boolean): void {
     this.#batchCount++;
     this.#rawBytes += rawBytes;
     this.#largestBatchBytes = Math.max(this.#largestBatchBytes, rawBytes);
@@ -206,3 +227,13 @@ export class SegmentWriter implements AsyncDisposable {
 }
 
 const NOTHING = Buffer.alloc(0);
+
+function byteLengthOf(pieces: readonly Uint8Array[]): number {
+  let bytes = 0;
+  if (!Array.isArray(pieces)) throw invalidOption('batch', 'bytes, or several pieces of them', pieces);
+  for (const piece of pieces) {
+    if (!(piece instanceof Uint8Array)) throw invalidOption('batch', 'bytes, or several pieces of them', piece);
+    bytes += piece.byteLength;
+  }
+  return bytes;
+}
