@@ -5,7 +5,7 @@ import { MUTATIONS } from './mutate-segment.ts';
 
 const HAS_ZSTD = typeof zlib.zstdCompress === 'function';
 
-it('a damaged or forged segment reads right or names its fault, whatever was done to it (npm run verify -- spill-fuzz does 120,000)', async () => {
+it('a damaged or forged segment reads right or names its fault, whatever was done to it (npm run verify -- spill-fuzz does 200,000)', async () => {
   const { wrong, faults, right, changes } = await fuzzSegments(20_261_130, 4_000);
   expect(wrong).toEqual([]);
   const named = ['checksum', 'codec', 'content', 'id', 'kind', 'length', 'magic', 'short', 'surplus', 'trailer'];
