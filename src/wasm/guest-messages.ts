@@ -28,8 +28,6 @@ export interface GuestSnapshot {
   readonly memoryBytes: number;
   /** Of mutable globals, by their order. */
   readonly globals: readonly (number | bigint)[];
-  /** Names of the functions in each table, -1 for none: a fresh instance must have the same. */
-  readonly tables: readonly Int32Array[];
 }
 
 export type GuestFaultKind = 'trap' | 'outputLimit' | 'failed' | 'refused';

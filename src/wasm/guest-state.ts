@@ -2,8 +2,8 @@
  * Taking the state of a guest and giving it to a fresh instance of the same module.
  *
  * State is memory, mutable globals and tables: the module was changed when it was loaded so that all of them are exported. Functions in tables cannot be carried over, but told apart: the name
- * of a function that comes out of a table is its number in the module, by the JavaScript interface of WebAssembly. So where the fresh instance has the same numbers in its
- * tables as the old one, nothing has been changed; where not, or where a global's value cannot be seen from JavaScript, the guest stays as it is.
+ * of a function that comes out of a table is its number in the module, by the JavaScript interface of WebAssembly. So where tables have the same numbers in them as after the start, a
+ * fresh instance has the same tables; where not, or where a global's value cannot be seen from JavaScript, the guest stays as it is.
  */
 import { PAGE_BYTES } from './abi-contract.ts';
 import type { GuestSnapshot } from './guest-messages.ts';
@@ -14,7 +14,6 @@ const BLOCK_BYTES = 4_096;
 export function readSnapshot(
   memory: WebAssembly.Memory,
   globals: readonly WebAssembly.Global[],
-  tables: readonly WebAssembly.Table[],
 ): GuestSnapshot | undefined {
   const values: (number | bigint)[] = [];
   for (const global of globals) {
@@ -23,31 +22,20 @@ export function readSnapshot(
     values.push(value);
   }
   const { buffer } = memory;
-  const used = usedBytes(buffer);
-  return {
-    content: buffer.slice(0, used),
-    memoryBytes: buffer.byteLength,
-    globals: values,
-    tables: tables.map(functionsIn),
-  };
+  return { content: buffer.slice(0, usedBytes(buffer)), memoryBytes: buffer.byteLength, globals: values };
 }
 
-/** False, and nothing is changed, where the fresh instance is no place for it. */
 export function writeSnapshot(
   snapshot: GuestSnapshot,
   memory: WebAssembly.Memory,
   globals: readonly WebAssembly.Global[],
-  tables: readonly WebAssembly.Table[],
-): boolean {
-  const same = tables.every((table, index) => isSame(functionsIn(table), snapshot.tables[index]!));
-  if (!same || globals.length !== snapshot.globals.length) return false;
+): void {
   const missing = Math.ceil((snapshot.content.byteLength - memory.buffer.byteLength) / PAGE_BYTES);
   if (missing > 0) memory.grow(missing);
   copyWithoutZeros(new Uint8Array(snapshot.content), new Uint8Array(memory.buffer));
   globals.forEach((global, index) => {
     global.value = snapshot.globals[index];
   });
-  return true;
 }
 
 /** Numbers of 32 and 64 bits; undefined for references and vectors, which are not carried over. */
@@ -60,7 +48,16 @@ function numberIn(global: WebAssembly.Global): number | bigint | undefined {
   }
 }
 
-function functionsIn(table: WebAssembly.Table): Int32Array {
+/** The number of the function at each place of each table, -1 for none. */
+export function functionsIn(tables: readonly WebAssembly.Table[]): Int32Array[] {
+  return tables.map(functionsOf);
+}
+
+export function haveSame(tables: readonly WebAssembly.Table[], functions: readonly Int32Array[]): boolean {
+  return tables.every((table, index) => isSame(functionsOf(table), functions[index]!));
+}
+
+function functionsOf(table: WebAssembly.Table): Int32Array {
   const numbers = new Int32Array(table.length);
   for (let index = 0; index < numbers.length; index++) {
     const value = table.get(index) as { name: string } | null;

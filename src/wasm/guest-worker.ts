@@ -72,8 +72,7 @@ class GuestLoop {
       case 'snapshot':
         return { snapshot: guest.snapshot() };
       case 'restore':
-        if (!guest.restore(request.snapshot))
-          throw new AbiFault('trap', 'its state does not fit into a fresh instance');
+        guest.restore(request.snapshot);
         return {};
     }
   }

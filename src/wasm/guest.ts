@@ -1,7 +1,7 @@
 import { Abi, AbiFault, type AbiHost, type CallOutput } from './abi.ts';
 import { ABI_VERSION, globalExport, tableExport } from './abi-contract.ts';
 import type { GuestSnapshot, OpenRequest } from './guest-messages.ts';
-import { readSnapshot, writeSnapshot } from './guest-state.ts';
+import { functionsIn, haveSame, readSnapshot, writeSnapshot } from './guest-state.ts';
 
 /** A guest that said no, in a way that the ABI has. */
 export class GuestRefusal extends Error {
@@ -25,6 +25,8 @@ export class Guest {
   readonly #abi: Abi;
   readonly #exports: Readonly<Record<string, unknown>>;
   readonly #request: OpenRequest;
+  /** As they are after the start. */
+  readonly #functions: readonly Int32Array[];
 
   /** Runs the start section and `_initialize`. */
   constructor(request: OpenRequest, host: AbiHost) {
@@ -48,6 +50,7 @@ export class Guest {
     if (version !== ABI_VERSION) {
       throw new AbiFault('trap', `plimsoll_abi returned ${version}, and the host has ABI ${ABI_VERSION}`);
     }
+    this.#functions = functionsIn(this.#tables);
   }
 
   init(config: Uint8Array): void {
@@ -92,12 +95,12 @@ export class Guest {
     this.#abi.begin(false);
     const trim = this.#call('plimsoll_trim');
     if (trim !== undefined) this.#run('plimsoll_trim', trim);
-    return readSnapshot(this.memory, this.#globals, this.#tables);
+    return haveSame(this.#tables, this.#functions) ? readSnapshot(this.memory, this.#globals) : undefined;
   }
 
-  /** Puts the state of another instance of the same module into this fresh one: false where that cannot be done. */
-  restore(snapshot: GuestSnapshot): boolean {
-    return writeSnapshot(snapshot, this.memory, this.#globals, this.#tables);
+  /** Puts the state of another instance of the same module into this fresh one. */
+  restore(snapshot: GuestSnapshot): void {
+    writeSnapshot(snapshot, this.memory, this.#globals);
   }
 
   get memoryBytes(): number {
