@@ -9,12 +9,15 @@ export class MergeTree {
   readonly #cursors: readonly RunCursor[];
   /** Who lost at each inner node, 1 up; at 0 who won all. */
   readonly #losers: Int32Array;
+  /** Those of the keys at hand: most comparisons touch nothing else. */
+  readonly #numbers: Float64Array;
 
   /** Of cursors that stand at their first record. */
   constructor(cursors: readonly RunCursor[]) {
     const count = cursors.length;
     this.#cursors = cursors;
     this.#losers = new Int32Array(Math.max(1, count));
+    this.#numbers = Float64Array.from(cursors, (cursor) => cursor.number);
     const winners = new Int32Array(2 * count);
     for (let index = 0; index < count; index++) winners[count + index] = index;
     for (let node = count - 1; node > 0; node--) {
@@ -37,6 +40,8 @@ export class MergeTree {
   replay(): void {
     const losers = this.#losers;
     let winner = losers[0]!;
+    const cursor = this.#cursors[winner];
+    if (cursor !== undefined) this.#numbers[winner] = cursor.number;
     for (let node = (winner + this.#cursors.length) >> 1; node > 0; node >>= 1) {
       const other = losers[node]!;
       if (!this.#isBefore(other, winner)) continue;
@@ -47,11 +52,12 @@ export class MergeTree {
   }
 
   #isBefore(a: number, b: number): boolean {
+    const number = this.#numbers[a]!;
+    const otherNumber = this.#numbers[b]!;
+    if (number !== otherNumber) return number < otherNumber;
+    if (isWhole(number) || number === Number.POSITIVE_INFINITY) return a < b;
     const one = this.#cursors[a]!;
     const other = this.#cursors[b]!;
-    const { number } = one;
-    if (number !== other.number) return number < other.number;
-    if (isWhole(number) || number === Number.POSITIVE_INFINITY) return a < b;
     const order = compareTails(one.bytes, one.keyStart, one.keyEnd, other.bytes, other.keyStart, other.keyEnd);
     return order === 0 ? a < b : order < 0;
   }

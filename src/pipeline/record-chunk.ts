@@ -1,7 +1,8 @@
 /** Before each entry of a chunk: the length of the key and that of the record, 32 bits each. */
 const HEADER_BYTES = 8;
 const SLOT_BYTES = 4;
-const LONG_COPY = 64;
+/** From there on `copy` beats a loop. */
+const LONG_COPY = 32;
 
 /**
  * Records with their keys in one buffer, as they came: entries grow from the front, each `[key length][record length][key][record]` at a multiple of four; their places

@@ -2,6 +2,8 @@ import { RecordTooLargeError } from './operator-errors.ts';
 
 /** What a record costs besides its bytes. */
 const END_BYTES = 4;
+/** From there on `copy` beats a loop. */
+const LONG_COPY = 32;
 
 /** Where a callback writes records: their bytes in pieces, then `end` after each. What has not been ended is dropped. */
 export class RecordWriter {
@@ -22,8 +24,8 @@ export class RecordWriter {
     this.#need(end - start);
     const into = this.buffer;
     let at = this.#length;
-    if (end - start < 64) for (let from = start; from < end; ) into[at++] = source[from++]!;
-    else into.set(start === 0 && end === source.byteLength ? source : source.subarray(start, end), at);
+    if (end - start < LONG_COPY) for (let from = start; from < end; ) into[at++] = source[from++]!;
+    else Buffer.prototype.copy.call(source, into, at, start, end);
     this.#length += end - start;
   }
 

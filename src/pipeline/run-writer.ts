@@ -3,6 +3,8 @@ import type { RunCursor } from './run-cursor.ts';
 
 /** The most that two lengths take in front of an entry. */
 const HEADER_BYTES = 10;
+/** From there on `copy` beats a loop. */
+const LONG_COPY = 32;
 
 /**
  * Writes records with their keys into a segment, in blocks: each entry is the length of the key, that of the record (7 bits to a byte, the last with the high bit clear),
@@ -35,7 +37,7 @@ export class RunWriter implements AsyncDisposable {
     if (at + size + HEADER_BYTES > block.length) return false;
     at = writeLength(block, at, keyEnd - keyStart);
     at = writeLength(block, at, end - keyEnd);
-    if (size < 64) for (let from = keyStart; from < end; ) block[at++] = bytes[from++]!;
+    if (size < LONG_COPY) for (let from = keyStart; from < end; ) block[at++] = bytes[from++]!;
     else at += bytes.copy(block, at, keyStart, end);
     this.#used = at;
     return true;

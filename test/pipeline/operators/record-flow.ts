@@ -65,6 +65,16 @@ export function collect(into: Buffer[]): Sink<RecordBatch, void> {
   };
 }
 
+/** Looks at each record and keeps none. */
+export const discard: Sink<RecordBatch, number> = {
+  name: 'Discarding',
+  async drain(input) {
+    let bytes = 0;
+    for await (const batch of input) bytes += batch.usedBytes;
+    return bytes;
+  },
+};
+
 export interface FlowOptions {
   readonly machine?: FakeMachine;
   readonly mode?: PipelineMode | 'auto';
