@@ -10,7 +10,7 @@ import { describeCause } from '../describe-cause.ts';
 import { DisposedError } from '../errors.ts';
 import { FailOpen } from '../fail-open.ts';
 import { HolderBook, type HolderReport } from '../governor/index.ts';
-import { checkWhole } from '../invalid-option.ts';
+import { checkSignal, checkWhole, copyOptions } from '../invalid-option.ts';
 import type { LeakTracker } from '../leak-tracker.ts';
 import { budgetRefusal } from './budget-refusal.ts';
 import { type BufferPoolOptions, checkMaxBytes, resolveBufferPoolOptions } from './buffer-pool-options.ts';
@@ -84,6 +84,7 @@ export class BufferPool implements Disposable {
   readonly name: string;
   /** Whether buffers are taken out of their borrowers' hands on return. */
   readonly detach: boolean;
+  readonly #leaseName: string;
   readonly #zero: boolean;
   readonly #maxIdleBytes: number;
   readonly #clock: Clock;
@@ -115,6 +116,7 @@ export class BufferPool implements Disposable {
     const sound = resolveBufferPoolOptions(options);
     this.name = sound.name;
     this.detach = sound.detach;
+    this.#leaseName = `lease of ${sound.name}`;
     this.#zero = sound.zero;
     this.#maxBytes = sound.maxBytes;
     this.#maxIdleBytes = sound.maxIdleBytes ?? Number.POSITIVE_INFINITY;
@@ -188,6 +190,7 @@ export class BufferPool implements Disposable {
   preallocate(bytes: number, count: number): number {
     const sizes = this.#sizes.sizes;
     checkWhole('bytes', bytes, 1, sizes.at(-1));
+    checkWhole('count', count, 0);
     const row = this.#classes[this.#sizes.indexFor(bytes)]!;
     const room = (): boolean =>
       this.#bytes + row.classBytes <= this.#maxBytes && this.#idleBytes + row.classBytes <= this.#maxIdleBytes;
@@ -218,8 +221,10 @@ export class BufferPool implements Disposable {
    * closed.
    */
   drain(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = copyOptions('BufferPool.drain', options, ['signal']);
+    checkSignal(signal);
     this[Symbol.dispose]();
-    return this.#farewell.wait(options.signal);
+    return this.#farewell.wait(signal);
   }
 
   get stats(): BufferPoolStats {
@@ -315,7 +320,7 @@ export class BufferPool implements Disposable {
     if (++this.#leased > this.#peakLeased) this.#peakLeased = this.#leased;
     slot.open(bytes, zero);
     const lease = new Lease<Buffer>(slot);
-    if (this.#leakTracker !== undefined) slot.trace = this.#leakTracker.track(`lease of ${this.name}`, lease);
+    if (this.#leakTracker !== undefined) slot.trace = this.#leakTracker.track(this.#leaseName, lease);
     return lease;
   }
 

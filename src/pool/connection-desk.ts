@@ -28,7 +28,7 @@ import { OverdueLeases } from './connection-overdue.ts';
 import type { SoundPoolOptions } from './connection-pool-options.ts';
 import { ConnectionReclaimer } from './connection-reclaimer.ts';
 import { poolReport, type ReportSource } from './connection-report.ts';
-import { type ConnectionSlot, LEASED } from './connection-slot.ts';
+import { type ConnectionSlot, LEASED, type SlotHome } from './connection-slot.ts';
 import { ConnectionStock } from './connection-stock.ts';
 import { WaitTimes } from './connection-wait-times.ts';
 import { type LeaveReason, Waiter, WaiterQueue } from './connection-waiters.ts';
@@ -62,6 +62,7 @@ export class ConnectionDesk<C> {
   readonly #waiters: WaiterQueue<C>;
   readonly #overdue: OverdueLeases;
   readonly #leaseName: string;
+  readonly #home: SlotHome<C>;
   #untilStack = 0;
   #isPumping = false;
   #pumpAgain = false;
@@ -77,6 +78,7 @@ export class ConnectionDesk<C> {
     this.#options = sound;
     this.#clock = sound.clock;
     this.#leaseName = `lease of ${sound.name}`;
+    this.#home = { name: sound.name, takeBack: (slot, discard) => this.#takeBack(slot, discard) };
     this.#overdue = new OverdueLeases(sound.name, sound.onLeak);
     this.#waiters = new WaiterQueue(sound.clock, (waiter, why) => this.#onLeave(waiter, why));
     this.watch = new DeadlockWatch(
@@ -108,7 +110,7 @@ export class ConnectionDesk<C> {
       book: this.#book,
       connectionBytes: sound.connectionBytes,
       counts: this.counts,
-      home: { name: sound.name, takeBack: (slot, discard) => this.#takeBack(slot, discard) },
+      home: this.#home,
       onReady: (slot, now) => this.#onReady(slot, now),
       onChange: () => this.pump(),
     });
@@ -126,12 +128,13 @@ export class ConnectionDesk<C> {
     this.pump();
   }
 
-  get isClosing(): boolean {
-    return this.#isClosing;
-  }
-
   get waiting(): number {
     return this.#waiters.size;
+  }
+
+  /** Whether it is a lease of this pool, be it given back. */
+  isOwn(lease: ConnectionLease<C>): boolean {
+    return ConnectionLease.homeOf(lease) === this.#home;
   }
 
   /** Without waiting, when nobody waits and the one at hand is sound. */
@@ -152,9 +155,10 @@ export class ConnectionDesk<C> {
       return Promise.reject(this.#isClosing ? new PoolClosedError(this.name) : new PoolQueueFullError(this.#state()));
     }
     const waits = holding === undefined ? this.watch.current : this.#holderOf(holding);
-    const stack = this.#sampledStack(below) ?? (waits === undefined ? undefined : stackText(below, STACK_FRAMES));
+    const stack = this.#sampledStack(below);
+    const waitStack = stack ?? (waits === undefined ? undefined : stackText(below, STACK_FRAMES));
     const now = this.#clock.now();
-    const waiter = new Waiter<C>(now, now + (timeoutMs ?? acquireTimeoutMs), signal, waits, takes, stack);
+    const waiter = new Waiter<C>(now, now + (timeoutMs ?? acquireTimeoutMs), signal, waits, takes, stack, waitStack);
     const promise = new Promise<ConnectionLease<C>>((resolve, reject) => {
       waiter.resolve = resolve;
       waiter.reject = reject;
@@ -313,7 +317,7 @@ export class ConnectionDesk<C> {
     for (let waiter = this.#waiters.youngest; waiter !== undefined; waiter = waiter.older) {
       if (!waiter.waits?.holds) continue;
       youngest ??= waiter;
-      if (waits.length < MOST_STACKS) waits.push(waiter.stack ?? '');
+      if (waits.length < MOST_STACKS) waits.push(waiter.waitStack ?? '');
     }
     if (youngest === undefined) return;
     const holds: string[] = [];

@@ -1,5 +1,5 @@
 import { DisposedError } from '../errors.ts';
-import type { ConnectionSlot } from './connection-slot.ts';
+import type { ConnectionSlot, SlotHome } from './connection-slot.ts';
 import { DoubleReleaseError } from './pool-errors.ts';
 
 /**
@@ -49,6 +49,11 @@ export class ConnectionLease<C> implements Disposable, AsyncDisposable {
   /** For the pool: the place behind it while it is out. */
   static slotOf<C>(lease: ConnectionLease<C>): ConnectionSlot<C> | undefined {
     return lease.released ? undefined : lease.#slot;
+  }
+
+  /** For the pool: whose it is, given back or not. */
+  static homeOf<C>(lease: ConnectionLease<C>): SlotHome<C> {
+    return lease.#slot.home;
   }
 
   [Symbol.dispose](): void {

@@ -97,8 +97,9 @@ export class ConnectionPool<C> implements Disposable, AsyncDisposable {
     if (typeof act !== 'function') throw invalidOption('act', 'a function', act);
     const holder = this.#desk.watch.on ? new LeaseHolder(this.#desk.watch.current) : undefined;
     const lease =
-      (options === undefined ? this.#desk.quick(holder, this.use) : undefined) ??
-      (await this.#acquire(options ?? {}, holder, this.use));
+      options === undefined
+        ? (this.#desk.quick(holder, this.use) ?? (await this.#desk.wait({ takes: holder, below: this.use })))
+        : await this.#acquire(options, holder, this.use);
     try {
       return await this.#desk.watch.run(holder, () => act(lease.connection, lease));
     } catch (cause) {
@@ -158,7 +159,7 @@ export class ConnectionPool<C> implements Disposable, AsyncDisposable {
   ): Promise<ConnectionLease<C>> {
     let options: AcquireOptions<C>;
     try {
-      options = checkAcquireOptions(given);
+      options = checkAcquireOptions(given, this.#desk);
     } catch (cause) {
       return Promise.reject(cause);
     }
@@ -203,12 +204,12 @@ export class ConnectionPool<C> implements Disposable, AsyncDisposable {
   }
 }
 
-function checkAcquireOptions<C>(given: AcquireOptions<C>): AcquireOptions<C> {
+function checkAcquireOptions<C>(given: AcquireOptions<C>, desk: ConnectionDesk<C>): AcquireOptions<C> {
   const options = copyOptions('acquire', given, ACQUIRE_OPTIONS);
   const { signal, timeoutMs, holding } = options;
   if (timeoutMs !== undefined) checkTime('timeoutMs', timeoutMs, 1, false);
   checkSignal(signal);
-  if (holding !== undefined && !(holding instanceof ConnectionLease)) {
+  if (holding !== undefined && !(holding instanceof ConnectionLease && desk.isOwn(holding))) {
     throw invalidOption('holding', 'a lease of this pool', holding);
   }
   return options;

@@ -10,7 +10,9 @@ export class Waiter<C> {
   /** The work that waits, and the one that the lease will belong to. */
   readonly waits: LeaseHolder | undefined;
   readonly takes: LeaseHolder | undefined;
+  /** Where it asked: for the lease, when that is noted; and for as long as it waits. */
   readonly stack: string | undefined;
+  readonly waitStack: string | undefined;
   resolve: (lease: ConnectionLease<C>) => void = ignore;
   reject: (cause: unknown) => void = ignore;
   onAbort: (() => void) | undefined = undefined;
@@ -24,6 +26,7 @@ export class Waiter<C> {
     waits: LeaseHolder | undefined,
     takes: LeaseHolder | undefined,
     stack: string | undefined,
+    waitStack: string | undefined,
   ) {
     this.since = since;
     this.deadline = deadline;
@@ -31,6 +34,7 @@ export class Waiter<C> {
     this.waits = waits;
     this.takes = takes;
     this.stack = stack;
+    this.waitStack = waitStack;
   }
 }
 

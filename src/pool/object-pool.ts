@@ -8,7 +8,7 @@ import type { Clock } from '../clock.ts';
 import { DisposedError } from '../errors.ts';
 import { FailOpen } from '../fail-open.ts';
 import { HolderBook, type HolderReport, type ReclaimRequest } from '../governor/index.ts';
-import { checkWhole } from '../invalid-option.ts';
+import { checkSignal, checkWhole, copyOptions } from '../invalid-option.ts';
 import type { LeakTracker } from '../leak-tracker.ts';
 import { budgetRefusal } from './budget-refusal.ts';
 import { Farewell } from './farewell.ts';
@@ -70,6 +70,7 @@ type Refusal = 'max' | 'budget';
 export class ObjectPool<T extends object> implements Disposable {
   readonly name: string;
   readonly #hooks: ObjectHooks<T>;
+  readonly #leaseName: string;
   readonly #objectBytes: number;
   readonly #maxIdle: number;
   readonly #clock: Clock;
@@ -97,6 +98,7 @@ export class ObjectPool<T extends object> implements Disposable {
     this.name = sound.name;
     this.#home = { name: sound.name, takeBack: (slot) => this.#takeBack(slot) };
     this.#hooks = new ObjectHooks(sound.name, sound);
+    this.#leaseName = `lease of ${sound.name}`;
     this.#objectBytes = sound.objectBytes;
     this.#maxSize = sound.maxSize;
     this.#maxIdle = sound.maxIdle ?? Number.POSITIVE_INFINITY;
@@ -162,8 +164,9 @@ export class ObjectPool<T extends object> implements Disposable {
     this.#takeBack(slot);
   }
 
-  /** Makes objects ahead of need until `count` are at rest, within the bounds and while the governor has room. Returns how many it made. `PLIMSOLL_CREATE_FAILED`. */
+  /** Makes objects ahead of need until `count` are at rest, within the bounds and while the governor has room. Returns how many it made. `PLIMSOLL_CREATE_FAILED`; `RangeError`. */
   preallocate(count: number): number {
+    checkWhole('count', count, 0);
     let made = 0;
     while (!this.#closed && this.#idle.size < Math.min(count, this.#maxIdle)) {
       const slot = this.#make();
@@ -190,8 +193,10 @@ export class ObjectPool<T extends object> implements Disposable {
    * stays closed.
    */
   drain(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = copyOptions('ObjectPool.drain', options, ['signal']);
+    checkSignal(signal);
     this[Symbol.dispose]();
-    return this.#farewell.wait(options.signal);
+    return this.#farewell.wait(signal);
   }
 
   get stats(): ObjectPoolStats {
@@ -270,7 +275,7 @@ export class ObjectPool<T extends object> implements Disposable {
     slot.generation++;
     if (++this.#leased > this.#peakLeased) this.#peakLeased = this.#leased;
     const lease = new Lease(slot);
-    if (this.#leakTracker !== undefined) slot.trace = this.#leakTracker.track(`lease of ${this.name}`, lease);
+    if (this.#leakTracker !== undefined) slot.trace = this.#leakTracker.track(this.#leaseName, lease);
     return lease;
   }
 

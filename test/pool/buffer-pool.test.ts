@@ -427,4 +427,20 @@ describe('unsound options of a pool of buffers', () => {
   ])('%o', (options, message) => {
     expect(() => open(options as never)).toThrow(message);
   });
+
+  it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '2'])('preallocate(1024, %s)', (count) => {
+    const { pool } = open();
+    expect(() => pool.preallocate(1_024, count as never)).toThrow(/count/);
+    expect(pool.stats.bytes).toBe(0);
+  });
+
+  it.each([
+    [{ signal: {} }, /signal/],
+    [{ sginal: AbortSignal.abort() }, /did you mean `signal`/],
+    [5, /options of BufferPool.drain/],
+  ])('drain(%o) closes nothing', (options, message) => {
+    const { pool } = open();
+    expect(() => pool.drain(options as never)).toThrow(message);
+    pool.lease(1).release();
+  });
 });

@@ -40,6 +40,40 @@ describe('a nested acquire that would deadlock', () => {
     expect(pool.stats).toMatchObject({ deadlocks: 1, leased: 0, idle: 2, waiting: 0 });
   });
 
+  it('keeps the stack of a wait no longer than the wait', async () => {
+    const places: string[] = [];
+    const { pool, pass } = begin({ onLeak: ({ createdAt }) => void places.push(createdAt) });
+    const first = await pool.acquire();
+    const held = pool.use(() => pool.use(() => new Promise(() => {})));
+    await settle();
+    first.release();
+    await settle();
+    expect(pool.stats).toMatchObject({ leased: 2, waiting: 0 });
+    pool.tune({ leakDetectionMs: 100 });
+    await pass(100);
+    expect(places).toEqual(Array(2).fill('(no stack was taken of this lease)'));
+    void held;
+  });
+
+  it('is looked for where `Error` is frozen', async () => {
+    const { pool } = begin({ maxSize: 1 });
+    const limit = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')!;
+    const waits = await pool.use(async () => {
+      Object.defineProperty(Error, 'stackTraceLimit', { ...limit, writable: false });
+      let inner: ReturnType<typeof watch>;
+      try {
+        inner = watch(pool.acquire());
+      } finally {
+        Object.defineProperty(Error, 'stackTraceLimit', limit);
+      }
+      await settle();
+      expect(inner.state).toBe('waits');
+      return inner;
+    });
+    await settle();
+    expect(waits.state).toBe('done');
+  });
+
   it('in a pool of one: the work that waits for itself', async () => {
     const { pool, pass } = begin({ maxSize: 1 });
     const outer = watch(pool.use(() => pool.use(() => 'never')));

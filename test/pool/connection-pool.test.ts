@@ -243,6 +243,18 @@ describe('options', () => {
     },
   );
 
+  it('refuses to hold the lease of another pool', async () => {
+    const { pool } = begin();
+    const other = begin().pool;
+    const holding = await other.acquire();
+    for (const released of [false, true]) {
+      if (released) holding.release();
+      await expect(pool.acquire({ holding })).rejects.toThrow('`holding` to be a lease of this pool');
+    }
+    expect(pool.stats).toMatchObject({ waiting: 0, acquired: 0, size: 0 });
+    await pool.acquire({ holding: await pool.acquire() });
+  });
+
   it('stand in the pool as they were resolved', () => {
     const {
       name: _name,

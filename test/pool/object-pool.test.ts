@@ -345,4 +345,20 @@ describe('unsound options of a pool of objects', () => {
   ])('%o', (options, message) => {
     expect(() => openThings(options as never)).toThrow(message);
   });
+
+  it.each([-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '2'])('preallocate(%s)', (count) => {
+    const { pool } = openThings();
+    expect(() => pool.preallocate(count as never)).toThrow(/count/);
+    expect(pool.stats.size).toBe(0);
+  });
+
+  it.each([
+    [{ signal: {} }, /signal/],
+    [{ sginal: AbortSignal.abort() }, /did you mean `signal`/],
+    [5, /options of ObjectPool.drain/],
+  ])('drain(%o) closes nothing', (options, message) => {
+    const { pool } = openThings();
+    expect(() => pool.drain(options as never)).toThrow(message);
+    pool.lease().release();
+  });
 });
