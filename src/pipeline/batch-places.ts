@@ -32,6 +32,8 @@ export class BatchPlaces {
   readonly #book: HolderBook;
   readonly #codec: FrameCodec;
   readonly #coding = new Turn();
+  /** In the hands of readers. */
+  readonly #pinned = new Set<StoredBatch>();
   #largestBytes = 0;
   #workBytes = 0;
   /** In memory. Of them: not compressed and could be; in the hands of readers. */
@@ -202,11 +204,15 @@ export class BatchPlaces {
   }
 
   pin(batch: StoredBatch): void {
-    if (batch.pins++ === 0 && batch.bytes !== undefined) this.#handedBytes += batch.storedBytes;
+    if (batch.pins++ > 0) return;
+    this.#pinned.add(batch);
+    if (batch.bytes !== undefined) this.#handedBytes += batch.storedBytes;
   }
 
   unpin(batch: StoredBatch): void {
     if (--batch.pins > 0) return;
+    if (batch.isRemoved) return;
+    this.#pinned.delete(batch);
     if (batch.bytes !== undefined) this.#handedBytes -= batch.storedBytes;
     if (batch.isGone && !batch.isBusy) this.#remove(batch);
   }
@@ -217,9 +223,16 @@ export class BatchPlaces {
     if (batch.pins === 0 && !batch.isBusy) this.#remove(batch);
   }
 
-  /** When nothing is being compressed or decompressed. */
-  async idle(): Promise<void> {
+  /** When nothing is being compressed or decompressed: lets go of batches whose readers may never come back; what they have in hands is left to them. */
+  async close(): Promise<void> {
     await this.#coding.run(async () => {});
+    for (const batch of this.#pinned) {
+      // Not freed: somebody may look at it.
+      if (batch.bytes !== undefined) batch.bytes = Buffer.alloc(0);
+      this.#remove(batch);
+    }
+    this.#pinned.clear();
+    this.#handedBytes = 0;
   }
 
   /** After work on a batch: false when it was let go or taken in hands meanwhile, and so stays where it is. */
@@ -230,6 +243,8 @@ export class BatchPlaces {
   }
 
   #remove(batch: StoredBatch): void {
+    if (batch.isRemoved) return;
+    batch.isRemoved = true;
     if (batch.record !== undefined) this.#forget(batch.record, batch.storedBytes);
     batch.record = undefined;
     this.#freeMemory(batch);

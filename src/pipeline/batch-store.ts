@@ -180,7 +180,7 @@ export class BatchStore implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     await this.clear();
-    await this.#places.idle();
+    await this.#places.close();
     this.#book[Symbol.dispose]();
   }
 

@@ -40,6 +40,11 @@ export type {
 } from './pipeline-report.ts';
 export { PLUGIN_SELECTIONS, type PluginRunner, type PluginSelection } from './plugin-choice.ts';
 export {
+  PLUGIN_RECORD_STAGE_DEFAULTS,
+  type PluginRecordStageOptions,
+  pluginRecordStage,
+} from './plugin-record-stage.ts';
+export {
   PLUGIN_STAGE_DEFAULTS,
   type PluginStageOptions,
   type PluginWorkerOptions,
@@ -47,6 +52,7 @@ export {
 } from './plugin-stage.ts';
 export { NoPluginError } from './plugin-work.ts';
 export { RECORD_FRAME_BYTES, RecordBatch } from './record-batch.ts';
+export { type RecordCheck, sameRecords } from './record-check.ts';
 export type { RecordView } from './record-view.ts';
 export type { RecordWriter } from './record-writer.ts';
 export { type SortOptions, sortRecords } from './sort-records.ts';

@@ -2,7 +2,7 @@ import { describeCause } from '../describe-cause.ts';
 import { PlimsollError } from '../errors.ts';
 import { levelRank, type PressureLevel } from '../governor/index.ts';
 import type { PluginInstance } from '../wasm/index.ts';
-import type { PluginChoice, PluginRunner, Worker } from './plugin-choice.ts';
+import { NATIVE, type PluginChoice, type PluginRunner, type Worker } from './plugin-choice.ts';
 import type { StageContext } from './stage.ts';
 
 /** `PLIMSOLL_NO_PLUGIN`: no plugin can do the work of a stage any more, and its native way is switched off. `cause` is what the last one failed with. */
@@ -51,6 +51,16 @@ export class PluginWork implements AsyncDisposable {
     return this.#worker;
   }
 
+  /** For which the one at work was chosen. */
+  get level(): PressureLevel | undefined {
+    return this.#level;
+  }
+
+  /** What went wrong last, in a few words. */
+  get lastFault(): string {
+    return short(this.#lastFault);
+  }
+
   /** Undefined when the native way is at work. */
   get instance(): PluginInstance | undefined {
     return this.#instance;
@@ -82,9 +92,21 @@ export class PluginWork implements AsyncDisposable {
     await this.#leave();
   }
 
+  /** Nobody is at work: another one begins anew, for a reason that is no fault of this one. */
+  async abandon(): Promise<void> {
+    this.#worker = undefined;
+    await this.#leave();
+  }
+
+  /** The native way takes over for a reason that is no fault of the plugin. */
+  async handOver(why: string): Promise<void> {
+    await this.abandon();
+    this.#tell(NATIVE, why.slice(0, LONGEST_WHY));
+  }
+
   /** Says that the native way does the next piece, because the one at work has failed. */
   tellOfNative(): void {
-    this.#tell('native', short(this.#lastFault));
+    this.#tell(NATIVE, short(this.#lastFault));
   }
 
   /** Ends the instance's work well, and gives the rest of its output. */

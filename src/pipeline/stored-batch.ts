@@ -18,6 +18,8 @@ export class StoredBatch {
   isBusy = false;
   /** Goes when nobody reads or moves it any more. */
   isGone = false;
+  /** Nothing of it is there any more. */
+  isRemoved = false;
 
   constructor(rawBytes: number, storedBytes: number, kept: Buffer | SpillRecord, isPacked: boolean) {
     this.rawBytes = rawBytes;

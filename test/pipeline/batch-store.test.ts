@@ -137,11 +137,12 @@ describe('a batch store', () => {
       for (const codec of ['zstd', 'none'] as const) {
         const store = make({ codec, spill, maxSpillBytes: 32 * MIB, mode: 'plain' });
         if (store.mode !== 'plain') return;
-        await fill(store, 2);
+        const large = (number: number) => content(number, MIB);
+        await fill(store, 2, large);
         const reader = store.read();
         const first = await reader.next();
         await store.follow(mode);
-        expect(first.value!.equals(content(0))).toBe(true);
+        expect(first.value!.equals(large(0))).toBe(true);
         const moved = codec === 'none' && mode === 'compressed' ? 0 : 1;
         expect(store.stats.plainCount).toBe(2 - moved);
         await reader.return();
@@ -152,10 +153,10 @@ describe('a batch store', () => {
         const again = store.read();
         const { value } = await again.next();
         await moving;
-        expect(value!.equals(content(0))).toBe(true);
+        expect(value!.equals(large(0))).toBe(true);
         expect(store.stats.plainCount).toBe(2 - moved);
         await again.return();
-        await expectContent(store, [content(0), content(1)]);
+        await expectContent(store, [large(0), large(1)]);
       }
     },
   );
@@ -173,14 +174,28 @@ describe('a batch store', () => {
   it('one that is abandoned, cleared or disposed of in the hands of a reader and a mover holds nothing', async () => {
     const spill = await folder();
     const governor = createGovernor({ limitBytes: 64 * MIB, runtimeBytes: 0, meters: [], clock: new ManualClock() });
-    for (const end of ['clear', 'dispose'] as const) {
-      const store = new BatchStore({ name: 'replay', maxBytes: 32 * MIB, governor, spill, maxSpillBytes: 32 * MIB });
+    for (const [end, mode] of [
+      ['clear', 'plain'],
+      ['dispose', 'plain'],
+      ['clear', 'spill'],
+      ['dispose', 'spill'],
+    ] as const) {
+      const store = new BatchStore({
+        name: 'replay',
+        maxBytes: 32 * MIB,
+        governor,
+        spill,
+        maxSpillBytes: 32 * MIB,
+        mode,
+      });
       await fill(store, 6);
       const reader = store.read();
       await reader.next();
       const moving = store.follow('spill');
       await (end === 'clear' ? store.clear() : store[Symbol.asyncDispose]());
       await moving;
+      // Nothing waits for the reader.
+      if (end === 'dispose') expect([governor.heldBytes, spill.stats.recordCount]).toEqual([0, 0]);
       if (end === 'dispose') await expect(reader.next()).rejects.toMatchObject({ code: 'PLIMSOLL_DISPOSED' });
       else expect(await reader.next()).toMatchObject({ done: true });
       expect(store.stats.batchCount).toBe(0);
