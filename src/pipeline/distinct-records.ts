@@ -82,6 +82,7 @@ class Distinct implements AsyncDisposable {
         this.#checkKey();
         const start = batch.start(index);
         const end = batch.end(index);
+        this.#run.checkSize(end - start);
         while (end - start > sizes.batchBytes && !output.tryPrepare(end - start)) {
           if (!(await this.#giveUp())) output.prepare(end - start);
         }

@@ -14,7 +14,6 @@ import { ChunkSorter } from './chunk-sorter.ts';
 import type { KeyWriter } from './key-writer.ts';
 import { LAST_KEY_BYTES, LastKey } from './last-key.ts';
 import { MergeTree } from './merge-tree.ts';
-import { RecordTooLargeError } from './operator-errors.ts';
 import type { OperatorSizes } from './operator-options.ts';
 import type { OperatorSpill } from './operator-spill.ts';
 import { RecordChunk } from './record-chunk.ts';
@@ -101,11 +100,7 @@ export class ExternalSort implements AsyncDisposable {
     const { lastKey } = this;
     if (lastKey !== undefined && keyBytes > lastKey.capacity && !this.#growLastKey(keyBytes)) return false;
     if (this.#current.tryAdd(key, keyStart, keyEnd, source, start, end)) return true;
-    const { sizes } = this.#options;
     const size = RecordChunk.entryBytes(keyBytes, end - start);
-    if (keyBytes + end - start > sizes.maxRecordBytes) {
-      throw new RecordTooLargeError('a record with its key', sizes.maxRecordBytes);
-    }
     if (!this.#canReadBack(size) || !this.#openChunk(size)) return false;
     this.#isLast = false;
     return this.#current.tryAdd(key, keyStart, keyEnd, source, start, end);

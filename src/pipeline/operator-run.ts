@@ -2,6 +2,7 @@ import type { Reservation } from '../governor/index.ts';
 import { isSpillForced } from '../spill/index.ts';
 import { ExternalSort, type ExternalSortOptions } from './external-sort.ts';
 import { KeyWriter } from './key-writer.ts';
+import { RecordTooLargeError } from './operator-errors.ts';
 import {
   largeResultBytes,
   type OperatorSizes,
@@ -87,6 +88,7 @@ export class OperatorRun implements AsyncDisposable {
         if (!this.tryKey(key, batch, index)) await this.keyAnyway(key, batch, index, () => sort.giveUp());
         const start = batch.start(index);
         const end = batch.end(index);
+        this.checkSize(end - start);
         if (end - start > large) await prepare(rooms, sort, end - start);
         while (!sort.add(into, bytes, start, end)) await sort.makeRoom();
       }
@@ -113,6 +115,14 @@ export class OperatorRun implements AsyncDisposable {
       this.key.reset();
       key(batch, index, this.key);
       return;
+    }
+  }
+
+  /** Throws for a record that is too large with its key, which has been written. */
+  checkSize(recordBytes: number): void {
+    const { maxRecordBytes } = this.sizes;
+    if (this.key.length + recordBytes > maxRecordBytes) {
+      throw new RecordTooLargeError('a record with its key', maxRecordBytes);
     }
   }
 
