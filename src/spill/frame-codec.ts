@@ -2,7 +2,7 @@
  * Batches made smaller and whole again, each for itself.
  *
  * What comes out of Node's compressor stands in a buffer of the size that it was given as its chunk. It is given one that holds all, so that there is one buffer, nobody else's, and it can be
- * freed as soon as it is done with instead of when it is collected.
+ * freed as soon as it is done with instead of when it is collected. (What zstd makes smaller on the thread pool comes in two pieces, which Node puts together in a third; of the first only what was written to takes memory.)
  */
 import { promisify } from 'node:util';
 import zlib from 'node:zlib';
@@ -21,7 +21,7 @@ const AT_ONCE_BYTES = 262_144;
 const LEAST_CHUNK_BYTES = 64;
 const MOST_LEAST_CHUNK_BYTES = 65_536;
 
-/** What the compressor and the decompressor hold while they are at work, besides what goes in and comes out. Measured. */
+/** What compressor and decompressor hold while they are at work, besides what goes in and comes out: what their sources come to at level 1, rounded up. */
 const STATE_BYTES: Readonly<Record<SpillCodec, readonly [compress: number, decompress: number]>> = {
   none: [0, 0],
   zstd: [2_097_152, 1_048_576],
@@ -34,8 +34,8 @@ interface Coder {
 }
 
 /** The one that is asked for, or deflate where this Node has no zstd (before 22.15, 23.8). */
-export function codecAtHand(asked: SpillCodec): SpillCodec {
-  return asked === 'zstd' && typeof zlib.zstdCompress !== 'function' ? 'deflate' : asked;
+export function codecAtHand(asked: SpillCodec, hasZstd = typeof zlib.zstdCompress === 'function'): SpillCodec {
+  return asked === 'zstd' && !hasZstd ? 'deflate' : asked;
 }
 
 /** Compresses and decompresses with one codec. Holds nothing between calls. */
