@@ -176,6 +176,9 @@ describe('a stage whose work a plugin does as a whole', () => {
     const once = fake('once', { mishap: (call) => (call === 9 ? 'process' : undefined) });
     expect((await run(t, t.stage({ plugins: [once] }))).out).toEqual(sorted(TEXTS));
     expect([t.natives(), t.host.opened]).toEqual([0, ['once', 'once']]);
+    const part = fake('part', { behave: splitting, mishap: (call) => (call === 9 ? 'process' : undefined) });
+    expect((await run(t, t.stage({ plugins: [part] }, split))).out).toEqual(split(TEXTS));
+    expect(t.natives()).toBe(0);
     const u = trial();
     const plugins = [fake('broken', { mishap: (call) => (call === 9 ? 'process' : undefined) }), fake('good')];
     expect((await run(u, u.stage({ plugins }))).out).toEqual(sorted(TEXTS));
@@ -333,7 +336,7 @@ describe('whatever happens', () => {
 
   it('gives what the native stage gives, whatever fails, whenever, at whatever levels, in whatever memory', async () => {
     const mishap = fc.constantFrom<(Mishap | undefined)[]>(
-      ...Array(12).fill(undefined),
+      ...Array(40).fill(undefined),
       'open',
       'refused',
       'no room',
