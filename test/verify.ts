@@ -17,12 +17,15 @@ import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
 import { governorFaultsGate } from './gates/governor-faults.ts';
 import { governorLimitsGate } from './gates/governor-limits.ts';
 import { lifetimeDrainGate } from './gates/lifetime-drain.ts';
+import { operatorsGate } from './gates/operators.ts';
 import { packedPackageGate } from './gates/packed-package.ts';
 import { pooledBuffersGate } from './gates/pooled-buffers.ts';
 import { recipesGate } from './gates/recipes.ts';
 import { simulationGate } from './gates/simulation.ts';
 import { spillFuzzGate } from './gates/spill-fuzz.ts';
 import { untouchedProgramsGate } from './gates/untouched-programs.ts';
+import { wasmFuzzGate } from './gates/wasm-fuzz.ts';
+import { wasmHostileGate } from './gates/wasm-hostile.ts';
 
 const GATES: readonly Gate[] = [
   packedPackageGate,
@@ -36,6 +39,7 @@ const GATES: readonly Gate[] = [
   pooledBuffersGate,
   connectionsGate,
   lifetimeDrainGate,
+  operatorsGate,
   cacheHitRatesGate,
   spillFuzzGate,
   realDataGate,
@@ -43,6 +47,8 @@ const GATES: readonly Gate[] = [
   flatPeakGate,
   fuzzGate,
   forcedSpillGate,
+  wasmFuzzGate,
+  wasmHostileGate,
 ];
 
 async function main(names: readonly string[]): Promise<number> {

@@ -36,6 +36,7 @@ const MAX_GLOBALS = 10_000;
 const MAX_EXPORTS = 10_000;
 const MAX_TABLES = 4;
 const MAX_PARAMETERS = 1_000;
+const LONGEST_SHOWN = 80;
 
 const FUNCTION_TYPE = 0x60;
 const FUNCTION_REFERENCE = 0x70;
@@ -105,7 +106,7 @@ function readImports(reader: ByteReader | undefined, types: readonly string[]) {
     const from = reader!.text();
     const name = reader!.text();
     const kind = KINDS[reader!.byte()];
-    const shown = `\`${from}.${name}\``;
+    const shown = `\`${shownName(`${from}.${name}`)}\``;
     if (kind === 'memory' && from === 'env' && name === 'memory') {
       memories.push(readLimits(reader!, 'memory', MAX_PAGES));
       continue;
@@ -114,7 +115,9 @@ function readImports(reader: ByteReader | undefined, types: readonly string[]) {
     if (!expected) throw new ModuleFault(`imports ${shown} (${kind ?? 'unknown'}), which the host does not give`);
     const type = reader!.u32();
     if (types[type] !== HOST_FUNCTIONS[name]) {
-      throw new ModuleFault(`imports ${shown} as (${types[type] ?? 'no type'}), and it is (${HOST_FUNCTIONS[name]})`);
+      throw new ModuleFault(
+        `imports ${shown} as (${shownName(types[type] ?? 'no type')}), and it is (${HOST_FUNCTIONS[name]})`,
+      );
     }
     functions.push(type);
   }
@@ -200,17 +203,24 @@ function checkExports(
     const name = reader.text();
     const kind = KINDS[reader.byte()];
     const index = reader.u32();
-    if (name.startsWith(HOST_EXPORTS)) throw new ModuleFault(`exports \`${name}\`, a name of the host's`);
+    if (name.startsWith(HOST_EXPORTS)) throw new ModuleFault(`exports \`${shownName(name)}\`, a name of the host's`);
     const expected = expectedExport(name);
     if (expected === undefined) continue;
     const found = kind === 'function' ? signatureOf(index) : kind;
-    if (found !== expected) throw new ModuleFault(`exports \`${name}\` as (${found}), and it is to be (${expected})`);
+    if (found !== expected)
+      throw new ModuleFault(`exports \`${name}\` as (${shownName(found ?? 'no type')}), and it is to be (${expected})`);
     missing.delete(name);
     if (Object.hasOwn(OPTIONAL_EXPORTS, name)) optional.add(name);
   }
   if (missing.size > 0)
     throw new ModuleFault(`does not export ${[...missing].map((name) => `\`${name}\``).join(', ')}`);
   return { exportCount: { start, end, value }, optional };
+}
+
+/** Short, and without what would act on a terminal. */
+function shownName(name: string): string {
+  const clean = name.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
+  return clean.length > LONGEST_SHOWN ? `${clean.slice(0, LONGEST_SHOWN)}...` : clean;
 }
 
 function expectedExport(name: string): string | undefined {
