@@ -11,6 +11,7 @@ import { benchGuards } from './lifetime/guards.ts';
 import { benchRegistry } from './lifetime/registry.ts';
 import { drawPicture } from './picture.ts';
 import { benchCleanup } from './pipeline/cleanup.ts';
+import { benchOperators } from './pipeline/operators.ts';
 import { benchGuide } from './playlist/guide.ts';
 import { benchParse } from './playlist/parse.ts';
 import { benchWholeJob } from './playlist/whole-job.ts';
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   intern: { attributes: benchAttributes },
   spill: { segments: benchSegments },
   cleanup: { strategies: benchCleanup },
+  operators: { records: benchOperators },
   picture: { draw: drawPicture },
 };
 
