@@ -23,8 +23,8 @@ export interface CleanupCall {
   readonly why: CleanupReason;
   readonly stage: string;
   readonly strategy: ReclaimStrategy;
-  /** By how much use has grown since the last cleanup. */
-  readonly grownBytes: number;
+  /** By how much use has grown since the last cleanup, when it is `usedBytes` now. */
+  readonly grownBytes: (usedBytes: number) => number;
 }
 
 export interface CleanupHelp {
@@ -118,6 +118,12 @@ export async function runCleanup(
   };
 }
 
+/** In mode `observe`: nothing is done, and the governor's journal says what would have been. Never rejects. */
+export async function observeCleanup(help: CleanupHelp, call: CleanupCall): Promise<void> {
+  for (const seat of help.seats) seat.refresh();
+  await runTrain(help, call, readMemory(help));
+}
+
 /**
  * Below `high` nobody but the cleanables is asked. `basic` and `aggressive` leave it to each what that means; `smart` wants what has come since the last cleanup, and from `high` on at least
  * what is beyond the aim.
@@ -125,14 +131,14 @@ export async function runCleanup(
 function reclaimOf(
   { consumer, seats }: CleanupHelp,
   { strategy, grownBytes }: CleanupCall,
-  { level, ratio, limitBytes }: CleanupReading,
+  { bytes, level, ratio, limitBytes }: CleanupReading,
 ): ReclaimCallOptions & Pick<ReclaimRequest, 'targetBytes' | 'strategy'> {
   const isPressed = levelRank(level) >= HIGH;
   const within = isPressed || consumer === undefined ? {} : { within: consumer };
   const beyond = isPressed ? Math.ceil((ratio - AIM_SHARE) * limitBytes) : 0;
   const offered = seats.reduce((sum, seat) => sum + seat.bytes, 0);
   let targetBytes = Number.MAX_SAFE_INTEGER;
-  if (strategy === 'smart') targetBytes = Math.max(1, grownBytes, beyond);
+  if (strategy === 'smart') targetBytes = Math.max(1, grownBytes(bytes), beyond);
   else if (strategy === 'basic' && isPressed) targetBytes = Math.max(1, offered, beyond);
   return { strategy, targetBytes: Math.min(targetBytes, Number.MAX_SAFE_INTEGER), ...within };
 }

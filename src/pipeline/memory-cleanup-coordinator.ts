@@ -12,6 +12,7 @@ import { cleanupEvents } from '../events.ts';
 import { FailOpen } from '../fail-open.ts';
 import {
   type Consumer,
+  type GovernorMode,
   type HolderReport,
   MEMORY_KINDS,
   RECLAIM_STRATEGIES,
@@ -30,7 +31,7 @@ import {
 } from './cleanup-options.ts';
 import { CleanupPace } from './cleanup-pace.ts';
 import type { CleanupOperation, CleanupReason, CleanupReport } from './cleanup-report.ts';
-import { type CleanupReading, readMemory, runCleanup } from './cleanup-run.ts';
+import { type CleanupReading, observeCleanup, readMemory, runCleanup } from './cleanup-run.ts';
 import type { MemoryCleanable } from './memory-cleanable.ts';
 
 /** What `cleanup()` is after. */
@@ -208,7 +209,7 @@ export class MemoryCleanupCoordinator implements BetweenStages, Disposable {
     const nowMs = this.#options.clock.now();
     if (!this.#pace.isTime(nowMs)) return this.#dueBecause;
     if (this.#disposed || this.#running !== undefined) return undefined;
-    this.#dueBecause = this.#isOn() ? this.#pace.look(this.#paceOf(this.#read(), nowMs)) : undefined;
+    this.#dueBecause = this.#mode === 'off' ? undefined : this.#pace.look(this.#paceOf(this.#read(), nowMs));
     return this.#dueBecause;
   }
 
@@ -254,13 +255,16 @@ export class MemoryCleanupCoordinator implements BetweenStages, Disposable {
     this.#dueBecause = undefined;
     if (this.#disposed) return undefined;
     const { governor, clock } = this.#options;
-    if (!this.#isOn()) {
-      if (this.#failOpen.run(() => governor.mode, 'on') === 'observe') this.#books.observed++;
-      return undefined;
-    }
     const help = { governor, consumer: this.#consumer, seats: [...this.#seats], failOpen: this.#failOpen, clock };
-    const grownBytes = this.#pace.grownBytes(this.#read().bytes);
-    const done = await runCleanup(help, { why, stage, strategy, grownBytes });
+    const grownBytes = (usedBytes: number) => this.#pace.grownBytes(usedBytes);
+    const call = { why, stage, strategy, grownBytes };
+    const mode = this.#mode;
+    if (mode === 'observe') {
+      this.#books.observed++;
+      await observeCleanup(help, call);
+    }
+    if (mode !== 'on') return undefined;
+    const done = await runCleanup(help, call);
     const operation = { number: this.#books.count + 1, takenAt: clock.wall(), ...done };
     this.#books.record(operation);
     const gained = Math.max(operation.freedBytes, operation.releasedBytes);
@@ -273,9 +277,9 @@ export class MemoryCleanupCoordinator implements BetweenStages, Disposable {
     return operation;
   }
 
-  /** In `observe` and `off` nothing is cleaned. A governor that cannot say is broken, and then cleaning goes on without it. */
-  #isOn(): boolean {
-    return this.#failOpen.run(() => this.#options.governor.mode, 'on') === 'on';
+  /** A governor that cannot say is broken, and then cleaning goes on without it. */
+  get #mode(): GovernorMode {
+    return this.#failOpen.run(() => this.#options.governor.mode, 'on');
   }
 
   #read(): CleanupReading {

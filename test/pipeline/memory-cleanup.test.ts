@@ -308,10 +308,15 @@ describe('fails open:', () => {
   });
 
   it.each(['off', 'observe'] as const)('in mode %s nothing is cleaned', async (mode) => {
-    const { cleanup } = begin({ machine: { mode } });
+    const { cleanup, governor } = begin({ machine: { mode } });
     const table = new ShelfOfBlocks('table', 16);
     cleanup.register(table);
     expect(await cleanup.cleanup({ strategy: 'aggressive' })).toBeUndefined();
+    // What would have been done stands in the governor's journal.
+    const would = governor
+      .journal()
+      .flatMap(({ observed, parts }) => parts.map((part) => [observed, part.consumer, part.claimedBytes]));
+    expect(would).toEqual(mode === 'observe' ? expect.arrayContaining([[true, 'table', MIB]]) : []);
     expect(table.calls).toEqual([]);
     expect(cleanup.report()).toMatchObject({ operations: 0, observed: mode === 'observe' ? 1 : 0 });
   });
