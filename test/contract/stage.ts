@@ -1,5 +1,20 @@
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { type Batch, type Flow, Pipeline, type Sink, type Source, type Stage } from 'plimsoll/pipeline';
+import {
+  type Batch,
+  type Flow,
+  PIPELINE_MODES,
+  Pipeline,
+  type PipelineMode,
+  RecordBatch,
+  type Sink,
+  type Source,
+  type Stage,
+} from 'plimsoll/pipeline';
+import { SpillFolder } from 'plimsoll/spill';
 import { describe, it } from 'vitest';
 import { FakeMachine } from '../pipeline/fake-machine.ts';
 
@@ -20,13 +35,25 @@ export interface StageSubject {
   readonly slackBytes?: number;
   /** After how many reservations the search for a fault in a refusal stops. Default 200. */
   readonly mostReservations?: number;
+  /**
+   * The bytes of a batch that reaches the sink. One behind the other they must be the same in every mode, however they are cut. Needed where a part says that it can do more than
+   * `plain`; default, for records: their wire form.
+   */
+  readonly contentOf?: (batch: Batch) => Uint8Array;
 }
 
 const SLACK_BYTES = 512 * 1024;
 const MOST_RESERVATIONS = 200;
 
-/** Called each time a batch has changed hands, with how many had before. */
-type Tap = (crossing: number, batch: Batch) => void | Promise<void>;
+/** Called each time a batch has changed hands, with how many had before, and whether it is the sink that gets it. */
+type Tap = (crossing: number, batch: Batch, isLast: boolean) => void | Promise<void>;
+
+/** How the pipeline of a run is made. */
+interface RunOptions {
+  readonly signal?: AbortSignal;
+  readonly mode?: PipelineMode;
+  readonly spill?: SpillFolder;
+}
 
 /** What every source, stage and sink has to stand. Registers one test for each promise of `Stage`. Needs `--expose-gc`. */
 export function describeStages(name: string, subject: StageSubject): void {
@@ -36,6 +63,7 @@ export function describeStages(name: string, subject: StageSubject): void {
     it('releases it when it is aborted at any batch', () => checkReleasesOnAbort(subject));
     it('releases it when any reservation is refused', () => checkReleasesOnRefusal(subject));
     it('holds no more than it reserved', () => checkHoldsWhatItReserved(subject));
+    it('gives the same bytes in every mode that it says it can do', () => checkSameInEveryMode(subject));
   });
 }
 
@@ -65,7 +93,7 @@ export async function checkReleasesOnAbort(subject: StageSubject): Promise<void>
     const tap: Tap = (crossing) => {
       if (crossing === at) abort.abort();
     };
-    const { outcome, released } = await run(subject, new FakeMachine(), tap, abort.signal);
+    const { outcome, released } = await run(subject, new FakeMachine(), tap, { signal: abort.signal });
     const last = at === crossings - 1;
     if (!last && outcome.error !== abort.signal.reason) throw new Error(`an abort at batch ${at} did not end the run`);
     released();
@@ -108,14 +136,62 @@ export async function checkHoldsWhatItReserved(subject: StageSubject): Promise<v
   if (kept > slack) throw new Error(`at the end ${kept.toLocaleString('en')} bytes are still held`);
 }
 
+/** Runs in `plain`, and in each mode that one of the parts can do, and compares what reaches the sink. Each run releases what it reserved. */
+export async function checkSameInEveryMode(subject: StageSubject): Promise<void> {
+  const { source, stages, sink } = subject.make();
+  const parts = [source, ...stages, sink];
+  const can = (mode: PipelineMode): boolean =>
+    parts.some(({ can = {} }) => {
+      if (mode === 'streaming') return can.streaming;
+      if (mode === 'compressed') return can.compression;
+      return mode === 'spill' && can.spilling;
+    });
+  const dir = await mkdtemp(join(process.env.PLIMSOLL_TEST_DISK ?? tmpdir(), 'stage-contract-'));
+  try {
+    await using spill = await SpillFolder.open(dir, { maxBytes: 256 * 2 ** 20, allowMemoryBacked: true });
+    const plain = await digestIn(subject, { mode: 'plain' });
+    for (const mode of PIPELINE_MODES) {
+      if (!can(mode)) continue;
+      const found = await digestIn(subject, { mode, spill });
+      if (found !== plain) throw new Error(`the output in the mode ${mode} is not that in plain`);
+      if (spill.stats.recordCount > 0) throw new Error(`in the mode ${mode} something is left on the disk`);
+    }
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function digestIn(subject: StageSubject, options: RunOptions): Promise<string> {
+  const hash = createHash('sha256');
+  const tap: Tap = (_, batch, isLast) => {
+    if (isLast) hash.update(contentOf(subject, batch, options.mode));
+  };
+  const { outcome, released } = await run(subject, new FakeMachine(), tap, options);
+  if (outcome.error !== undefined) throw outcome.error;
+  released();
+  return hash.digest('hex');
+}
+
+function contentOf(subject: StageSubject, batch: Batch, mode: PipelineMode | undefined): Uint8Array {
+  if (subject.contentOf !== undefined) return subject.contentOf(batch);
+  if (batch instanceof RecordBatch) {
+    const wire = Buffer.alloc(batch.wireBytes);
+    batch.writeWire(wire);
+    return wire;
+  }
+  // There is nothing to compare plain with.
+  if (mode === 'plain') return Buffer.alloc(0);
+  throw new Error('a part says that it can do more than plain: say what the bytes of a batch are, with `contentOf`');
+}
+
 interface Ran {
   readonly outcome: { readonly error?: unknown };
   /** Throws when a stage had to be released by the pipeline. */
   released(): void;
 }
 
-async function run(subject: StageSubject, machine: FakeMachine, tap: Tap, signal?: AbortSignal): Promise<Ran> {
-  const pipeline = new Pipeline({ governor: machine, probe: machine, clock: machine, ...(signal && { signal }) });
+async function run(subject: StageSubject, machine: FakeMachine, tap: Tap, options: RunOptions = {}): Promise<Ran> {
+  const pipeline = new Pipeline({ governor: machine, probe: machine, clock: machine, ...options });
   const error = await runParts(pipeline, subject.make(), tap);
   return {
     outcome: { error },
@@ -135,7 +211,7 @@ async function runParts(pipeline: Pipeline, parts: FlowParts, tap: Tap): Promise
       name: `Tap ${index}`,
       async *run(input: AsyncIterable<Batch>) {
         for await (const batch of input) {
-          await tap(crossing++, batch);
+          await tap(crossing++, batch, index === parts.stages.length);
           yield batch;
         }
       },

@@ -6,6 +6,7 @@ import {
   checkReleasesOnAbort,
   checkReleasesOnFailure,
   checkReleasesOnRefusal,
+  checkSameInEveryMode,
   describeStages,
   type StageSubject,
 } from '../contract/stage.ts';
@@ -137,5 +138,31 @@ describe('the contract suite finds out', () => {
       },
     }));
     await expect(checkReleasesOnFailure(subject)).rejects.toThrow('a fault at batch 0 was lost on the way');
+  });
+
+  it('a stage that gives other bytes in one of its modes, one that leaves something on the disk, and one of which nobody says what its bytes are', async () => {
+    const numbering = (odd: string, spills = false): Stage<Batch, Batch> => ({
+      name: 'Numbering',
+      can: { compression: true, spilling: true },
+      async *run(input, context) {
+        for await (const batch of input) {
+          (batch as Block).buffer.fill(0)[0] = context.mode === odd ? 1 : 2;
+          if (spills && context.mode === 'spill') await context.spill!.put(Buffer.from('left'));
+          yield batch;
+        }
+      },
+    });
+    const contentOf = (batch: Batch) => (batch as Block).buffer;
+    const said = (stage: () => Stage<Batch, Batch>) => ({ ...through(stage), contentOf });
+    await checkSameInEveryMode(said(() => numbering('streaming')));
+    await expect(checkSameInEveryMode(said(() => numbering('spill')))).rejects.toThrow(
+      'the output in the mode spill is not',
+    );
+    await expect(checkSameInEveryMode(said(() => numbering('', true)))).rejects.toThrow(
+      'something is left on the disk',
+    );
+    await expect(checkSameInEveryMode(through(() => numbering('')))).rejects.toThrow(
+      'say what the bytes of a batch are',
+    );
   });
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Batch, Sink, Source, Stage } from 'plimsoll/pipeline';
 import { afterAll } from 'vitest';
 import { describeStages } from '../../../test/contract/stage.ts';
-import type { EntryBatch } from '../src/channels/entry-batch.ts';
+import { Column, type EntryBatch, FIELD_COUNT, Flag, ROW } from '../src/channels/entry-batch.ts';
 import { ProblemLog } from '../src/report/problem-log.ts';
 import { compileRuleSet } from '../src/rules/rule-set.ts';
 import { openFile } from '../src/sources/file-source.ts';
@@ -44,6 +44,20 @@ const count: Sink<EntryBatch, number> = {
   },
 };
 
+/** The fields of the channels that are left. */
+function contentOf(batch: Batch): Uint8Array {
+  const { bytes, table, count: rows } = batch as unknown as EntryBatch;
+  const parts: Buffer[] = [];
+  for (let at = 0; at < rows * ROW; at += ROW) {
+    if ((table[at + Column.flags]! & Flag.dropped) !== 0) continue;
+    for (let field = 0; field < FIELD_COUNT; field++) {
+      const [start, end] = [table[at + 2 * field]!, table[at + 2 * field + 1]!];
+      parts.push(start < 0 ? Buffer.from('-') : bytes.subarray(start, end), Buffer.from([0]));
+    }
+  }
+  return Buffer.concat(parts);
+}
+
 describeStages('loading, mapping and filtering', {
   make: () => ({
     source: loadSources({
@@ -54,4 +68,5 @@ describeStages('loading, mapping and filtering', {
     stages: [mapData(RULES.rules), filterChannels(RULES.filters)] as unknown as Stage<Batch, Batch>[],
     sink: count as unknown as Sink<Batch, number>,
   }),
+  contentOf,
 });
