@@ -32,6 +32,8 @@ const STORE_PART = 3 / 8;
 /** Below that deflate compresses: zstd takes 2 MiB while it does. */
 const ROOM_FOR_ZSTD = 33_554_432;
 
+const NOTHING = new Uint8Array(0);
+
 /** Why a try has come to nothing. */
 class Setback {
   readonly what: 'plugin' | 'room' | 'pressure';
@@ -168,6 +170,7 @@ export class PluginRecordRun implements AsyncDisposable {
         if (this.#inHands === undefined) {
           const next = await source.next();
           if (next.done === true) break;
+          if (next.value.count === 0) continue;
           this.#inHands = next.value;
         }
         await this.#follow();
@@ -175,6 +178,8 @@ export class PluginRecordRun implements AsyncDisposable {
         this.#inHands = undefined;
         await this.#feed(wire, check);
       }
+      // An empty batch says that no more comes, and asks for a piece of the output.
+      while (await this.#feed(NOTHING, check));
       const worker = this.#work.worker!;
       await this.#finalize(check);
       worker.noteCost(this.#workMs, this.#inputBytes);
@@ -219,7 +224,8 @@ export class PluginRecordRun implements AsyncDisposable {
     }
   }
 
-  async #feed(wire: Uint8Array, check: RecordCheck | undefined): Promise<void> {
+  /** False when the plugin put out nothing for it. */
+  async #feed(wire: Uint8Array, check: RecordCheck | undefined): Promise<boolean> {
     const { clock, context } = this.#parts;
     const { signal } = context;
     let output: Uint8Array;
@@ -232,7 +238,9 @@ export class PluginRecordRun implements AsyncDisposable {
     } catch (cause) {
       throw new Setback('plugin', cause);
     }
+    const { byteLength } = output;
     await this.#accept(output, check);
+    return byteLength > 0;
   }
 
   async #finalize(check: RecordCheck | undefined): Promise<void> {

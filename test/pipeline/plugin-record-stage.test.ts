@@ -126,7 +126,7 @@ describe('a stage whose work a plugin does as a whole', () => {
       });
       expect(out).toEqual(sorted(TEXTS));
       expect(t.natives()).toBe(0);
-      expect(t.host).toMatchObject({ calls: 15, finalized: 1, running: 0 });
+      expect(t.host).toMatchObject({ calls: 16, finalized: 1, running: 0 });
       expect(switchesOf(report)).toEqual(['nobody → sorter: chosen']);
       expect(t.machine.heldBytes).toBe(0);
       expect(spill.stats.recordCount).toBe(0);
@@ -141,6 +141,34 @@ describe('a stage whose work a plugin does as a whole', () => {
     );
     expect(out).toEqual(split(TEXTS));
     expect(t.natives()).toBe(0);
+  });
+
+  it('also of one that gives its output in pieces, for empty batches, when all has come', async () => {
+    const pieces = () => {
+      const held: string[] = [];
+      let rest: string[] | undefined;
+      return {
+        process(batch: Uint8Array) {
+          const texts = fromWire(batch);
+          held.push(...texts);
+          if (texts.length > 0) return new Uint8Array(0);
+          rest ??= sorted(held);
+          return toWire(rest.splice(0, 25));
+        },
+      };
+    };
+    const t = trial();
+    const { out } = await run(t, t.stage({ plugins: [fake('pieces', { behave: pieces })], check: sameRecords }));
+    expect(out).toEqual(sorted(TEXTS));
+    expect([t.natives(), t.host.calls]).toEqual([0, 15 + 4]);
+  });
+
+  it('of one whose output never ends takes no more than it may keep', async () => {
+    const t = trial();
+    const behave = () => ({ process: () => toWire(Array(1_000).fill('more and more')) });
+    const { out } = await run(t, t.stage({ plugins: [fake('endless', { behave })], memory: { maxBytes: 4 * MIB } }));
+    expect(out).toEqual(sorted(TEXTS));
+    expect([t.natives(), t.host.running]).toEqual([1, 0]);
   });
 
   it('without a plugin is the native stage, and keeps nothing', async () => {
@@ -159,7 +187,8 @@ describe('a stage whose work a plugin does as a whole', () => {
     ['output limit', 3],
     ['garbage', 5],
     ['garbage', 1],
-    ['finalize', 16],
+    ['process', 16],
+    ['finalize', 17],
   ])('that goes wrong (%s) at call %i hands nothing of it on: native does it all', async (mishap, at) => {
     const t = trial();
     const plugin = fake('splitter', { behave: splitting, mishap: (call) => (call >= at ? mishap : undefined) });
