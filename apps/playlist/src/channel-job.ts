@@ -1,6 +1,6 @@
 /** The channels' part of a run: from the lists to the spool, in one flow. */
 import type { Consumer, Governor } from 'plimsoll';
-import type { Flow, Pipeline, Source, Stage } from 'plimsoll/pipeline';
+import type { Flow, Pipeline, RecordBatch, Source, Stage } from 'plimsoll/pipeline';
 import { ChannelNumbers } from './channels/channel-numbers.ts';
 import type { EntryBatch } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
@@ -12,8 +12,9 @@ import { compileFilterProgram } from './plugins/filter-program.ts';
 import type { ProblemLog } from './report/problem-log.ts';
 import { onChannels, type RuleSet } from './rules/rule-set.ts';
 import { sourceLabel } from './sources/source-content.ts';
-import { type DuplicateCounts, dropDuplicates } from './stages/drop-duplicates.ts';
+import { type DuplicateCounts, type DuplicateOptions, dropDuplicates } from './stages/drop-duplicates.ts';
 import { filterChannels } from './stages/filter-channels.ts';
+import { groupByPlugins } from './stages/group-by-plugins.ts';
 import { loadSources } from './stages/load-sources.ts';
 import { mapData } from './stages/map-data.ts';
 import { type NumberingCounts, numberChannels } from './stages/number-channels.ts';
@@ -79,7 +80,7 @@ export class ChannelJob implements Disposable {
     const numbered = packed
       .through(dropDuplicates(bounds, counts))
       .through(numberChannels({ ...this.desk, wanted }, counts));
-    const sorted = sort === 'none' ? numbered : numbered.through(sortChannels({ by: sort, ...bounds }));
+    const sorted = sort === 'none' ? numbered : numbered.through(this.#sorting(sort, bounds));
     return sorted.into(spoolChannels(spool));
   }
 
@@ -110,6 +111,12 @@ export class ChannelJob implements Disposable {
       'no plugin is used for the filters: they ask for something, such as `matches`, that only the program itself can do',
     );
     return filterChannels(tallies);
+  }
+
+  #sorting(by: 'name' | 'group', bounds: DuplicateOptions): Stage<RecordBatch, RecordBatch> {
+    const { batchBytes, plugins } = this.#options;
+    const workers = by === 'group' ? plugins?.workersFor('grouping') : undefined;
+    return workers === undefined ? sortChannels({ by, ...bounds }) : groupByPlugins({ workers, batchBytes, ...bounds });
   }
 
   #loading(): Source<EntryBatch> {

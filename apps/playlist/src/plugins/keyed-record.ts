@@ -52,31 +52,34 @@ export class GroupingProof {
 
   /** Notes what goes to the plugin. Throws `RangeError` unless ids go up from 0 one by one. */
   noteIn(batch: RecordBatch): void {
-    for (let i = 0; i < batch.count; i++) {
-      const start = batch.start(i);
-      const id = batch.bytes.readUInt32LE(start);
-      if (id !== this.#idsIn) throw new RangeError(`Expected id ${this.#idsIn}, got \`${id}\``);
-      const hash = hashOf(batch.bytes, start, batch.end(i));
-      this.#sum = (this.#sum + hash) % Number.MAX_SAFE_INTEGER;
-      this.#mix = (this.#mix + Math.imul(hash, id | 1)) | 0;
-      this.#idsIn++;
-    }
+    for (let i = 0; i < batch.count; i++) this.noteRecordIn(batch.bytes, batch.start(i), batch.end(i));
   }
 
   /** Notes what came back. Throws `PluginAnswerError` as soon as it is out of order or damaged. */
   noteOut(batch: RecordBatch): void {
-    for (let i = 0; i < batch.count; i++) {
-      const start = batch.start(i);
-      const end = batch.end(i);
-      if (end - start < KEYED_HEAD_BYTES || keyEnd(batch.bytes, start) > end)
-        throw new PluginAnswerError('a record with a key longer than itself');
-      const id = batch.bytes.readUInt32LE(start);
-      this.#noteKey(batch.bytes, start + KEYED_HEAD_BYTES, keyEnd(batch.bytes, start), id);
-      const hash = hashOf(batch.bytes, start, end);
-      this.#sumOut = (this.#sumOut + hash) % Number.MAX_SAFE_INTEGER;
-      this.#mixOut = (this.#mixOut + Math.imul(hash, id | 1)) | 0;
-      this.#idsOut++;
-    }
+    for (let i = 0; i < batch.count; i++) this.noteRecordOut(batch.bytes, batch.start(i), batch.end(i));
+  }
+
+  /** As `noteIn`, of one record. */
+  noteRecordIn(bytes: Buffer, start: number, end: number): void {
+    const id = bytes.readUInt32LE(start);
+    if (id !== this.#idsIn) throw new RangeError(`Expected id ${this.#idsIn}, got \`${id}\``);
+    const hash = hashOf(bytes, start, end);
+    this.#sum = (this.#sum + hash) % Number.MAX_SAFE_INTEGER;
+    this.#mix = (this.#mix + Math.imul(hash, id | 1)) | 0;
+    this.#idsIn++;
+  }
+
+  /** As `noteOut`, of one record. */
+  noteRecordOut(bytes: Buffer, start: number, end: number): void {
+    if (end - start < KEYED_HEAD_BYTES || keyEnd(bytes, start) > end)
+      throw new PluginAnswerError('a record with a key longer than itself');
+    const id = bytes.readUInt32LE(start);
+    this.#noteKey(bytes, start + KEYED_HEAD_BYTES, keyEnd(bytes, start), id);
+    const hash = hashOf(bytes, start, end);
+    this.#sumOut = (this.#sumOut + hash) % Number.MAX_SAFE_INTEGER;
+    this.#mixOut = (this.#mixOut + Math.imul(hash, id | 1)) | 0;
+    this.#idsOut++;
   }
 
   /** Throws `PluginAnswerError` unless everything came back. */

@@ -1,11 +1,11 @@
-import { pluginStage, type Stage } from 'plimsoll/pipeline';
+import type { Stage } from 'plimsoll/pipeline';
 import { Column, type EntryBatch, Flag, ROW } from '../channels/entry-batch.ts';
 import { EntryView } from '../channels/entry-view.ts';
 import type { PluginWorkers } from '../plugin-job.ts';
 import { applyChannels } from '../plugins/apply-channels.ts';
-import { ChannelEncoder } from '../plugins/channel-records.ts';
 import type { FilterProgram } from '../plugins/filter-program.ts';
 import type { FilterTally } from '../rules/rule-set.ts';
+import { channelPluginStage } from './channel-plugin-stage.ts';
 
 /** What plugins need for it. */
 export interface FilterWorkers {
@@ -44,27 +44,19 @@ function byPlugins(
   { workers, program }: FilterWorkers,
 ): Stage<EntryBatch, EntryBatch> {
   const { bytes, filterCount, fields } = program;
-  return {
-    name: NAME,
-    memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
-    async *run(input, context) {
-      using encoder = new ChannelEncoder(context.memory, fields);
-      const filter = new ChannelFilter(tallies);
-      const onLeftOut = (_row: number, by: number): void => {
-        const tally = tallies[by];
-        if (tally !== undefined) tally.removed++;
-      };
-      const stage = pluginStage<EntryBatch>({
-        ...workers,
-        name: NAME,
-        config: bytes,
-        encode: (batch) => encoder.encode(batch),
-        apply: (batch, output) => void applyChannels(batch, output, { filterCount, fields, onLeftOut }),
-        native: (batch) => filter.run(batch),
-      });
-      yield* stage.run(input, context);
-    },
+  const filter = new ChannelFilter(tallies);
+  const onLeftOut = (_row: number, by: number): void => {
+    const tally = tallies[by];
+    if (tally !== undefined) tally.removed++;
   };
+  return channelPluginStage({
+    name: NAME,
+    workers,
+    config: bytes,
+    fields,
+    apply: (batch, output) => void applyChannels(batch, output, { filterCount, fields, onLeftOut }),
+    native: (batch) => filter.run(batch),
+  });
 }
 
 class ChannelFilter {

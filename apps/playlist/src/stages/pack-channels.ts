@@ -1,5 +1,4 @@
-import type { Reservation } from 'plimsoll';
-import { RecordBatch, type Stage, type StageContext } from 'plimsoll/pipeline';
+import type { RecordBatch, Stage } from 'plimsoll/pipeline';
 import { readChannelNumber } from '../channels/channel-numbers.ts';
 import {
   AS_NAME,
@@ -14,6 +13,7 @@ import {
 } from '../channels/channel-spool.ts';
 import { Digest } from '../channels/digest.ts';
 import { Column, type EntryBatch, Field, Flag, ROW } from '../channels/entry-batch.ts';
+import { GrowingBatch } from '../channels/growing-batch.ts';
 import { renderHead, renderTail } from '../m3u/write-entry.ts';
 
 export interface PackOptions {
@@ -30,16 +30,13 @@ export interface PackCounts {
   blankUrls: number;
 }
 
-/** Records are longer: a batch of shorter ones just holds fewer bytes. */
-const BYTES_PER_RECORD = 256;
-
 /** From here on a channel is a record: what will be written of it, and what decides on its number and its guide. It drops what rules and filters took out. */
 export function packChannels(options: PackOptions, counts: PackCounts): Stage<EntryBatch, RecordBatch> {
   return {
     name: 'Packing',
     memory: { kind: 'external', maxBytes: Number.POSITIVE_INFINITY },
     async *run(input, context) {
-      using out = new PackedBatch(options.batchBytes, context);
+      using out = new GrowingBatch(options.batchBytes, context);
       const packer = new Packer(options);
       for await (const batch of input) {
         for (let row = 0; row < batch.count; row++) {
@@ -59,43 +56,6 @@ export function packChannels(options: PackOptions, counts: PackCounts): Stage<En
       if (out.batch.count > 0) yield out.batch;
     },
   };
-}
-
-/** The batch that is filled again and again, larger while a record wants it so. */
-class PackedBatch implements Disposable {
-  batch: RecordBatch;
-  readonly #usualBytes: number;
-  readonly #maxRecords: number;
-  readonly #reservation: Reservation;
-
-  constructor(batchBytes: number, context: StageContext) {
-    this.#usualBytes = batchBytes;
-    this.#maxRecords = Math.ceil(batchBytes / BYTES_PER_RECORD);
-    this.#reservation = context.memory.reserve(RecordBatch.bytesFor(batchBytes, this.#maxRecords));
-    this.batch = new RecordBatch(batchBytes, this.#maxRecords);
-  }
-
-  /** Whether so many bytes more go in, and it is no larger than `mostBytes`, which pressure may have made less than its room. */
-  fits(bytes: number, mostBytes: number): boolean {
-    const { batch } = this;
-    const used = batch.usedBytes;
-    return (
-      batch.count < this.#maxRecords && used + bytes <= batch.bytes.length && (used === 0 || used + bytes <= mostBytes)
-    );
-  }
-
-  /** Empties it, and makes room for a record of so many bytes. */
-  clear(bytes: number): void {
-    const size = Math.max(this.#usualBytes, bytes);
-    this.batch.clear();
-    if (size === this.batch.bytes.length) return;
-    this.#reservation.resize(RecordBatch.bytesFor(size, this.#maxRecords));
-    this.batch = new RecordBatch(size, this.#maxRecords);
-  }
-
-  [Symbol.dispose](): void {
-    this.#reservation[Symbol.dispose]();
-  }
 }
 
 class Packer {

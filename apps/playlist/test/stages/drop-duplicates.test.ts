@@ -71,7 +71,7 @@ describe('dropping duplicates', () => {
   it('keeps the first of each, in order, whenever memory is refused or pressure is an emergency', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.nat({ max: 400 }), { maxLength: 1500 }),
+        fc.array(fc.nat({ max: 400 }), { maxLength: 1500, size: 'max' }),
         fc.integer({ min: -1, max: 60 }),
         fc.option(fc.nat({ max: 30 })),
         async (keys, refuseAt, emergencyAt) => {
