@@ -143,21 +143,22 @@ export class Abi {
     return this.#fault;
   }
 
-  #line(pointer: number, length: number, what: string): string {
-    const bytes = this.view(pointer, length, what);
+  #line(bytes: Uint8Array): string {
     const cut = bytes.subarray(0, MAX_TEXT_BYTES);
     // Control characters could write over what stands before them on a terminal.
     return this.#text.decode(cut).replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
   }
 
   #log(level: number, pointer: number, length: number): number {
-    const line = this.#line(pointer, length, 'log');
-    if (this.#logLines++ < MAX_LOG_LINES) this.#host.log(Math.min(Math.max(level | 0, 0), MOST_LOG_LEVEL), line);
+    const bytes = this.view(pointer, length, 'log');
+    if (this.#logLines++ < MAX_LOG_LINES) {
+      this.#host.log(Math.min(Math.max(level | 0, 0), MOST_LOG_LEVEL), this.#line(bytes));
+    }
     return 0;
   }
 
   #fail(pointer: number, length: number): number {
-    this.#failText = this.#line(pointer, length, 'fail');
+    this.#failText = this.#line(this.view(pointer, length, 'fail'));
     return 0;
   }
 

@@ -7,9 +7,11 @@ import { demand, type Gate, GateSkipped, median, mib, seconds } from './gate.ts'
 const SCRIPT = join(import.meta.dirname, '../wasm/hostile-run.ts');
 const LOOK_EVERY_MS = 10;
 const SILENCE_MS = 60_000;
-/** A spinning guest is gone so soon after its limit; two of twenty may be late, when the machine is busy with others. */
-const MOST_OVER_MS = 50;
-const MOST_LATE = 2;
+/**
+ * A spinning guest is gone so soon after its limit, by the median: single ones may wait for the machine. A process is taken down by the kernel, with all its memory, before its parent hears of it: 19 ms on a
+ * machine at rest, and more than 100 on a busy one. Where a thread that spins in plain JavaScript takes a third of that to end, the machine has other things to do, and three times as long is allowed.
+ */
+const MOST_OVER_MS: Readonly<Record<string, number>> = { worker: 50, process: 250 };
 /**
  * Above what the process has before the first one: two more workers and what they leave with the allocator, two linear memories of 1 MiB, output of 1 MiB on both sides,
  * and the code that V8 makes. One that took what it wants would have gigabytes.
@@ -22,6 +24,7 @@ interface Line {
   readonly name?: string;
   readonly why?: string;
   readonly overMs?: number;
+  readonly plainMs?: number;
 }
 
 /** Every hostile module in one process that must live on: threads, then processes. */
@@ -47,13 +50,14 @@ export const wasmHostileGate: Gate = {
       const most = isolation === 'worker' ? MOST_MORE_BYTES : MOST_MORE_IN_PROCESSES;
       demand(moreBytes < most, `isolation ${isolation}: it came to ${mib(moreBytes)} more`);
       const over = lines.flatMap(({ overMs }) => overMs ?? []);
-      const late = over.filter((ms) => ms > MOST_OVER_MS);
+      const plain = median(lines.flatMap(({ plainMs }) => plainMs ?? []));
+      const allowed = Math.max(MOST_OVER_MS[isolation]!, 3 * plain);
       demand(
-        late.length <= MOST_LATE,
-        `isolation ${isolation}: ${late.length} of ${over.length} spinning guests were late, by ${Math.max(...over).toFixed(0)} ms`,
+        over.length === 20 && median(over) < allowed,
+        `isolation ${isolation}: a spinning guest is gone ${median(over).toFixed(0)} ms after its limit`,
       );
       figures.push(
-        `${modules.length - 1} modules with isolation ${isolation} in ${seconds(performance.now() - started)}, ${mib(moreBytes)} more at most, a spinning guest gone ${median(over).toFixed(1)} ms after its limit (${Math.max(...over).toFixed(1)} at most)`,
+        `${modules.length - 1} modules with isolation ${isolation} in ${seconds(performance.now() - started)}, ${mib(moreBytes)} more at most, a spinning guest gone ${median(over).toFixed(1)} ms after its limit (${Math.max(...over).toFixed(1)} at most; one in plain JavaScript ${plain.toFixed(1)})`,
       );
     }
     return figures.join('; ');
