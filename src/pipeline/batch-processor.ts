@@ -21,7 +21,7 @@ export interface BatchStats extends Readonly<BatchCounts> {
  * not used yet. A batch begins when it has got its memory, in the order of the input; with the result used (the next one asked for) that is given back. A failure is the batch's own, with its
  * index, unless `onError` is `stop`.
  *
- * The batches have to be the worker's own: not those of a pipeline, which are filled anew when the next is pulled. About 2 µs a batch, 4 with memory. After its construction only
+ * The batches have to be the worker's own: not those of a pipeline, which are filled anew when the next is pulled. After its construction only
  * reading rejects: with the reason of an abort, with `PLIMSOLL_BATCH_FAILED` by `stop`, with `PLIMSOLL_BATCHES_STUCK`, with what the input threw behind the results of what it gave before, and
  * with `PLIMSOLL_DISPOSED`. Leaving the loop ends the run and waits for what is under way, `closeMs` at most.
  * @example
