@@ -12,6 +12,8 @@ const DOCUMENTS = [
   'docs/pool.md',
   'docs/intern.md',
   'docs/lifetime.md',
+  'docs/spill.md',
+  'docs/pipeline.md',
 ] as const;
 const LONGEST_MS = 30_000;
 

@@ -7,7 +7,7 @@ import { median } from '../../test/gates/gate.ts';
 import { BENCH_DIR } from '../measure.ts';
 import { table, writeSection } from '../results-file.ts';
 
-const ROUNDS = 7;
+const ROUNDS = 5;
 const TOTAL_BYTES = 128 * 2 ** 20;
 const KIB = 1_024;
 const SCRIPT = join(BENCH_DIR, 'subjects', 'spill-segments.mjs');
@@ -35,7 +35,6 @@ interface Run {
   readonly writeCpuMs: number;
   readonly readCpuMs: number;
   readonly diskBytes: number;
-  readonly grownBytes: number;
 }
 
 export async function benchSegments(): Promise<void> {
@@ -46,7 +45,15 @@ export async function benchSegments(): Promise<void> {
       for (const subject of SUBJECTS) {
         // What the one before has left to write is not this one's to wait for.
         execFileSync('sync', ['-f', parent]);
-        const args = ['--no-warnings', SCRIPT, join(parent, 'one'), subject.codec, subject.batchBytes, TOTAL_BYTES];
+        const args = [
+          '--expose-gc',
+          '--no-warnings',
+          SCRIPT,
+          join(parent, 'one'),
+          subject.codec,
+          subject.batchBytes,
+          TOTAL_BYTES,
+        ];
         const env = { ...process.env, NODE_OPTIONS: '', PLIMSOLL: '' };
         const run = JSON.parse(execFileSync(process.execPath, args.map(String), { encoding: 'utf8', env })) as Run;
         runs.get(subject)!.push(run);
@@ -79,28 +86,15 @@ export async function benchSegments(): Promise<void> {
       ...timed('readMs'),
       cpu('readCpuMs'),
       `${(disk / 2 ** 20).toFixed(1)}`,
-      subject === cp ? '' : (median(of(subject, 'grownBytes')) / 2 ** 20).toFixed(0),
     ];
   };
-  const head = [
-    '',
-    'write, ms',
-    'of cp',
-    'of none',
-    'CPU',
-    'read, ms',
-    'of cat',
-    'of none',
-    'CPU',
-    'disk, MiB',
-    'RSS, MiB',
-  ];
+  const head = ['', 'write, ms', 'of cp', 'of none', 'CPU', 'read, ms', 'of cat', 'of none', 'CPU', 'disk, MiB'];
   writeSection({
     id: 'spill-segments',
     title: 'Spilling a segment and reading it back',
     command: 'npm run bench -- spill',
     body: `128 MiB of a playlist's text, written as one segment and read back; a file of the same bytes copied by \`cp\` and read by \`cat\`. Neither is flushed to the disk; the source is in memory, for \`cp\` in the page cache.
-Medians of ${ROUNDS} fresh processes in turn, with least and most; \`sync\` between them. CPU is time of the processor in ms, all threads. RSS is how far the process's peak grew.
+Medians of ${ROUNDS} fresh processes in turn, with least and most; \`sync\` between them. CPU is time of the processor in ms, all threads.
 
 ${table(head, SUBJECTS.map(row))}`,
   });
