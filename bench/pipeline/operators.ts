@@ -56,7 +56,7 @@ function write(figures: readonly Figure[]): void {
     title: 'Operators over a million records of 200 bytes',
     command: 'npm run bench -- operators',
     body: `Medians of ${ROUNDS} fresh processes in turn, with least and most; the time includes making the records and summing up what comes out. Records a second are those of the operator alone, in the first
-of the rounds. Names of 24 bytes are sorted, grouped and, with digests of 12 bytes, a tenth of which come twice, made distinct and joined with half as many. Peak RSS (VmHWM) is seen from outside; Node by itself takes about 45 MB. What is on the disk is read when the first records come out.
+of the rounds. Names of 24 bytes are sorted, grouped and, with digests of 12 bytes, a tenth of which come twice, made distinct and joined with half as many. Peak RSS (VmHWM) is seen from outside, Node's own included. What is on the disk is what stands there when records come out.
 
 ${table(['', 'time', 'least-most', 'records', 'peak RSS', 'reserved', 'on the disk'], rows)}`,
   });

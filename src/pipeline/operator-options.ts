@@ -26,7 +26,7 @@ export interface RecordOperatorOptions {
   readonly batchBytes?: number;
   /** How many segments are read at once, 2 to 256. Default 16, fewer where `maxBytes` is below 4 MiB. */
   readonly fanIn?: number;
-  /** What is written and read at once, bytes, 64 up. Default a 64th of `maxBytes`, from 4,096 to 131,072. */
+  /** What is written and read at once, bytes, 64 up. Default a 128th of `maxBytes`, from 4,096 to 131,072. */
   readonly blockBytes?: number;
 }
 
@@ -66,7 +66,7 @@ const DEFAULT_RESULT_BYTES = 65_536;
 const MOST_FAN_IN = 256;
 const LEAST_BYTES = 64;
 const LEAST_SPILL_BYTES = 1_024;
-const BLOCK_PART = 64;
+const BLOCK_PART = 128;
 const CHUNK_PART = 64;
 /** The least that a segment reads at once, and what a reader needs besides, rather more than less. */
 const LEAST_BUFFER_BYTES = 4_096;

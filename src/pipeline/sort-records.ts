@@ -10,7 +10,7 @@ export type SortOptions = RecordOperatorOptions;
  * A stage that sorts records by their keys, stably: those with equal keys stay as they came. It hands on nothing before its input has ended.
  *
  * In memory as long as reservations are granted, up to `memory.maxBytes`: 12 to 15 bytes for each record besides the record and its key. Then sorted segments go to the
- * disk, which are merged at the end, so that any number of records can be sorted in about 1 MiB; what comes out is the same to the byte. In mode `spill` it keeps to one
+ * disk, which are merged at the end, so that any number of records can be sorted in half a MiB; what comes out is the same to the byte. In mode `spill` it keeps to one
  * chunk. Errors of the spill folder end the run (`PLIMSOLL_SPILL_QUOTA`, `_NO_SPACE`, `_IO`, `_CORRUPT`), as do a record that is too large
  * (`PLIMSOLL_RECORD_TOO_LARGE`) and, without a folder, a refused reservation (`PLIMSOLL_BUDGET_EXCEEDED`). Nothing is left on the disk, however it ends.
  * Throws `RangeError` for unsound options.
