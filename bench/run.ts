@@ -15,10 +15,12 @@ import { benchOperators } from './pipeline/operators.ts';
 import { benchGuide } from './playlist/guide.ts';
 import { benchParse } from './playlist/parse.ts';
 import { benchWholeJob } from './playlist/whole-job.ts';
+import { benchPlugins } from './plugins/stages.ts';
 import { benchPooledBuffers } from './pool/buffers.ts';
 import { benchConnections } from './pool/connections.ts';
 import { benchPooledObjects } from './pool/objects.ts';
 import { benchSegments } from './spill/segments.ts';
+import { benchPluginWorkers } from './wasm/workers.ts';
 
 const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<void>>>>> = {
   cache: { speed: benchCacheSpeed, 'hit-rates': benchHitRates, tiers: benchTiers },
@@ -32,6 +34,8 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   spill: { segments: benchSegments },
   cleanup: { strategies: benchCleanup },
   operators: { records: benchOperators },
+  wasm: { workers: benchPluginWorkers },
+  plugins: { stages: benchPlugins },
   picture: { draw: drawPicture },
 };
 

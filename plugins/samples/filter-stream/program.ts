@@ -12,6 +12,10 @@ const TEXT: i32 = 0x10;
 const IGNORING_CASE: i32 = 8;
 const ORDER: i32 = 0x20;
 
+/** Of the record that is being looked at: where each field is, and how long. */
+const starts = memory.data(FIELDS * 4, 4);
+const lengths = memory.data(FIELDS * 4, 4);
+
 /** The filters. Checked when they are loaded: no instruction reads outside of them, and jumps go forward, so that each ends. */
 export class Program {
   static readonly DAMAGED: i32 = -2;
@@ -38,25 +42,30 @@ export class Program {
 
   /** The number of the first filter that does not let the channel stay, -1 when all do. The record has `HEAD` bytes at least. */
   static filterAgainst(record: usize, length: i32): i32 {
-    if (!isFitting(record, length)) return Program.DAMAGED;
+    if (!findFields(record, length)) return Program.DAMAGED;
     let at = Program.code;
     for (let i = 0; i < Program.count; i++) {
       const size = <usize>load<u32>(at);
       at += 4;
-      if (!holds(at, at + size, record)) return i;
+      if (!holds(at, at + size)) return i;
       at += size;
     }
     return -1;
   }
 }
 
-function isFitting(record: usize, length: i32): bool {
-  let left = length - HEAD;
-  for (let field = 0; field < FIELDS; field++) {
-    const said = load<u32>(record + <usize>(field << 2), 4);
-    if (said >= NOT_SENT) continue;
-    if (said > <u32>left) return false;
-    left -= <i32>said;
+/** Notes where the fields are; false when they do not fit. */
+function findFields(record: usize, length: i32): bool {
+  const end = record + <usize>length;
+  let text = record + HEAD;
+  for (let i = 0; i < FIELDS; i++) {
+    const field = <usize>(i << 2);
+    const said = load<u32>(record + field, 4);
+    const size: u32 = said >= NOT_SENT ? 0 : said;
+    if (size > <u32>(end - text)) return false;
+    store<usize>(starts + field, text);
+    store<u32>(lengths + field, size);
+    text += <usize>size;
   }
   return true;
 }
@@ -100,16 +109,15 @@ function sizeAt(at: usize, end: usize): usize {
   return length <= left - 6 ? 6 + length : 0;
 }
 
-function holds(code: usize, end: usize, record: usize): bool {
+function holds(code: usize, end: usize): bool {
   let truth = false;
   let at = code;
   while (at < end) {
     const op = <i32>load<u8>(at);
     if (op >= TEXT) {
-      const field = <i32>load<u8>(at + 1);
-      const said = load<u32>(record + <usize>(field << 2), 4);
-      const length = said >= NOT_SENT ? 0 : <i32>said;
-      const text = fieldAt(record, field);
+      const field = (<usize>load<u8>(at + 1)) << 2;
+      const length = load<i32>(lengths + field);
+      const text = load<usize>(starts + field);
       if (op >= ORDER) {
         truth = compare(op - ORDER, numberOf(text, length), load<f64>(at + 2));
         at += 10;
@@ -126,15 +134,6 @@ function holds(code: usize, end: usize, record: usize): bool {
     }
   }
   return truth;
-}
-
-function fieldAt(record: usize, field: i32): usize {
-  let at = record + HEAD;
-  for (let before = 0; before < field; before++) {
-    const said = load<u32>(record + <usize>(before << 2), 4);
-    if (said < NOT_SENT) at += <usize>said;
-  }
-  return at;
 }
 
 function look(how: i32, text: usize, length: i32, value: usize, size: i32): bool {

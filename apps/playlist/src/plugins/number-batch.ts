@@ -105,9 +105,9 @@ export function encodeNumbers(batch: NumberBatch): Buffer {
 
 /** What the plugin is told at the start. */
 export function numberingConfig(startNumber: number): Buffer {
-  if (!Number.isInteger(startNumber) || startNumber < 1 || startNumber > LARGEST_NUMBER)
+  if (!Number.isInteger(startNumber) || startNumber < 1 || startNumber > LARGEST_NUMBER + 1)
     throw new RangeError(
-      `Expected \`startNumber\` to be a whole number from 1 to ${LARGEST_NUMBER}, got \`${startNumber}\``,
+      `Expected \`startNumber\` to be a whole number from 1 to ${LARGEST_NUMBER + 1}, got \`${startNumber}\``,
     );
   const config = Buffer.alloc(4);
   config.writeUInt32LE(startNumber);

@@ -17,6 +17,9 @@ export const isBuilt = (name: string): boolean => existsSync(join(SAMPLES_DIR, `
 
 export const readSample = (name: string): Buffer => readFileSync(join(SAMPLES_DIR, `${name}.wasm`));
 
+/** Compiled once for all guests of a file. */
+const compiled = new Map<string, WebAssembly.Module>();
+
 export class DirectGuest {
   readonly calls: Record<string, Call>;
   readonly memory: WebAssembly.Memory;
@@ -32,7 +35,8 @@ export class DirectGuest {
     name: string,
     { config = new Uint8Array(0), spillRecords = Number.POSITIVE_INFINITY }: GuestOptions = {},
   ) {
-    const module = new WebAssembly.Module(readSample(name));
+    const module = compiled.get(name) ?? new WebAssembly.Module(readSample(name));
+    compiled.set(name, module);
     const instance = new WebAssembly.Instance(module, { plimsoll: this.#imports(spillRecords) });
     this.calls = instance.exports as unknown as Record<string, Call>;
     this.memory = instance.exports['memory'] as unknown as WebAssembly.Memory;

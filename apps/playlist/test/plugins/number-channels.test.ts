@@ -99,7 +99,7 @@ describe('numbers by plugin', () => {
     using numbers = new ChannelNumbers(consumer);
     expect(() => new NumberAssigner(numbers, 1).assign(batchOf([0, 5]))).toThrow(RangeError);
     expect(() => batchOf([1]).push(2)).toThrow(RangeError);
-    for (const start of [0, -1, 1.5, LARGEST_NUMBER + 1]) expect(() => numberingConfig(start)).toThrow(RangeError);
+    for (const start of [0, -1, 1.5, LARGEST_NUMBER + 2]) expect(() => numberingConfig(start)).toThrow(RangeError);
   });
 
   test('hole: a list of numbers that no map holds grows the plugin without end', () => {
