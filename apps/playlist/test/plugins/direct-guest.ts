@@ -39,23 +39,23 @@ export class DirectGuest {
     compiled.set(name, module);
     const instance = new WebAssembly.Instance(module, { plimsoll: this.#imports(spillRecords) });
     this.calls = instance.exports as unknown as Record<string, Call>;
-    this.memory = instance.exports['memory'] as unknown as WebAssembly.Memory;
-    if (this.calls['plimsoll_abi']!() !== 1) throw new Error('another ABI');
+    this.memory = instance.exports.memory as unknown as WebAssembly.Memory;
+    if (this.calls.plimsoll_abi!() !== 1) throw new Error('another ABI');
     const at = this.#hand(config);
-    this.started = this.calls['plimsoll_init']!(at, config.byteLength);
+    this.started = this.calls.plimsoll_init!(at, config.byteLength);
   }
 
   /** What came out; throws with what the plugin said when it fails. */
   process(batch: Uint8Array): Buffer {
     this.#output = [];
     const at = this.#hand(batch);
-    if (this.calls['plimsoll_process']!(at, batch.byteLength) !== 0) throw new Error(this.said);
+    if (this.calls.plimsoll_process!(at, batch.byteLength) !== 0) throw new Error(this.said);
     return Buffer.concat(this.#output);
   }
 
   finalize(): Buffer {
     this.#output = [];
-    if (this.calls['plimsoll_finalize']!() !== 0) throw new Error(this.said);
+    if (this.calls.plimsoll_finalize!() !== 0) throw new Error(this.said);
     return Buffer.concat(this.#output);
   }
 
@@ -68,7 +68,7 @@ export class DirectGuest {
   }
 
   #hand(bytes: Uint8Array): number {
-    const at = this.calls['plimsoll_alloc']!(bytes.byteLength) >>> 0;
+    const at = this.calls.plimsoll_alloc!(bytes.byteLength) >>> 0;
     Buffer.from(this.memory.buffer).set(bytes, at);
     return at;
   }

@@ -159,7 +159,7 @@ describe.each(GUESTS)('grouping by %s', (name) => {
     const guest = new DirectGuest(name);
     for (const batch of batches) {
       guest.process(batch);
-      guest.calls['plimsoll_trim']!();
+      guest.calls.plimsoll_trim!();
     }
     expect(guest.drain().output.equals(await natively(batches))).toBe(true);
   });
