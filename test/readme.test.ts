@@ -12,6 +12,7 @@ const DOCUMENTS = [
   'docs/pool.md',
   'docs/intern.md',
   'docs/lifetime.md',
+  'docs/wasm.md',
   'docs/spill.md',
   'docs/pipeline.md',
 ] as const;

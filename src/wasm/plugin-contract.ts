@@ -55,8 +55,8 @@ export interface PluginInstance extends AsyncDisposable {
   /** Why it is over; undefined while it can be called. */
   readonly failure: Error | undefined;
   /**
-   * Hands over a batch and gives all that the plugin put out for it, at most `maxOutputBytes`. The batch is copied before the call returns and not changed. The output is
-   * valid until the next call of this instance.
+   * Hands over a batch and gives all that the plugin put out for it, at most `maxOutputBytes`. The batch is read, in its turn, and never changed: leave it as it is until then. The output is
+   * valid until the next call of this instance is made.
    */
   process(batch: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
   /** Tells the plugin of the level, now or after the call under way. Never throws; where that makes it fail, the next call says so. */

@@ -48,15 +48,15 @@ export interface PluginHostStats {
   readonly faults: number;
 }
 
-/** What a worker takes besides linear memory, measured: `npm run bench -- plugins`. */
-const WORKER_BYTES = { worker: 10 * 2 ** 20, process: 40 * 2 ** 20 } as const;
+/** What a worker takes besides linear memory, measured: `npm run bench -- wasm`. */
+const WORKER_BYTES = { worker: 10 * 2 ** 20, process: 24 * 2 ** 20 } as const;
 
 /**
  * Runs plugins, each instance in a worker of its own. What a plugin may have at most (`max_heap`) is charged before it starts, to a consumer of kind `wasm`, and given back when its worker is
  * gone. A call that takes too long, a trap, too much output: the worker is ended, the call rejects, and others go on. After `maxFailures` a plugin is off.
  *
- * A new worker takes 40 to 90 ms, one that is warm 2 ms; a call 30 to 60 µs and two copies of the batch. A worker takes about 10 MiB besides its linear memory, a process about 40; both are charged
- * (`NAME (workers)`). Compiled code is not.
+ * Measured on a busy machine: a new worker takes 100 ms and more, one that is warm 4 ms; a call 46 µs, with 1 MiB there and back 150 µs. A worker takes about 10 MiB besides its linear
+ * memory, a process about 20; both are charged (`NAME (workers)`). Compiled code is not.
  *
  * Codes: those of `PluginError`, and `PLIMSOLL_DISPOSED`. Whoever made it disposes it.
  */
