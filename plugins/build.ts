@@ -5,14 +5,15 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const HOME = import.meta.dirname;
 const ROOT = join(HOME, '..');
 const DIST = join(HOME, 'dist');
 /** Two builds at a time do not meet. */
 const PART = `.${process.pid}.part`;
-const STAMPS = join(DIST, '.stamps.json');
+/** What was built from what; gone with the modules, when it has to be built again. */
+const STAMPS = join(ROOT, 'node_modules', '.cache', 'plugins.json');
 const ASC = ['--runtime', 'minimal', '-O3', '--noAssert', '--enable', 'simd', '--use', 'abort=plugins/sdk/abort/abort'];
 const CLANG = ['--target=wasm32', '-O3', '-msimd128', '-mbulk-memory', '-nostdlib', '-Wall', '-Wextra', '-Werror'];
 const LINK = [
@@ -81,7 +82,7 @@ async function build(sample: Sample, stamps: Record<string, string>): Promise<vo
     return;
   }
   const digest = digestOf(sample, tool);
-  if (stamps[name] === digest && existsSync(wasm)) return;
+  if (stamps[name] === digest && existsSync(wasm) && existsSync(join(DIST, `${name}.toml`))) return;
   if (language === 'C') compileC(sample);
   else await compileAssemblyScript(sample);
   renameSync(join(DIST, `${name}${PART}`), wasm);
@@ -97,7 +98,7 @@ function readVersion(name: string): string {
   return `${name} ${version}`;
 }
 
-mkdirSync(DIST, { recursive: true });
+for (const dir of [DIST, dirname(STAMPS)]) mkdirSync(dir, { recursive: true });
 const stamps = existsSync(STAMPS) ? (JSON.parse(readFileSync(STAMPS, 'utf8')) as Record<string, string>) : {};
 for (const sample of findSamples()) {
   await build(sample, stamps);
