@@ -72,7 +72,7 @@ ${Object.keys(WAYS)
   .join('\n\n')}
 
 What limits it: a call crosses to another thread and back, which costs some 0.03 to 0.1 ms (at 64 KiB there are four times as many calls as at 256 KiB, and it shows), and each channel is written out for the plugin
-(70 to 180 ns, by the fields that are shown) before anything is gained. So little work loses and much work wins. The aim, 0.75 of the native processor time, is met for eight comparisons from 256 KiB on, and missed for two. Nothing runs at the same time here: while a plugin works the stage
+before anything is gained. So little work loses and much work wins. The aim, 0.75 of the native processor time, is met for eight comparisons from 256 KiB on, and missed for two. Nothing runs at the same time here: while a plugin works the stage
 waits. A spilling plugin waits for the main thread at each 128 KiB.`,
   });
 }
