@@ -49,6 +49,7 @@ describe('the package', () => {
       'plugins/dist',
       'plugins/samples',
       'plugins/sdk',
+      'src/wasm/ABI.md',
     ]);
     for (const paper of manifest.files) if (paper !== 'dist') expect(existsSync(join(ROOT, paper)), paper).toBe(true);
   });

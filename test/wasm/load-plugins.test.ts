@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -91,6 +92,17 @@ describe('a folder of plugins', () => {
 
   it('a folder that is not there is an error', async () => {
     await expect(loadPlugins(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('without smol-toml there is an error with a code, that says what to install', async () => {
+    await add('a');
+    const program = join(import.meta.dirname, 'programs', 'without-toml.mjs');
+    const run = spawnSync(process.execPath, ['--conditions=source', program, dir], { encoding: 'utf8' });
+    const line = /^PLIMSOLL_PLUGIN_TOML: .*npm install smol-toml$/;
+    expect(run.stdout.trim().split('\n'), run.stderr).toEqual([
+      expect.stringMatching(line),
+      expect.stringMatching(line),
+    ]);
   });
 
   it('definePlugin refuses what a manifest would', async () => {
