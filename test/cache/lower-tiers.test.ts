@@ -222,29 +222,6 @@ describe('tiers', () => {
     expect(cache.stats.tiers).toMatchObject({ diskCount: 10 });
   });
 
-  it('are all on the disk where spilling is forced, also what was only to be compressed', async () => {
-    const before = process.env.PLIMSOLL_FORCE_SPILL;
-    process.env.PLIMSOLL_FORCE_SPILL = '1';
-    try {
-      const spill = await openFolder();
-      const { cache, governor } = openWatched({ spill, maxSpillBytes: MIB });
-      fill(cache, 30);
-      cache.set(
-        'noise',
-        Array.from({ length: 900 }, (_, i) => String.fromCharCode((i * i * 31 + i * 7919) % 251)).join(''),
-      );
-      await press(governor, 'things', 10 * MIB, 'high');
-      for (let turn = 0; turn < 1_000 && cache.stats.tiers!.compressedCount > 0; turn++) {
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      expect(cache.stats.tiers).toMatchObject({ diskCount: 31, compressedCount: 0 });
-      for (let i = 0; i < 30; i++) expect(await cache.getAsync(`key ${i}`)).toBe(text(i));
-    } finally {
-      if (before === undefined) delete process.env.PLIMSOLL_FORCE_SPILL;
-      else process.env.PLIMSOLL_FORCE_SPILL = before;
-    }
-  });
-
   it('stale after change: what is set or deleted while it is read from or written to the disk stays so', async () => {
     const spill = await openFolder();
     const { cache, governor } = openWatched({ spill, maxSpillBytes: MIB });

@@ -30,8 +30,8 @@ describe('a codec', () => {
         freeChunk(found, bytes);
         freeChunk(small, bytes);
         expect(found.byteLength, `${bytes}`).toBe(0);
-      // On the thread pool Node puts it together from two.
-      if (bytes <= 262_144) expect(small.byteLength, `${bytes}`).toBe(0);
+        // On the thread pool Node puts it together from two.
+        if (bytes <= 262_144) expect(small.byteLength, `${bytes}`).toBe(0);
       }
     },
   );
