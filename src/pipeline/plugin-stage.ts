@@ -92,7 +92,7 @@ const WORKER_OPTIONS = [
  * native way, and the result is the same. Where a plugin fails, at whatever call, or what it says is refused by `apply`, the native way does that very batch, and after `maxFailures` all
  * others. At which level which plugin is taken stands at `PluginChoice`: see the page. What a plugin puts out at its end belongs to no batch and counts as a failure.
  *
- * Costs about 1 µs a batch besides the host's call. Plugins that do not name the stage are left out. Throws `RangeError` for unsound options.
+ * Plugins that do not name the stage are left out. Throws `RangeError` for unsound options.
  * @example
  * import { pluginStage } from 'plimsoll/pipeline';
  * const stage = pluginStage({ name: 'Filtering', stage: 'filtering', host, plugins, encode, apply, native });
