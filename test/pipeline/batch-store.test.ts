@@ -1,7 +1,7 @@
 import { createGovernor, type Governor, ManualClock } from 'plimsoll';
 import { BatchStore, type BatchStoreOptions, PIPELINE_MODES, type PipelineMode } from 'plimsoll/pipeline';
 import { SpillFolder } from 'plimsoll/spill';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { breakable } from '../contract/broken-governor.ts';
 import { reclaimerContract } from '../contract/reclaimer.ts';
 import { tempParents } from '../spill/temp-parent.ts';
@@ -54,6 +54,8 @@ describe('a batch store', () => {
   });
 
   it('moves what it has when the mode becomes stricter, and keeps plainly what comes when it is freer again', async () => {
+    vi.stubEnv('PLIMSOLL_FORCE_SPILL', undefined);
+    held.defer(() => void vi.unstubAllEnvs());
     const spill = await folder();
     const store = make({ spill, maxSpillBytes: 32 * MIB });
     const batches = await fill(store, 8);
@@ -73,6 +75,17 @@ describe('a batch store', () => {
     await store.append(batches[8]!);
     expect(store.stats).toMatchObject({ plainCount: 1, spilledCount: 8 });
     await expectContent(store, batches);
+  });
+
+  it('with a folder is forced to spill by the environment, whatever the mode', async () => {
+    vi.stubEnv('PLIMSOLL_FORCE_SPILL', '1');
+    held.defer(() => void vi.unstubAllEnvs());
+    const store = make({ mode: 'plain', spill: await folder(), maxSpillBytes: 32 * MIB });
+    await store.follow('streaming');
+    const batches = await fill(store, 3);
+    expect(store.stats).toMatchObject({ mode: 'spill', spilledCount: 3 });
+    await expectContent(store, batches);
+    expect(make().mode).toBe('plain');
   });
 
   it('copies: the buffer of who appends may change afterwards', async () => {
@@ -306,6 +319,10 @@ describe('its bound', () => {
 });
 
 describe('under a governor', () => {
+  // Forced, there is nothing in memory that it could give back.
+  beforeEach(() => void vi.stubEnv('PLIMSOLL_FORCE_SPILL', undefined));
+  afterEach(() => void vi.unstubAllEnvs());
+
   const governed = (limitBytes: number): Governor =>
     createGovernor({ limitBytes, runtimeBytes: 0, meters: [], clock: new ManualClock() });
 
