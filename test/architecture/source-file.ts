@@ -128,15 +128,18 @@ export interface SourceTree {
   read(path: string): string | undefined;
 }
 
+/** AssemblyScript has the ending of TypeScript, and is none. */
+const ASSEMBLY_SCRIPT = /^plugins\/(?:sdk|samples)\//;
 const SKIPPED = ['**/node_modules/**', '**/dist/**', 'bench/rivals/**', '**/.*/**'];
 
 /** All TypeScript and the papers of the project at `root`. */
 export function readTree(root: string): SourceTree {
-  const paths = globSync(['{src,test,bench,apps}/**/*', '*'], { cwd: root, exclude: SKIPPED }).map((path) =>
-    path.replaceAll('\\', '/'),
+  const paths = globSync(['{src,test,bench,apps,plugins,deploy}/**/*', '*'], { cwd: root, exclude: SKIPPED }).map(
+    (path) => path.replaceAll('\\', '/'),
   );
   const known = new Set(paths);
-  const files = paths.filter((path) => path.endsWith('.ts')).map((path) => new SourceFile(path, read(root, path)));
+  const sources = paths.filter((path) => path.endsWith('.ts') && !ASSEMBLY_SCRIPT.test(path));
+  const files = sources.map((path) => new SourceFile(path, read(root, path)));
   return { files, has: (path) => known.has(path), read: (path) => (known.has(path) ? read(root, path) : undefined) };
 }
 
