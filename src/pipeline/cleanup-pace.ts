@@ -4,7 +4,7 @@ import type { CleanupReason } from './cleanup-report.ts';
 /** What frees less is in vain: bytes, and a part of what is in use. */
 const WORTH_BYTES = 262_144;
 const WORTH_SHARE = 0.01;
-/** Between stages as much has to have come since the last cleanup. */
+/** Between stages as much has to have come since the last cleanup, from `moderate` on. */
 const WORTH_A_STAGE_BYTES = 1_048_576;
 const LONGEST_WAIT_MS = 30_000;
 /** Within stages they take a tenth of the time at most. */
@@ -63,7 +63,10 @@ export class CleanupPace {
 
   /** Whether one between two stages is worth it. `offeredBytes` is what cleanables have that it would take. */
   isWorthAStage({ nowMs, usedBytes, level }: PaceReading, offeredBytes: number): boolean {
-    if (offeredBytes > 0 || this.grownBytes(usedBytes) >= WORTH_A_STAGE_BYTES) return true;
+    // While all is calm a collection costs more than its garbage: a stage of some 50 ms would take twice as long.
+    const { growthBytes } = this.#options;
+    const worthBytes = level === 'optimal' ? Math.max(growthBytes, WORTH_A_STAGE_BYTES) : WORTH_A_STAGE_BYTES;
+    if (offeredBytes > 0 || this.grownBytes(usedBytes) >= worthBytes) return true;
     return levelRank(level) >= levelRank(this.#options.fromLevel) && this.isTime(nowMs);
   }
 

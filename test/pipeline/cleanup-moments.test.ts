@@ -48,11 +48,25 @@ describe('between stages', () => {
     const { cleanup, rss } = begin();
     expect(await cleanup.stageEnded('one')).toBeUndefined();
     expect(cleanup.report()).toMatchObject({ operations: 0, spared: 1 });
-    rss.bytes += 2 * MIB;
+    rss.bytes += 10 * MIB;
     await cleanup.stageEnded('two');
     await cleanup.stageEnded('three');
     expect(cleanup.history()).toMatchObject([{ stage: 'two', why: 'between' }]);
     expect(cleanup.report()).toMatchObject({ operations: 1, spared: 2 });
+  });
+
+  it('while all is calm only what grew by `growthBytes`: from moderate on a megabyte is enough', async () => {
+    const { cleanup, rss, governor } = begin({ growthBytes: 8 * MIB });
+    rss.bytes += 7 * MIB;
+    await cleanup.stageEnded('one');
+    expect(cleanup.report().operations).toBe(0);
+    rss.bytes = Math.ceil(governor.limitBytes * 0.55);
+    governor.sample();
+    await cleanup.stageEnded('two');
+    expect(governor.level).toBe('moderate');
+    rss.bytes += 2 * MIB;
+    await cleanup.stageEnded('three');
+    expect(cleanup.history().map(({ stage }) => stage)).toEqual(['two', 'three']);
   });
 
   it('by basic and aggressive also when a cleanable has something, by smart only when use has grown', async () => {

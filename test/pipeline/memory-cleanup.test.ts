@@ -99,7 +99,7 @@ describe('the hole: "aggressive" only logged, and nobody called it', () => {
     ['aggressive', ['full'], 0],
     ['smart', ['full'], 0],
   ] as const)('%s calls what is registered, through one train that the journal has', async (strategy, made, left) => {
-    const { cleanup, governor, collections, shelf } = begin({ strategy });
+    const { cleanup, governor, collections, shelf } = begin({ strategy, growthBytes: MIB });
     const table = shelf('table', 64);
     table.inUse = 8;
     cleanup.register(table);
