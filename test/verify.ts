@@ -8,6 +8,7 @@ import { containerImageGate } from '../apps/playlist/test/gates/container-image.
 import { flatPeakGate } from '../apps/playlist/test/gates/flat-peak.ts';
 import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
 import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
+import { sameBytesModesGate } from '../apps/playlist/test/gates/same-bytes-modes.ts';
 import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
 import { adoptionGate } from './gates/adoption.ts';
 import { cacheHitRatesGate } from './gates/cache-hit-rates.ts';
@@ -46,6 +47,7 @@ const GATES: readonly Gate[] = [
   survivalGate,
   flatPeakGate,
   fuzzGate,
+  sameBytesModesGate,
   forcedSpillGate,
   wasmFuzzGate,
   wasmHostileGate,

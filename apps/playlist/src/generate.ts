@@ -48,9 +48,11 @@ export interface GenerateOptions {
   /** Where the pipeline reads level and memory. Default: the governor. For tests, which drive the level. */
   readonly probe?: MemoryProbe;
   /** In which mode stages work. Default: by pressure. For tests. */
-  readonly mode?: PipelineMode;
+  readonly mode?: 'auto' | PipelineMode;
   /** Put between the stages and the host of the plugins. For tests, which let plugins fail. */
   readonly wrapPlugins?: (runner: PluginRunner) => PluginRunner;
+  /** Called before a worker is started; what it throws is as if it could not be. For tests. */
+  readonly beforePluginStart?: () => void;
 }
 
 /** What a run is given besides its configuration; its owner disposes it. */
@@ -162,7 +164,7 @@ class Run implements AsyncDisposable {
     const { plugins, memory } = this.#config;
     if (!plugins.enabled) return undefined;
     const { PluginJob } = await import('./plugin-job.ts');
-    const { wrapPlugins } = this.#options;
+    const { wrapPlugins, beforePluginStart } = this.#options;
     return this.#held.use(
       await PluginJob.open({
         config: plugins,
@@ -171,6 +173,7 @@ class Run implements AsyncDisposable {
         maxSpillBytes: memory.spill.maxBytes,
         warn: (line) => this.#warn(line),
         ...(wrapPlugins && { wrap: wrapPlugins }),
+        ...(beforePluginStart && { beforeStart: beforePluginStart }),
       }),
     );
   }
@@ -268,8 +271,7 @@ class Run implements AsyncDisposable {
       for (const [file] of files) await file.finish({ sync: true });
       for (const [, as] of files) await this.#workspace.checkTarget(as);
       context.signal.throwIfAborted();
-      const published: string[] = [];
-      for (const [file, as] of files) published.push(await this.#workspace.publish(basename(file.path), as));
+      const published = await this.#workspace.publish(files.map(([file, as]) => ({ file: basename(file.path), as })));
       context.advance({ itemsIn: files.length, itemsOut: published.length });
       return published;
     };

@@ -23,6 +23,8 @@ export interface PluginJobOptions {
   readonly warn: (line: string) => void;
   /** Put between the stages and the host. For tests, which let plugins fail. */
   readonly wrap?: (runner: PluginRunner) => PluginRunner;
+  /** As `PluginHostOptions.beforeStart`. */
+  readonly beforeStart?: () => void;
 }
 
 /** Of a call: what comes out for one batch, or at the end. */
@@ -39,7 +41,7 @@ export class PluginJob implements AsyncDisposable {
   >();
 
   private constructor(options: PluginJobOptions, plugins: readonly Plugin[]) {
-    const { config, governor, spill, maxSpillBytes, warn, wrap } = options;
+    const { config, governor, spill, maxSpillBytes, warn, wrap, beforeStart } = options;
     this.#config = config;
     this.#plugins = plugins;
     this.#host = new PluginHost({
@@ -53,6 +55,7 @@ export class PluginJob implements AsyncDisposable {
       // Each stage has its plugin from the beginning: what is kept warm would hardly be used.
       warmInstances: 0,
       ...(spill !== undefined && { spill, maxSpillBytes }),
+      ...(beforeStart && { beforeStart }),
       onLog: ({ manifest }, level, line) => {
         if (level >= WARNING) warn(`plugin ${manifest.name}: ${line}`);
       },

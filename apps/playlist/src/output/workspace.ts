@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureFolder } from './ensure-folder.ts';
 import { OutputError } from './output-error.ts';
@@ -46,16 +46,43 @@ export class Workspace implements AsyncDisposable {
     if (found?.isDirectory()) throw new OutputError(target, Object.assign(new Error('folder'), { code: 'EISDIR' }));
   }
 
-  /** Moves a finished, synced file into the output folder: a reader sees the old one or the new one, never a part. */
-  async publish(file: string, as: string): Promise<string> {
-    const target = join(this.outputDir, as);
-    try {
-      await rename(this.path(file), target);
-      await syncFolder(this.outputDir);
-    } catch (cause) {
-      throw new OutputError(target, cause);
+  /**
+   * Moves finished, synced files into the output folder, in this order: a reader sees the old one or the new one, never a part. When one cannot be moved those
+   * before it go back, so that what is there belongs together.
+   */
+  async publish(files: readonly { readonly file: string; readonly as: string }[]): Promise<string[]> {
+    const published: string[] = [];
+    for (const { file, as } of files) {
+      const target = join(this.outputDir, as);
+      try {
+        await this.#keepOld(target, published.length);
+        await rename(this.path(file), target);
+        published.push(target);
+        await syncFolder(this.outputDir);
+      } catch (cause) {
+        for (const [index, each] of published.entries()) await this.#putBack(each, index);
+        throw new OutputError(target, cause);
+      }
     }
-    return target;
+    return published;
+  }
+
+  /** A second name for what is there. */
+  async #keepOld(target: string, index: number): Promise<void> {
+    try {
+      await link(target, this.path(`old.${index}`));
+    } catch {
+      // There is none, or this file system has one name for each file: then it cannot go back.
+    }
+  }
+
+  async #putBack(target: string, index: number): Promise<void> {
+    try {
+      const old = this.path(`old.${index}`);
+      if (await stat(old).catch(() => undefined)) await rename(old, target);
+    } catch {
+      // The new one stays, whole.
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -19,20 +19,20 @@ export const MAX_ANSWER_VALUE_BYTES = 65_536;
 export interface ApplyOptions {
   /** Fields may be changed. Default false: a changed field is a fault. */
   readonly mayChange?: boolean;
-  /** Channels may be left out, by one of so many filters. Default 0: a missing channel is a fault. */
+  /** Channels may be taken out, by one of so many filters. Default 0: none may. */
   readonly filterCount?: number;
   /** What was shown (`ChannelEncoder.fields`). Default: all fields. */
   readonly fields?: number;
   /** Enlarges `batch.bytes` so that `bytes` more fit behind `used`; reserves first. Called once at most, before anything is changed. Needed with `mayChange`. */
   readonly makeRoom?: (batch: EntryBatch, bytes: number) => void;
-  /** Told of each channel that is left out: its row, and the filter's number, -1 when the plugin did not say. */
+  /** Told of each channel that is taken out: its row, and the filter's number. */
   readonly onLeftOut?: (row: number, filter: number) => void;
 }
 
 /**
  * Checks the answer to what `encodeChannels` made of this batch, and puts it into the batch: changed fields as a rule would set them, channels left out as
  * dropped. Returns how many channels changed. Throws `PluginAnswerError` (`PLIMSOLL_PLAYLIST_PLUGIN_ANSWER`), with the batch untouched, when
- * the answer names an id that was not sent or names one twice or out of order, ends in the middle, has lengths that do not fit, changes or leaves out what must not be, or
+ * the answer names an id that was not sent or names one twice or out of order, ends in the middle, says nothing of a channel, has lengths that do not fit, changes or takes out what must not be, or
  * when a new value is no UTF-8, has a control character in it, is longer than `MAX_ANSWER_VALUE_BYTES`, brings a `"` into an attribute, or makes name or URL blank.
  */
 export function applyChannels(batch: EntryBatch, output: Uint8Array, options: ApplyOptions = {}): number {
@@ -89,9 +89,8 @@ class AnswerCheck {
     return bytes;
   }
 
-  /** Rows for which nothing came back. */
+  /** Rows for which nothing came back. Silence takes nobody out: an answer that was cut would lose channels. */
   #passOver(row: number, end: number): void {
-    if (this.#filterCount > 0) return;
     for (; row < end; row++) {
       if (isLive(this.#batch.table, row)) throw new PluginAnswerError(`channel ${row} is missing`);
     }
@@ -179,17 +178,13 @@ function putAnswer(
   onLeftOut: ApplyOptions['onLeftOut'],
 ): number {
   let changed = 0;
-  let row = 0;
   for (let at = 0; at < answer.byteLength; ) {
     const length = answer.getUint32(at, true);
-    const id = answer.getUint32(at + 4, true);
-    for (; row < id; row++) leaveOut(batch, row, -1, onLeftOut);
+    const row = answer.getUint32(at + 4, true);
     if (length === 8) leaveOut(batch, row, answer.getUint32(at + 8, true), onLeftOut);
     else if (length > 8 && putFields(batch, row, output, answer, at + 4)) changed++;
     at += 4 + length;
-    row++;
   }
-  for (; row < batch.count; row++) leaveOut(batch, row, -1, onLeftOut);
   return changed;
 }
 

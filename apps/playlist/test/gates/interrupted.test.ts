@@ -17,12 +17,12 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 beforeAll(async () => {
   // Two editions of the same job, so that old and new output differ.
   for (const seed of [1, 2]) {
-    const list = await generateM3u({ path: join(dir, `list-${seed}.m3u`), channels: 8000, seed });
+    const list = await generateM3u({ path: join(dir, `list-${seed}.m3u`), channels: 3000, seed });
     const guide = await generateXmltv({
       path: join(dir, `guide-${seed}.xml`),
-      bytes: 20_000_000,
+      bytes: 6_000_000,
       seed,
-      playlist: { channels: 8000, seed },
+      playlist: { channels: 3000, seed },
     });
     lists.push(list.path);
     guides.push(guide.path);
@@ -48,7 +48,7 @@ async function finished(where: string, edition: number) {
 const MOMENTS = ['gate.xmltv', 'gate.m3u8'];
 
 /** SIGTERM and SIGINT take the same way, so they share the moments; `npm run soak` tries more of them. */
-const ROUNDS = { SIGTERM: 4, SIGINT: 4, SIGKILL: 7 } as const;
+const ROUNDS = { SIGTERM: 3, SIGINT: 3, SIGKILL: 3 } as const;
 
 /** Runs the new edition and signals it after so many milliseconds, or as soon as that output file changes. */
 async function interrupted(where: string, signal: NodeJS.Signals, when: number | string): Promise<AppRun> {

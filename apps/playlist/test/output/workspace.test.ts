@@ -20,7 +20,7 @@ describe('workspace', () => {
       expect((await stat(workspace.dir)).mode & 0o777).toBe(0o700);
       await writeFile(workspace.path('list'), 'new');
       expect(await readFile(join(out, 'home.m3u8'), 'utf8')).toBe('old');
-      expect(await workspace.publish('list', 'home.m3u8')).toBe(join(out, 'home.m3u8'));
+      expect(await workspace.publish([{ file: 'list', as: 'home.m3u8' }])).toEqual([join(out, 'home.m3u8')]);
     }
     expect(await readFile(join(out, 'home.m3u8'), 'utf8')).toBe('new');
     expect(await readdir(out)).toEqual(['home.m3u8']);
