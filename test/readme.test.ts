@@ -58,7 +58,7 @@ describe.each(DOCUMENTS)('the programs in %s', (document) => {
       writeFileSync(file, source);
       const run = spawnSync(process.execPath, ['--conditions=source', file], {
         encoding: 'utf8',
-        env: { ...process.env, PLIMSOLL: '', NODE_OPTIONS: '', TMPDIR: scratch },
+        env: { ...process.env, PLIMSOLL: '', PLIMSOLL_FORCE_SPILL: '', NODE_OPTIONS: '', TMPDIR: scratch },
         timeout: LONGEST_MS,
       });
       expect(run.status, run.stderr).toBe(exitCode);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { containerImageGate } from '../apps/playlist/test/gates/container-image.ts';
 import { flatPeakGate } from '../apps/playlist/test/gates/flat-peak.ts';
 import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
+import { millionSortedGate } from '../apps/playlist/test/gates/million-sorted.ts';
 import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
 import { sameBytesModesGate } from '../apps/playlist/test/gates/same-bytes-modes.ts';
 import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
@@ -45,6 +46,7 @@ const GATES: readonly Gate[] = [
   spillFuzzGate,
   realDataGate,
   survivalGate,
+  millionSortedGate,
   flatPeakGate,
   fuzzGate,
   sameBytesModesGate,

@@ -115,18 +115,20 @@ describe.skipIf(!isRoot)('a full disk', () => {
   it('ends the run with one clear line, and the old files are as they were', async (context) => {
     if (!mounted) context.skip('a small tmpfs cannot be mounted here');
     const small = await generateM3u({ path: join(where, 'small.m3u'), channels: 1000 });
-    const old = await runApp({ dir: where, lists: [small.path], outputDir: disk });
+    // The small disk is memory, which nothing may be spilled to.
+    const flags = ['--spill-dir', join(where, 'spill')];
+    const old = await runApp({ dir: where, lists: [small.path], outputDir: disk, flags });
     expect(old.exitCode, old.stderr).toBe(0);
     const before = hash(old.playlistPath);
     const files = readdirSync(disk).sort();
     const big = await generateM3u({ path: join(where, 'big.m3u'), channels: 100_000 });
-    const run = await runApp({ dir: where, lists: [big.path], outputDir: disk });
+    const run = await runApp({ dir: where, lists: [big.path], outputDir: disk, flags });
     expect(run.exitCode, run.stderr).toBe(1);
     const lines = run.stderr.trim().split('\n');
     expect(lines.length, run.stderr).toBe(1);
     expect(lines[0]).toMatch(/disk|space|ENOSPC/i);
     expect(hash(run.playlistPath)).toBe(before);
-    const again = await runApp({ dir: where, lists: [small.path], outputDir: disk });
+    const again = await runApp({ dir: where, lists: [small.path], outputDir: disk, flags });
     expect(again.exitCode, again.stderr).toBe(0);
     expect(hash(again.playlistPath)).toBe(before);
     expect(readdirSync(disk).sort()).toEqual(files);
