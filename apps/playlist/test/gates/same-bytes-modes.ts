@@ -33,11 +33,6 @@ interface Circumstances {
   readonly endsAt: number | null;
 }
 
-/** In one run of so many. */
-function sometimes<T>(oneOf: number, arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> {
-  return fc.oneof({ weight: oneOf - 1, arbitrary: fc.constant(null) }, { weight: 1, arbitrary });
-}
-
 const circumstances: fc.Arbitrary<Circumstances> = fc.record({
   sort: fc.constantFrom(...SORTS),
   mode: fc.oneof(
