@@ -8,7 +8,7 @@ const OPERATORS = ['sort', 'distinct', 'group', 'join'] as const;
 const FEW = 200_000;
 const MANY = 2_000_000;
 /** So little that the few go by way of the disk as well. */
-const MAX_BYTES = 8 * 2 ** 20;
+const MAX_BYTES = 4 * 2 ** 20;
 const IN_MEMORY_BYTES = 2 ** 29;
 /** Peak RSS of ten times the records, against that of one time. */
 const MOST_TIMES = 1.2;
