@@ -5,7 +5,7 @@ import { isLocalDisk } from './local-disk.ts';
 import { memoryBackedName } from './memory-backed.ts';
 import { SpillMemoryBackedError, spillError } from './spill-errors.ts';
 import { type SpillFs, writeAll } from './spill-fs.ts';
-import { currentOwner, ownerState, parseOwner, type SpillOwner } from './spill-owner.ts';
+import { currentOwner, nameOfOwner, ownerInName, ownerState, parseOwner, type SpillOwner } from './spill-owner.ts';
 
 const PREFIX = 'plimsoll-spill-';
 const OWNER_FILE = 'owner.json';
@@ -33,7 +33,7 @@ export class SpillHome {
 
   /** Makes the folder, in `parentDir`, which is made when it is missing. When it fails, nothing is left of it. */
   static async make({ parentDir, allowMemoryBacked, fs }: SpillHomeOptions): Promise<SpillHome> {
-    const dir = join(parentDir, `${PREFIX}${process.pid}-${randomBytes(6).toString('hex')}`);
+    const dir = join(parentDir, `${PREFIX}${nameOfOwner(currentOwner())}-${randomBytes(6).toString('hex')}`);
     try {
       await fs.mkdir(parentDir, { mode: 0o700, recursive: true });
       const type = await diskType(parentDir, allowMemoryBacked, fs);
@@ -123,7 +123,9 @@ async function isLeftover(dir: string, self: Self, fs: SpillFs): Promise<boolean
   const signed = await fs.lstat(ownerFile).catch(() => undefined);
   // Whatever else stands there under that name may be without end.
   const isFile = signed !== undefined && signed.isFile?.() !== false;
-  const owner = isFile ? parseOwner(await fs.readFile(ownerFile, 'utf8').catch(() => '')) : undefined;
+  const written = isFile ? parseOwner(await fs.readFile(ownerFile, 'utf8').catch(() => '')) : undefined;
+  // One that was killed before it had signed has its name: enough where nobody but this machine's processes can have made it.
+  const owner = written ?? (signed === undefined && self.isLocal ? ownerInName(dir, self) : undefined);
   const state = owner === undefined ? 'unknown' : ownerState(owner, self, self.isLocal);
   if (state !== 'unknown') return state === 'dead';
   return self.mtimeMs - Math.max(found.mtimeMs, signed?.mtimeMs ?? 0) > ABANDONED_MS;

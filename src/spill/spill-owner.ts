@@ -31,6 +31,18 @@ export function parseOwner(text: string): SpillOwner | undefined {
   }
 }
 
+/** Pid, start time and pid namespace, as part of a folder's name: there from the first moment on, before the owner file is. */
+export function nameOfOwner({ pid, startedAt, pidNamespace }: SpillOwner): string {
+  return `${pid}-${startedAt || 'x'}-${/\d+/.exec(pidNamespace)?.[0] ?? 'x'}`;
+}
+
+/** The owner whose name ends that folder's, but for what is random; undefined when it says too little, or is of another namespace. It is taken for one of this boot. */
+export function ownerInName(dir: string, self: SpillOwner): SpillOwner | undefined {
+  const [, pid, startedAt, namespace] = /-(\d+)-(\d+)-(\d+)-[0-9a-f]+$/.exec(dir) ?? [];
+  if (pid === undefined || self.pidNamespace !== `pid:[${namespace}]`) return undefined;
+  return { ...self, pid: Number(pid), startedAt: startedAt! };
+}
+
 /**
  * Whether that process lives. `unknown` when it is, or was, out of sight from here. `isLocal` says that nobody but this machine can have the folder's disk now: then an owner of another boot has ended with it, by power loss
  * or restart, whoever it was.

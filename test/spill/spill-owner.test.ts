@@ -115,6 +115,29 @@ describe('folders of others', () => {
     expect(existsSync(join(dir, 'plimsoll-spill-file'))).toBe(true);
   });
 
+  it.skipIf(process.platform !== 'linux')(
+    'whose owner was killed before it signed go at the next start, by their name, where only this machine has the disk',
+    async () => {
+      const { startedAt, pidNamespace } = currentOwner();
+      const namespace = /\d+/.exec(pidNamespace)![0];
+      const names = {
+        alive: `plimsoll-spill-${process.pid}-${startedAt}-${namespace}-0a`,
+        dead: `plimsoll-spill-${2 ** 30}-77-${namespace}-0b`,
+        reused: `plimsoll-spill-${process.pid}-77-${namespace}-0c`,
+        elsewhere: `plimsoll-spill-${2 ** 30}-77-1-0d`,
+      };
+      const left = async (type: number): Promise<string[]> => {
+        const dir = parent();
+        for (const name of Object.values(names)) plant(dir, name, undefined);
+        const fs = { ...nodeSpillFs, statfs: async () => ({ type }) };
+        await using folder = await open(dir, { fs });
+        return readdirSync(dir).filter((name) => join(dir, name) !== folder.dir);
+      };
+      expect(await left(0xef53)).toEqual([names.alive, names.elsewhere].sort());
+      expect(await left(0x6969)).toEqual(Object.values(names).sort());
+    },
+  );
+
   it.skipIf(!existsSync('/dev/zero'))(
     'whose owner file is a link to something without end are left alone',
     async () => {

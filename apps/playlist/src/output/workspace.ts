@@ -1,8 +1,8 @@
-import { readFileSync, readlinkSync } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ensureFolder } from './ensure-folder.ts';
 import { OutputError } from './output-error.ts';
+import { ownerFate, ownerMark } from './run-owner.ts';
 
 const PREFIX = '.plimsoll-';
 
@@ -26,8 +26,7 @@ export class Workspace implements AsyncDisposable {
     try {
       await ensureFolder(outputDir);
       await removeOrphans(outputDir);
-      const owner = `${process.pid}-${startTime(process.pid) ?? 'x'}-${NAMESPACE}`;
-      const dir = join(outputDir, `${PREFIX}${name}-${owner}-${runCount++}`);
+      const dir = join(outputDir, `${PREFIX}${name}-${ownerMark()}-${runCount++}`);
       await mkdir(dir, { mode: 0o700 });
       return new Workspace(outputDir, dir);
     } catch (cause) {
@@ -92,30 +91,17 @@ export class Workspace implements AsyncDisposable {
 
 let runCount = 0;
 const ABANDONED_MS = 24 * 3_600_000;
-const NAMESPACE = pidNamespace();
 
 async function removeOrphans(outputDir: string): Promise<void> {
   for (const entry of await readdir(outputDir, { withFileTypes: true })) {
     if (!entry.isDirectory() || !entry.name.startsWith(PREFIX)) continue;
-    const owner = /-(\d+)-(\d+|x)-(\d+)-\d+$/.exec(entry.name);
+    const owner = /-(\d+-(?:\d+|x)-\d+)-\d+$/.exec(entry.name);
     if (owner === null) continue;
     const dir = join(outputDir, entry.name);
-    const [, pid, startedAt, namespace] = owner;
-    if (namespace === NAMESPACE ? isAlive(Number(pid), startedAt!) : await wasWrittenLately(dir)) continue;
+    const fate = ownerFate(owner[1]!);
+    if (fate === 'alive' || (fate === 'unknown' && (await wasWrittenLately(dir)))) continue;
     // Somebody else's that may not be removed is no reason not to run.
     await rm(dir, { recursive: true, force: true }).catch(() => {});
-  }
-}
-
-function isAlive(pid: number, startedAt: string): boolean {
-  const now = startTime(pid);
-  if (now !== undefined) return startedAt === 'x' || now === startedAt;
-  if (process.platform === 'linux') return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 
@@ -127,29 +113,6 @@ async function wasWrittenLately(dir: string): Promise<boolean> {
   } catch {
     // It changes at this moment, or may not be read.
     return true;
-  }
-}
-
-/**
- * Start time of a living process in clock ticks since boot (Linux: field 22 of `/proc/<pid>/stat`); undefined when there is none, or when it
- * is dead and only waits to be reaped.
- */
-function startTime(pid: number): string | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-}
-
-/** Containers may share an output folder and have the same pids. */
-function pidNamespace(): string {
-  try {
-    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
-  } catch {
-    return '0';
   }
 }
 

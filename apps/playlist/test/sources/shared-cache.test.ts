@@ -105,6 +105,21 @@ describe('a cache that others use', () => {
     expect(readdirSync(cache)).not.toContain(others[0]);
   });
 
+  it.runIf(process.platform === 'linux')('is rid at once of what a killed run had begun', async () => {
+    server.answers = [send(GOOD)];
+    await open();
+    const cache = join(folder, 'cache');
+    const mine = readdirSync(cache).find((name) => !name.endsWith('.json'))!;
+    // Of a process that had this one's pid before it.
+    const [part, copy] = [`${mine}x.part`, `${mine}x`].map((name) =>
+      name.replace(/-(\d+)-\d+-(\d+-[0-9a-f]+)-[0-9a-f]{12}-/, '-$1-77-$2-000000000000-'),
+    );
+    for (const name of [part!, copy!]) writeFileSync(join(cache, name), 'x');
+    expect(readdirSync(cache)).toHaveLength(4);
+    await open();
+    expect(readdirSync(cache)).toHaveLength(2);
+  });
+
   it('may have no room for the state: the content is used and a line says so', async () => {
     server.answers = [send(GOOD)];
     await open();
