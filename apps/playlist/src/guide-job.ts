@@ -152,8 +152,15 @@ export class GuideJob implements AsyncDisposable {
     return inputs;
   }
 
-  #read(source: ByteSource): Promise<ByteSource> {
-    return guideText(new ReadAhead(source, READ_AHEAD_BYTES, this.#options.consumer));
+  async #read(source: ByteSource): Promise<ByteSource> {
+    let ahead: ReadAhead;
+    try {
+      ahead = new ReadAhead(source, READ_AHEAD_BYTES, this.#options.consumer);
+    } catch (refusal) {
+      await source[Symbol.asyncDispose]();
+      throw refusal;
+    }
+    return guideText(ahead);
   }
 
   #asksForChannels(): boolean {

@@ -141,6 +141,14 @@ export class DuplicateFinder implements Disposable {
     }
   }
 
+  #readBlock(block: Uint32Array, number: number): void {
+    try {
+      readBlock(this.#file, block, number);
+    } catch (cause) {
+      throw new OutputError(this.#path, cause, 'read back');
+    }
+  }
+
   /** Looks through a partition in `shares` goes, each over the digests of one share. False when there are too many different ones. */
   #resolve(partition: number, shares: number, block: Uint32Array): boolean {
     for (let share = 0; share < shares; share++) {
@@ -148,7 +156,7 @@ export class DuplicateFinder implements Disposable {
       const table = { records: 0 };
       for (let number = 0; number < this.#blocks; number++) {
         if (this.#owners[number] !== partition) continue;
-        readBlock(this.#file, block, number);
+        this.#readBlock(block, number);
         if (!this.#compare(block, 0, BLOCK_RECORDS, shares, share, table)) return false;
       }
       const from = partition * BLOCK_WORDS;

@@ -1,4 +1,5 @@
 import type { FieldAccess } from '../rules/field-access.ts';
+import { SourceError } from '../sources/source-error.ts';
 import { ChannelId } from './channel-id.ts';
 import { type ChannelPassOptions, writeElement } from './channel-pass.ts';
 import { Children } from './children.ts';
@@ -73,8 +74,8 @@ export class ProgrammePass implements ElementHandler {
 
   /** Makes sure that the guide was the same in all passes. */
   endRest(): void {
-    if (this.#ordinal !== this.#finder!.count)
-      throw new Error(`${this.#options.stats.label} changed while it was read`);
+    if (this.#ordinal === this.#finder!.count) return;
+    throw new SourceError(this.#options.stats.label, 'changed while it was read', { fault: 'damaged' });
   }
 
   readonly wants = (): boolean => {

@@ -98,14 +98,22 @@ export class FileSink implements AsyncDisposable {
     }
   }
 
-  /** Reads back what was flushed; resolves to the bytes read. */
+  /** Reads back what was flushed; resolves to the bytes read. Fails with `OutputError`. */
   async readBack(target: Buffer, offset: number, length: number, position: number): Promise<number> {
-    return (await this.#file.read(target, offset, length, position)).bytesRead;
+    try {
+      return (await this.#file.read(target, offset, length, position)).bytesRead;
+    } catch (cause) {
+      throw new OutputError(this.path, cause, 'read back');
+    }
   }
 
   /** As `readBack`, for a caller that cannot wait; of a small piece. */
   readBackSync(target: Buffer, offset: number, length: number, position: number): number {
-    return readSync(this.#file.fd, target, offset, length, position);
+    try {
+      return readSync(this.#file.fd, target, offset, length, position);
+    } catch (cause) {
+      throw new OutputError(this.path, cause, 'read back');
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -11,12 +11,12 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: 'there is a folder of that name',
 };
 
-/** A file could not be written (`PLIMSOLL_PLAYLIST_OUTPUT`). The old output is untouched: new files only ever replace it whole. */
+/** A file could not be written, or not read back (`PLIMSOLL_PLAYLIST_OUTPUT`). The old output is untouched: new files only ever replace it whole. */
 export class OutputError extends PlimsollError {
-  constructor(path: string, cause: unknown) {
+  constructor(path: string, cause: unknown, action: 'write' | 'read back' = 'write') {
     const code = (cause as NodeJS.ErrnoException | undefined)?.code ?? '';
     const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));
-    super(`cannot write ${path}: ${reason}. The old files are untouched.`, {
+    super(`cannot ${action} ${path}: ${reason}. The old files are untouched.`, {
       code: 'PLIMSOLL_PLAYLIST_OUTPUT',
       recovery: code === 'ENOSPC' || code === 'EDQUOT' ? 'retry' : 'fail',
       cause,

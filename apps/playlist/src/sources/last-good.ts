@@ -105,16 +105,34 @@ export class LastGood {
     return undefined;
   }
 
-  /** Makes `files` the last good content and removes copies that are no longer referred to. */
+  /** Makes `files` the last good content and removes copies that are no longer referred to. When it fails, the old one stands, and copies that only `files` refers to are gone. */
   async save(files: readonly GoodFile[]): Promise<void> {
-    const { partPath } = await this.reserve();
-    await writeSynced(partPath, JSON.stringify({ version: 1, files }));
-    await rename(partPath, this.stateFile);
+    try {
+      await this.#write(files);
+    } catch (error) {
+      const old = new Set(this.files.map((file) => file.copy));
+      for (const file of files) {
+        const path = old.has(file.copy) ? undefined : this.pathOf(file);
+        if (path !== undefined) await rm(path, { force: true }).catch(() => {});
+      }
+      throw error;
+    }
     this.#files = files;
     const kept = new Set(files.map((file) => file.copy));
     for (const entry of await readdir(this.dir)) {
       if (entry.startsWith(`${this.#key}-`) && !kept.has(entry) && !(await isAnothers(this.dir, entry)))
         await rm(join(this.dir, entry), { force: true });
+    }
+  }
+
+  async #write(files: readonly GoodFile[]): Promise<void> {
+    const { partPath } = await this.reserve();
+    try {
+      await writeSynced(partPath, JSON.stringify({ version: 1, files }));
+      await rename(partPath, this.stateFile);
+    } catch (error) {
+      await rm(partPath, { force: true }).catch(() => {});
+      throw error;
     }
   }
 }

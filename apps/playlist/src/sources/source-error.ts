@@ -3,7 +3,7 @@ import { PlimsollError } from 'plimsoll';
 /**
  * Why a source failed:
  * - `missing`: no such file, or no file fits the pattern; `unreadable`: the system refuses to read it
- * - `truncated`, `damaged`: compressed content that ends early or is not what it says
+ * - `truncated`, `damaged`: compressed content that ends early or is not what it says, or content that changed while it was read
  * - `too-large`: more than `max_size`; `unsupported`: a compression that is not read here
  * - `http`: the server answered with an error; `network`: no connection, cut off, timed out
  * - `cache`: a download cannot be stored
