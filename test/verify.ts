@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { containerImageGate } from '../apps/playlist/test/gates/container-image.ts';
 import { flatPeakGate } from '../apps/playlist/test/gates/flat-peak.ts';
 import { fuzzGate } from '../apps/playlist/test/gates/fuzz.ts';
+import { jobFaultsGate } from '../apps/playlist/test/gates/job-faults.ts';
 import { killedGate } from '../apps/playlist/test/gates/killed.ts';
 import { millionSortedGate } from '../apps/playlist/test/gates/million-sorted.ts';
 import { realDataGate } from '../apps/playlist/test/gates/real-data.ts';
@@ -52,6 +53,7 @@ const GATES: readonly Gate[] = [
   fuzzGate,
   sameBytesModesGate,
   killedGate,
+  jobFaultsGate,
   forcedSpillGate,
   wasmFuzzGate,
   wasmHostileGate,

@@ -21,6 +21,12 @@ export interface JobOptions {
   readonly plugins?: boolean;
   readonly selection?: 'memory-efficient' | 'fastest';
   readonly batchBytes?: number;
+  /** Default: all that come with the program. */
+  readonly pluginDir?: string;
+  /** What becomes of a guide that cannot be read to its end. Default `keep`: what came before. */
+  readonly onDamage?: 'keep' | 'refuse';
+  /** TOML for which the others leave room: tables of their own. */
+  readonly settings?: string;
   readonly mode?: 'auto' | PipelineMode;
   /** The level at the nth look of the pipeline. Default `optimal`. */
   readonly levelAt?: (look: number) => PressureLevel;
@@ -83,16 +89,18 @@ export class JobFolder {
 
   async run(edition: 1 | 2, options: JobOptions): Promise<JobOutcome> {
     const { sort, plugins = false, batchBytes, selection = 'memory-efficient', signal } = options;
+    const { pluginDir = PLUGIN_DIR, settings = '', onDamage = 'keep' } = options;
     const guide = join(this.dir, `guide-${edition}.xml`);
     const lines = [
       `[[source]]\nname = "list"\npath = "list-${edition}.m3u"`,
-      existsSync(guide) ? `[[guide]]\npath = "guide-${edition}.xml"` : '',
+      existsSync(guide) ? `[[guide]]\npath = "guide-${edition}.xml"\non_damage = "${onDamage}"` : '',
       '[[rule]]\nwhen = \'group_title contains "sport"\'\nset = \'group_title = "Sports"\'',
       '[[filter]]\nexclude = \'channel_name ends_with "7"\'',
+      settings,
       '[mapping]\ntidy_names = true',
       '[cache]\nshrink_limit = 0',
       `[memory]\n${batchBytes === undefined ? '' : `batch_size = "${Math.ceil(batchBytes / 1024)}KiB"`}`,
-      `[plugins]\nenabled = ${plugins}\ndir = ${JSON.stringify(PLUGIN_DIR)}\nselection = "${selection}"\ntimeout = "60s"\nmax_total_memory = "128MiB"`,
+      `[plugins]\nenabled = ${plugins}\ndir = ${JSON.stringify(pluginDir)}\nselection = "${selection}"\ntimeout = "60s"\nmax_total_memory = "128MiB"`,
       `[output]\nname = "job"\nsort = "${sort}"`,
     ];
     const file = join(this.dir, 'job.toml');
