@@ -4,6 +4,8 @@
  * none may leave a temporary file behind. The first that fails ends the soak, and is told with the seed that repeats it.
  *
  * `npm run soak -- adoption [MINUTES]`, default 10: the service of the gate `adoption` for that long, and what people use today for as long each.
+ *
+ * `npm run soak -- sorted`: 1,000,000 and 10,000,000 channels sorted, made distinct and numbered by a plugin, everything by way of the disk, in the same memory.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +17,7 @@ import { countInFile, RULES, runApp } from '../../apps/playlist/test/gates/run-a
 import { whyNoLimits } from '../cgroup/memory-group.ts';
 import { demand, demandEqual, GateFailure, mib, seconds } from '../gates/gate.ts';
 import { soakAdoption } from './adoption.ts';
+import { soakSorted } from './sorted.ts';
 
 const MIB = 1 << 20;
 const ENDINGS = ['', '.gz', '.zst'] as const;
@@ -87,9 +90,9 @@ async function soakJobs(minutes: number, seed: number): Promise<void> {
   }
 }
 
-async function soakService(minutes: number): Promise<void> {
+async function tell(figures: Promise<string>): Promise<void> {
   try {
-    console.log(await soakAdoption(minutes, console.log));
+    console.log(await figures);
   } catch (error) {
     if (!(error instanceof GateFailure)) throw error;
     console.log(`FAIL ${error.message}`);
@@ -102,5 +105,6 @@ const isService = args[0] === 'adoption';
 const [minutes = 10, seed = Math.floor(Math.random() * 2 ** 31)] = (isService ? args.slice(1) : args).map(Number);
 const whyNot = await whyNoLimits();
 if (whyNot !== undefined) console.log(`The soak needs real memory limits: ${whyNot}.`);
-else if (isService) await soakService(minutes);
+else if (isService) await tell(soakAdoption(minutes, console.log));
+else if (args[0] === 'sorted') await tell(soakSorted(console.log));
 else await soakJobs(minutes, seed);

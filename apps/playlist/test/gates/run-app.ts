@@ -94,7 +94,9 @@ export async function runApp(options: AppOptions): Promise<AppRun> {
     // What this process was started with is not what a user's process is started with.
     env: { NODE_OPTIONS: undefined, ...options.env },
   });
-  const report = existsSync(reportPath) ? (JSON.parse(readFileSync(reportPath, 'utf8')) as AppReport) : undefined;
+  // The file is opened when the run begins, and stays empty when it fails.
+  const written = existsSync(reportPath) ? readFileSync(reportPath, 'utf8') : '';
+  const report = written === '' ? undefined : (JSON.parse(written) as AppReport);
   return { ...run, report, playlistPath: join(outputDir, 'gate.m3u8'), guidePath: join(outputDir, 'gate.xmltv') };
 }
 
