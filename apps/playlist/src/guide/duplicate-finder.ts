@@ -5,7 +5,7 @@
  */
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Consumer, Reservation } from 'plimsoll';
+import { type Consumer, PlimsollError, type Reservation } from 'plimsoll';
 import type { Digest } from '../channels/digest.ts';
 import { OutputError } from '../output/output-error.ts';
 
@@ -25,13 +25,15 @@ export interface DuplicateFinderOptions {
   readonly maxSpillBytes?: number;
 }
 
-/** The temporary file of `DuplicateFinder` reached its bound. */
-export class SpillLimitError extends Error {
-  readonly code = 'PLAYLIST_GUIDE_SPILL_LIMIT';
+/** `PLIMSOLL_PLAYLIST_GUIDE_SPILL_LIMIT`: the temporary file of `DuplicateFinder` reached its bound. */
+export class SpillLimitError extends PlimsollError {
+  override readonly name: string = 'SpillLimitError';
 
   constructor(maxSpillBytes: number) {
-    super(`an unordered guide needs more than ${maxSpillBytes} bytes of temporary files to find its duplicates`);
-    this.name = 'SpillLimitError';
+    super(`an unordered guide needs more than ${maxSpillBytes} bytes of temporary files to find its duplicates`, {
+      code: 'PLIMSOLL_PLAYLIST_GUIDE_SPILL_LIMIT',
+      recovery: 'fail',
+    });
   }
 }
 

@@ -1,3 +1,5 @@
+import { PlimsollError } from 'plimsoll';
+
 /** What can be wrong with a guide. All but the last leave the rest of the guide readable. */
 export type DamageKind =
   /** Not a guide at all, or something other than `<tv>` around it. */
@@ -51,14 +53,13 @@ export function describeDamage(label: string, damage: GuideDamage): string {
   return `${label}, byte ${damage.byteOffset}: ${TEXTS[damage.kind]}${detail}`;
 }
 
-/** A damaged guide was refused, as `onDamage: 'refuse'` asks for. The old output should be kept. */
-export class GuideDamagedError extends Error {
-  readonly code = 'PLAYLIST_GUIDE_DAMAGED';
+/** `PLIMSOLL_PLAYLIST_GUIDE_DAMAGED`: a damaged guide was refused, as `onDamage: 'refuse'` asks for. The old output should be kept. */
+export class GuideDamagedError extends PlimsollError {
+  override readonly name: string = 'GuideDamagedError';
   readonly damage: GuideDamage;
 
   constructor(label: string, damage: GuideDamage, cause?: unknown) {
-    super(describeDamage(label, damage), cause === undefined ? {} : { cause });
-    this.name = 'GuideDamagedError';
+    super(describeDamage(label, damage), { code: 'PLIMSOLL_PLAYLIST_GUIDE_DAMAGED', recovery: 'fail', cause });
     this.damage = damage;
   }
 }

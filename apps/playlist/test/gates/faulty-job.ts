@@ -187,7 +187,7 @@ async function makeUnorderedGuide(path: string, seed: number): Promise<void> {
 function demandClear(error: unknown): void {
   const said = describeError(error);
   demand(error instanceof PlimsollError, `the error has no code of ours: ${String(error)}`);
-  demand(/^(PLIMSOLL|PLAYLIST)_/.test(String(codeOf(error))), `the error's cause has no code of ours: ${said}`);
+  demand(/^PLIMSOLL_/.test(String(codeOf(error))), `the error's cause has no code of ours: ${said}`);
   demand(!/\n|fault of the program/.test(said), `the error is not one clear line: ${said}`);
   demand(exitCodeOf(error) === 1, `the exit code is ${exitCodeOf(error)}: ${said}`);
 }

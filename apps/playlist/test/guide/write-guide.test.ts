@@ -151,7 +151,7 @@ test('damage is reported with its offset; what is whole is kept or all is refuse
   ]);
   const refusing = { label: 'g.xml', onDamage: 'refuse' as const, open: async () => memorySource(Buffer.from(broken)) };
   await expect(generateGuide([{ id: 'a' }], [], { inputs: [refusing] })).rejects.toMatchObject({
-    code: 'PLAYLIST_GUIDE_DAMAGED',
+    code: 'PLIMSOLL_PLAYLIST_GUIDE_DAMAGED',
     message: `g.xml, byte ${good.length}: has an element without an end tag`,
   });
 });
@@ -218,6 +218,6 @@ test('a spill that would grow beyond its bound is refused', async () => {
   let body = '';
   for (let i = 0; i < 40_000; i++) body += '<programme channel="a"/>';
   await expect(generateGuide([{ id: 'a' }], [tv(channel('a') + body)], { maxSpillBytes: 4096 })).rejects.toMatchObject({
-    code: 'PLAYLIST_GUIDE_SPILL_LIMIT',
+    code: 'PLIMSOLL_PLAYLIST_GUIDE_SPILL_LIMIT',
   });
 });
