@@ -6,7 +6,7 @@ import { Digest } from '../../src/channels/digest.ts';
 import { DuplicateFinder } from '../../src/guide/duplicate-finder.ts';
 import { countingConsumer } from './counting-consumer.ts';
 
-const disk = vi.hoisted(() => ({ isFull: false }));
+const disk = vi.hoisted(() => ({ isFull: false, reads: undefined as 'fail' | 'end early' | undefined }));
 vi.mock('node:fs', async (original) => {
   const fs = await original<typeof import('node:fs')>();
   return {
@@ -15,10 +15,15 @@ vi.mock('node:fs', async (original) => {
       if (disk.isFull) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
       return fs.writeSync(...args);
     },
+    readSync(...args: Parameters<typeof fs.readSync>): number {
+      if (disk.reads === 'fail') throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' });
+      return disk.reads === 'end early' ? 0 : fs.readSync(...args);
+    },
   };
 });
 afterEach(() => {
   disk.isFull = false;
+  disk.reads = undefined;
 });
 
 test.each([
@@ -82,6 +87,26 @@ test('a full disk ends in an error that says what to do, and leaves neither file
         message: expect.stringMatching(/duplicates-.*no space left/),
       }),
     );
+  }
+  expect(readdirSync(folder)).toEqual([]);
+  expect(consumer.heldBytes).toBe(0);
+  rmSync(folder, { recursive: true });
+});
+
+test.each([
+  ['fail', /cannot read back .*duplicates-.*: the disk reports a read or write fault\. The old files are untouched\.$/],
+  ['end early', /cannot read back .*duplicates-.*shorter than it was written/],
+] as const)('hole: reads that %s end in an error without a code, and leave file and memory', (reads, message) => {
+  const folder = mkdtempSync(join(tmpdir(), 'plimsoll-'));
+  const consumer = countingConsumer();
+  {
+    using finder = new DuplicateFinder(folder, consumer);
+    for (let i = 0; i < 100_000; i++) finder.add({ a: i, b: i, c: i } as Digest);
+    disk.reads = reads;
+    expect(() => finder.finish()).toThrow(
+      expect.objectContaining({ code: 'PLIMSOLL_PLAYLIST_OUTPUT', message: expect.stringMatching(message) }),
+    );
+    expect(readdirSync(folder)).toHaveLength(1);
   }
   expect(readdirSync(folder)).toEqual([]);
   expect(consumer.heldBytes).toBe(0);
