@@ -22,7 +22,7 @@ export type DamageKind =
   | 'after-end'
   /** The guide ends before `</tv>`. */
   | 'missing-end'
-  /** The source failed: truncated gzip, a disk error. */
+  /** Compressed content ends early, or is not what it says. */
   | 'read-error';
 
 const TEXTS: Readonly<Record<DamageKind, string>> = {

@@ -1,5 +1,6 @@
 import type { Consumer } from 'plimsoll';
 import type { ByteSource } from '../sources/byte-source.ts';
+import { SourceError } from '../sources/source-error.ts';
 import { type GuideDamage, GuideDamagedError } from './guide-damage.ts';
 import { GuideScanner, type ScannerOptions, Token } from './scanner.ts';
 
@@ -9,7 +10,7 @@ export interface GuideInput {
   readonly label: string;
   /** Opens it from the start. It is read twice at least, and must be the same each time: a download comes from its file. */
   readonly open: () => Promise<ByteSource>;
-  /** `keep` (default): damage is reported, what can be read is kept. `refuse`: `GuideDamagedError`. */
+  /** `keep` (default): damage is reported, what can be read is kept. `refuse`: `GuideDamagedError`. What cannot be read, though it may be whole, is no damage: that error is thrown. */
   readonly onDamage?: 'keep' | 'refuse';
 }
 
@@ -66,10 +67,11 @@ export class GuideReader implements Disposable {
       try {
         await scanner.refill(source);
       } catch (cause) {
+        this.#signal?.throwIfAborted();
+        if (!isDamage(cause)) throw cause;
         failed = true;
         this.#cause = cause;
-        const detail = cause instanceof Error ? cause.message : String(cause);
-        this.#damaged({ kind: 'read-error', byteOffset: scanner.readBytes, detail });
+        this.#damaged({ kind: 'read-error', byteOffset: scanner.readBytes, detail: cause.message });
         scanner.endHere();
       }
     }
@@ -95,6 +97,11 @@ export interface ElementHandler {
   /** The spans of the scanner's buffer become void: write what is left in it, and wait if need be. */
   readonly beforeRefill: () => Promise<void> | undefined;
   readonly onDamage: (damage: GuideDamage) => void;
+}
+
+/** Compressed content that is not whole stays so, however often it is read; a disk that fails says nothing of what is on it. */
+function isDamage(cause: unknown): cause is SourceError {
+  return cause instanceof SourceError && (cause.fault === 'truncated' || cause.fault === 'damaged');
 }
 
 const Step = { more: 0, pause: 1, end: 2, stop: 3 } as const;

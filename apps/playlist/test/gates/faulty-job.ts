@@ -30,7 +30,7 @@ export interface Circumstances {
 
 export const WITHOUT_PLUGINS: Circumstances = {
   name: 'without plugins',
-  job: { sort: 'name', mode: 'spill', batchBytes: 16_384, settings: SETTINGS, onDamage: 'refuse' },
+  job: { sort: 'name', mode: 'spill', batchBytes: 16_384, settings: SETTINGS },
   inputsAreKnown: false,
 };
 /** In the mode `spill` the one that spills is chosen for grouping. */

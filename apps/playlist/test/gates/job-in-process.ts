@@ -23,8 +23,6 @@ export interface JobOptions {
   readonly batchBytes?: number;
   /** Default: all that come with the program. */
   readonly pluginDir?: string;
-  /** What becomes of a guide that cannot be read to its end. Default `keep`: what came before. */
-  readonly onDamage?: 'keep' | 'refuse';
   /** TOML for which the others leave room: tables of their own. */
   readonly settings?: string;
   readonly mode?: 'auto' | PipelineMode;
@@ -89,11 +87,11 @@ export class JobFolder {
 
   async run(edition: 1 | 2, options: JobOptions): Promise<JobOutcome> {
     const { sort, plugins = false, batchBytes, selection = 'memory-efficient', signal } = options;
-    const { pluginDir = PLUGIN_DIR, settings = '', onDamage = 'keep' } = options;
+    const { pluginDir = PLUGIN_DIR, settings = '' } = options;
     const guide = join(this.dir, `guide-${edition}.xml`);
     const lines = [
       `[[source]]\nname = "list"\npath = "list-${edition}.m3u"`,
-      existsSync(guide) ? `[[guide]]\npath = "guide-${edition}.xml"\non_damage = "${onDamage}"` : '',
+      existsSync(guide) ? `[[guide]]\npath = "guide-${edition}.xml"` : '',
       '[[rule]]\nwhen = \'group_title contains "sport"\'\nset = \'group_title = "Sports"\'',
       '[[filter]]\nexclude = \'channel_name ends_with "7"\'',
       settings,

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { GuideDamagedError } from '../../src/guide/guide-damage.ts';
 import { indexGuides } from '../../src/guide/index-guides.ts';
 import { writeGuide } from '../../src/guide/write-guide.ts';
+import { SourceError, type SourceFault } from '../../src/sources/source-error.ts';
 import { countingConsumer } from './counting-consumer.ts';
 import { FOOT, generateGuide, HEAD } from './generate-guide.ts';
 import { memorySource } from './memory-source.ts';
@@ -156,16 +157,35 @@ test('damage is reported with its offset; what is whole is kept or all is refuse
   });
 });
 
-test('a source that fails is damage at the byte where it fails', async () => {
+/** A guide whose source fails in the middle of its second programme. */
+function failingGuide(failure: Error) {
   const guide = Buffer.from(tv(channel('a') + programme('a', 1) + programme('a', 2)));
   const at = guide.indexOf('<title>t2');
-  const open = async () => memorySource(guide, [7], at);
-  const out = await generateGuide([{ id: 'a' }], [], { inputs: [{ label: 'g', open }] });
-  expect(out.body).toBe(channel('a') + programme('a', 1));
-  expect(out.damage[0]).toEqual({ kind: 'read-error', byteOffset: at, detail: 'unexpected end of file' });
-  const refusing = generateGuide([{ id: 'a' }], [], { inputs: [{ label: 'g', open, onDamage: 'refuse' }] });
-  await expect(refusing).rejects.toBeInstanceOf(GuideDamagedError);
-  await expect(refusing).rejects.toMatchObject({ cause: { message: 'unexpected end of file' } });
+  return { at, open: async () => memorySource(guide, [7], at, failure) };
+}
+
+test.each<SourceFault>(['truncated', 'damaged'])(
+  'content that is %s is damage at the byte where it is',
+  async (fault) => {
+    const { at, open } = failingGuide(new SourceError('g', 'unexpected end of file', { fault }));
+    const out = await generateGuide([{ id: 'a' }], [], { inputs: [{ label: 'g', open }] });
+    expect(out.body).toBe(channel('a') + programme('a', 1));
+    expect(out.damage[0]).toEqual({ kind: 'read-error', byteOffset: at, detail: 'g: unexpected end of file' });
+    const refusing = generateGuide([{ id: 'a' }], [], { inputs: [{ label: 'g', open, onDamage: 'refuse' }] });
+    await expect(refusing).rejects.toBeInstanceOf(GuideDamagedError);
+    await expect(refusing).rejects.toMatchObject({ cause: { message: 'g: unexpected end of file' } });
+  },
+);
+
+test.each<[string, Error]>([
+  ['of the disk', new SourceError('g', 'cannot be read (EIO)', { fault: 'unreadable' })],
+  ['for a size that is set', new SourceError('g', 'has more than 1 MiB of content', { fault: 'too-large' })],
+  ['of another kind', new Error('whatever')],
+])('hole: what cannot be read, %s, is taken for damage, and a shorter guide is published', async (_, failure) => {
+  const { open } = failingGuide(failure);
+  for (const onDamage of ['keep', 'refuse'] as const)
+    await expect(generateGuide([{ id: 'a' }], [], { inputs: [{ label: 'g', open, onDamage }] })).rejects.toBe(failure);
+  await expect(generateGuide([{ id: 'a' }], [], { inputs: [{ label: 'g', open }], full: true })).rejects.toBe(failure);
 });
 
 test('a slow sink is waited for', async () => {
