@@ -126,19 +126,25 @@ export class Guest {
   #hand(bytes: Uint8Array): number {
     const alloc = this.#call('plimsoll_alloc')!;
     const pointer = this.#run('plimsoll_alloc', () => alloc(bytes.byteLength)) as number;
-    this.#abi.put(bytes, pointer);
+    this.#run('plimsoll_alloc', () => this.#abi.put(bytes, pointer));
     return pointer;
   }
 
-  /** Runs a piece of the guest. A fault of the ABI that it swallowed counts all the same. */
+  /** Runs a piece of the guest. A fault of the ABI that it swallowed counts all the same; either stands with the words that the guest gave to `fail` in this call. */
   #run<T>(what: string, call: () => T): T {
     try {
       const result = call();
       if (this.#abi.fault === undefined) return result;
     } catch (cause) {
-      if (this.#abi.fault === undefined) throw new AbiFault('trap', `${what}: ${(cause as Error)?.message ?? cause}`);
+      if (this.#abi.fault === undefined)
+        throw this.#inItsWords(new AbiFault('trap', `${what}: ${(cause as Error)?.message ?? cause}`));
     }
-    throw this.#abi.fault!;
+    throw this.#inItsWords(this.#abi.fault!);
+  }
+
+  #inItsWords(fault: AbiFault): AbiFault {
+    const { failText } = this.#abi;
+    return failText === '' ? fault : new AbiFault(fault.kind, `${fault.message}: ${failText}`);
   }
 
   #check(what: string, result: unknown): void {

@@ -67,7 +67,7 @@ export class PluginRefusedError extends PluginError {
   }
 }
 
-/** `PLIMSOLL_PLUGIN_TRAP`: WebAssembly stopped it, or it broke the ABI: memory out of bounds, no more stack, forged pointers. */
+/** `PLIMSOLL_PLUGIN_TRAP`: WebAssembly stopped it, or it broke the ABI: memory out of bounds, no more stack, forged pointers. What it gave to `fail` before is in the message. */
 export class PluginTrapError extends PluginError {
   override readonly name: string = 'PluginTrapError';
 

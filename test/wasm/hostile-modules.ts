@@ -193,6 +193,34 @@ export const TRAPPING: readonly HostileModule[] = [
     'PLIMSOLL_PLUGIN_FAILED',
     { says: /returned 5: no [^\u0000-\u001f]+$/ },
   ),
+  ran(
+    'hole: a trap after some words, which nobody hears of',
+    {
+      process: '(call $fail (i32.const 0) (i32.const 9)) (unreachable)',
+      fields: '(data (i32.const 0) "no\\u{1b}[2J\\0ah")',
+    },
+    TRAP,
+    { says: /: plimsoll_process: unreachable: no [^\u0000-\u001f]+$/ },
+  ),
+  ran('a trap after very many words', { process: '(call $fail (i32.const 0) (i32.const 65536)) (unreachable)' }, TRAP, {
+    says: /: plimsoll_process: unreachable: {1,1026}$/,
+  }),
+  ran(
+    'a trap in a call, the words in one before',
+    { init: '(call $fail (i32.const 0) (i32.const 9)) (i32.const 0)', process: '(unreachable)' },
+    TRAP,
+    { says: /: plimsoll_process: unreachable$/ },
+  ),
+  ran(
+    'no room, in so many words',
+    {
+      alloc:
+        '(if (i32.gt_u (local.get $len) (i32.const 0)) (then (call $fail (i32.const 0) (i32.const 9)))) (i32.mul (i32.const 0) (local.get $len))',
+      fields: '(data (i32.const 0) "too large")',
+    },
+    TRAP,
+    { says: /: plimsoll_alloc has no room: too large$/ },
+  ),
   ran('init refuses', { init: '(i32.const 1)' }, 'PLIMSOLL_PLUGIN_REFUSED'),
   {
     name: 'another version of the ABI',

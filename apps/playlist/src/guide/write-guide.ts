@@ -80,7 +80,7 @@ const FOOT = Buffer.from('\n</tv>\n');
  * changed and programmes that the editor changed are written anew.
  *
  * Memory: one buffer of half a MiB (up to 4 MiB for a guide with elements that long), whatever the size of the guides. Rejects with
- * what cannot be read, `GuideDamagedError` (`PLIMSOLL_PLAYLIST_GUIDE_DAMAGED`) where a guide is damaged and asks to be refused, `SpillLimitError`
+ * the error of a source that cannot be read, `GuideDamagedError` (`PLIMSOLL_PLAYLIST_GUIDE_DAMAGED`) where a guide is damaged and asks to be refused, `SpillLimitError`
  * (`PLIMSOLL_PLAYLIST_GUIDE_SPILL_LIMIT`), and whatever the sink and the signal throw.
  */
 export async function writeGuide(options: WriteGuideOptions): Promise<WriteGuideResult> {
