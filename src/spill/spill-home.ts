@@ -1,6 +1,6 @@
 /** The private folder of one owner below a parent that may be shared, and what becomes of folders whose owner is dead. */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isLocalDisk } from './local-disk.ts';
 import { memoryBackedName } from './memory-backed.ts';
 import { SpillMemoryBackedError, spillError } from './spill-errors.ts';
@@ -125,7 +125,7 @@ async function isLeftover(dir: string, self: Self, fs: SpillFs): Promise<boolean
   const isFile = signed !== undefined && signed.isFile?.() !== false;
   const written = isFile ? parseOwner(await fs.readFile(ownerFile, 'utf8').catch(() => '')) : undefined;
   // One that was killed before it had signed has its name: enough where nobody but this machine's processes can have made it.
-  const owner = written ?? (signed === undefined && self.isLocal ? ownerInName(dir, self) : undefined);
+  const owner = written ?? (signed === undefined && self.isLocal ? ownerInName(basename(dir)) : undefined);
   const state = owner === undefined ? 'unknown' : ownerState(owner, self, self.isLocal);
   if (state !== 'unknown') return state === 'dead';
   return self.mtimeMs - Math.max(found.mtimeMs, signed?.mtimeMs ?? 0) > ABANDONED_MS;

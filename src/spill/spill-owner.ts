@@ -31,16 +31,29 @@ export function parseOwner(text: string): SpillOwner | undefined {
   }
 }
 
-/** Pid, start time and pid namespace, as part of a folder's name: there from the first moment on, before the owner file is. */
-export function nameOfOwner({ pid, startedAt, pidNamespace }: SpillOwner): string {
-  return `${pid}-${startedAt || 'x'}-${/\d+/.exec(pidNamespace)?.[0] ?? 'x'}`;
+const NOT_KNOWN = 'x';
+const IN_A_NAME = /(?<![^-])(\d+)-(\d+|x)-(\d+|x)-([0-9a-f]{32}|x)(?![^-.])/g;
+
+/** As part of a name: there from the first moment on, before an owner file is. */
+export function nameOfOwner({ pid, startedAt, pidNamespace, bootId }: SpillOwner): string {
+  const namespace = /\d+/.exec(pidNamespace)?.[0];
+  const boot = bootId.replaceAll('-', '');
+  return [pid, startedAt || NOT_KNOWN, namespace ?? NOT_KNOWN, /^[0-9a-f]{32}$/.test(boot) ? boot : NOT_KNOWN].join(
+    '-',
+  );
 }
 
-/** The owner whose name ends that folder's, but for what is random; undefined when it says too little, or is of another namespace. It is taken for one of this boot. */
-export function ownerInName(dir: string, self: SpillOwner): SpillOwner | undefined {
-  const [, pid, startedAt, namespace] = /-(\d+)-(\d+)-(\d+)-[0-9a-f]+$/.exec(dir) ?? [];
-  if (pid === undefined || self.pidNamespace !== `pid:[${namespace}]`) return undefined;
-  return { ...self, pid: Number(pid), startedAt: startedAt! };
+/** The owner in a name, the last where there are several; undefined when there is none. */
+export function ownerInName(name: string): SpillOwner | undefined {
+  const found = [...name.matchAll(IN_A_NAME)].at(-1);
+  if (found === undefined) return undefined;
+  const [, pid, startedAt, namespace, boot] = found.map((each) => (each === NOT_KNOWN ? '' : each));
+  return {
+    pid: Number(pid),
+    startedAt: startedAt!,
+    pidNamespace: namespace === '' ? '' : `pid:[${namespace}]`,
+    bootId: boot!.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5'),
+  };
 }
 
 /**

@@ -16,7 +16,7 @@ import { ManualClock } from 'plimsoll';
 import { nodeSpillFs, SpillFolder } from 'plimsoll/spill';
 import { describe, expect, it } from 'vitest';
 import { memoryBackedName } from '../../src/spill/memory-backed.ts';
-import { currentOwner, ownerState, parseOwner } from '../../src/spill/spill-owner.ts';
+import { currentOwner, nameOfOwner, ownerState, parseOwner } from '../../src/spill/spill-owner.ts';
 import { tempParents } from './temp-parent.ts';
 
 const MIB = 1_048_576;
@@ -118,13 +118,13 @@ describe('folders of others', () => {
   it.skipIf(process.platform !== 'linux')(
     'whose owner was killed before it signed go at the next start, by their name, where only this machine has the disk',
     async () => {
-      const { startedAt, pidNamespace } = currentOwner();
-      const namespace = /\d+/.exec(pidNamespace)![0];
+      const [, startedAt, namespace, boot] = nameOfOwner(currentOwner()).split('-');
       const names = {
-        alive: `plimsoll-spill-${process.pid}-${startedAt}-${namespace}-0a`,
-        dead: `plimsoll-spill-${2 ** 30}-77-${namespace}-0b`,
-        reused: `plimsoll-spill-${process.pid}-77-${namespace}-0c`,
-        elsewhere: `plimsoll-spill-${2 ** 30}-77-1-0d`,
+        alive: `plimsoll-spill-${process.pid}-${startedAt}-${namespace}-${boot}-0a`,
+        dead: `plimsoll-spill-${2 ** 30}-77-${namespace}-${boot}-0b`,
+        reused: `plimsoll-spill-${process.pid}-77-${namespace}-${boot}-0c`,
+        elsewhere: `plimsoll-spill-${2 ** 30}-77-1-${boot}-0d`,
+        before: `plimsoll-spill-${process.pid}-${startedAt}-${namespace}-${'0f'.repeat(16)}-0e`,
       };
       const left = async (type: number): Promise<string[]> => {
         const dir = parent();

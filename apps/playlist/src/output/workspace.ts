@@ -1,16 +1,16 @@
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ownerFate, ownerMark } from 'plimsoll/spill';
 import { ensureFolder } from './ensure-folder.ts';
 import { OutputError } from './output-error.ts';
-import { ownerFate, ownerMark } from './run-owner.ts';
 
 const PREFIX = '.plimsoll-';
 
 /**
  * The private folder of one run inside the output folder (0700), so that finished files reach their place by a rename. It is removed when
  * the run ends, in whatever way; after SIGKILL or a power cut, by the next run that opens a workspace there. The folder's name bears
- * its owner's pid, start time and pid namespace: a living owner's folder is never touched, and a new process with an old pid is not
- * mistaken for it. Of an owner in another container nothing can be known: its folder goes when nothing was written there for a day.
+ * its owner (`ownerMark`): a living owner's folder is never touched, and a new process with an old pid is not mistaken for it. Of an owner in another container, or perhaps on
+ * another machine, nothing can be known: its folder goes when nothing was written there for a day.
  */
 export class Workspace implements AsyncDisposable {
   readonly outputDir: string;
@@ -95,10 +95,9 @@ const ABANDONED_MS = 24 * 3_600_000;
 async function removeOrphans(outputDir: string): Promise<void> {
   for (const entry of await readdir(outputDir, { withFileTypes: true })) {
     if (!entry.isDirectory() || !entry.name.startsWith(PREFIX)) continue;
-    const owner = /-(\d+-(?:\d+|x)-\d+)-\d+$/.exec(entry.name);
-    if (owner === null) continue;
+    const fate = await ownerFate(entry.name, outputDir);
+    if (fate === undefined) continue;
     const dir = join(outputDir, entry.name);
-    const fate = ownerFate(owner[1]!);
     if (fate === 'alive' || (fate === 'unknown' && (await wasWrittenLately(dir)))) continue;
     // Somebody else's that may not be removed is no reason not to run.
     await rm(dir, { recursive: true, force: true }).catch(() => {});

@@ -2,8 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { constants, readFileSync } from 'node:fs';
 import { copyFile, type FileHandle, link, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ownerFate, ownerMark } from 'plimsoll/spill';
 import { ensureFolder } from '../output/ensure-folder.ts';
-import { ownerFate, ownerMark } from '../output/run-owner.ts';
 import { SourceError } from './source-error.ts';
 
 const MAX_STATE_BYTES = 4 * 1024 ** 2;
@@ -138,35 +138,23 @@ export class LastGood {
 }
 
 let copyCount = 0;
-const NO_BOOT = '0';
-/** Namespaces have the same number on all machines; a boot is one machine's. */
-const BOOT = bootId();
 /** Tells runs apart, whoever shares the cache, and says whose a copy is. */
-const RUN = `${ownerMark()}-${BOOT}-${randomBytes(6).toString('hex')}`;
+const RUN = `${ownerMark()}-${randomBytes(6).toString('hex')}`;
 const ABANDONED_MS = 24 * 3_600_000;
 const UNSAVED_MS = 60_000;
 
 /**
  * True for what another run is about to refer to: a part that was written within a day, a copy that got its name within a minute; nothing
- * of a run of this machine that is known to be dead.
+ * of a run that is known to be dead.
  */
 async function isAnothers(dir: string, entry: string): Promise<boolean> {
   if (entry.includes(`-${RUN}-`)) return false;
-  const [, mark, boot] = /-(\d+-(?:\d+|x)-\d+)-([0-9a-f]+)-[0-9a-f]{12}-/.exec(entry) ?? [];
-  if (mark !== undefined && boot === BOOT && BOOT !== NO_BOOT && ownerFate(mark) === 'dead') return false;
+  if ((await ownerFate(entry, dir)) === 'dead') return false;
   try {
     const { mtimeMs, ctimeMs } = await stat(join(dir, entry));
     return entry.endsWith('.part') ? Date.now() - mtimeMs < ABANDONED_MS : Date.now() - ctimeMs < UNSAVED_MS;
   } catch {
     return false;
-  }
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').replaceAll(/[^0-9a-f]/g, '') || NO_BOOT;
-  } catch {
-    return NO_BOOT;
   }
 }
 

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ownerMark } from 'plimsoll/spill';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Workspace } from '../../src/output/workspace.ts';
 
@@ -29,12 +30,12 @@ describe('workspace', () => {
   it('clears what a killed run left, and only that', async () => {
     const dead = spawn(process.execPath, ['-e', '0']);
     await new Promise((resolve) => dead.once('exit', resolve));
-    const namespace = /\d+/.exec(process.platform === 'linux' ? readlinkSync('/proc/self/ns/pid') : '0')?.[0];
-    const orphan = join(out, `.plimsoll-home-${dead.pid}-12345-${namespace}-0`);
-    const reused = join(out, `.plimsoll-home-${process.pid}-1-${namespace}-0`);
+    const [, , namespace, boot] = ownerMark().split('-');
+    const orphan = join(out, `.plimsoll-home-${dead.pid}-12345-${namespace}-${boot}-0`);
+    const reused = join(out, `.plimsoll-home-${process.pid}-1-${namespace}-${boot}-0`);
     const foreign = join(out, '.plimsoll-notes');
-    const otherContainer = join(out, `.plimsoll-home-${dead.pid}-12345-77-0`);
-    const longGone = join(out, `.plimsoll-home-${dead.pid}-12345-77-1`);
+    const otherContainer = join(out, `.plimsoll-home-${dead.pid}-12345-77-${boot}-0`);
+    const longGone = join(out, `.plimsoll-home-${dead.pid}-12345-77-${boot}-1`);
     for (const dir of [orphan, reused, foreign, otherContainer, longGone]) await mkdir(dir);
     await utimes(longGone, 1, 1);
     await using living = await Workspace.open(out, 'home');
@@ -47,6 +48,22 @@ describe('workspace', () => {
     expect(existsSync(living.dir)).toBe(true);
     expect(next.dir).not.toBe(living.dir);
   });
+
+  it.skipIf(!existsSync('/dev/shm') || process.platform !== 'linux')(
+    'hole: the folder of a living run on another machine is taken for that of a dead one of this machine',
+    async () => {
+      const shared = await mkdtemp('/dev/shm/plimsoll-workspace-');
+      const [, , namespace] = ownerMark().split('-');
+      const dir = join(shared, `.plimsoll-home-${2 ** 30}-12345-${namespace}-${'ab'.repeat(16)}-0`);
+      try {
+        await mkdir(dir);
+        await using _ = await Workspace.open(shared, 'home');
+        expect(existsSync(dir)).toBe(true);
+      } finally {
+        await rm(shared, { recursive: true });
+      }
+    },
+  );
 
   it('says in one line where it may not write', async () => {
     await writeFile(join(out, 'file'), '');
