@@ -1,4 +1,4 @@
-// The kit for plugins in AssemblyScript. See README.md beside this file.
+// The kit for plugins in AssemblyScript. See README.md in the folder above.
 export { abort } from './abort';
 export { clearFree, give, roomOf, take, takeForGood, widen } from './blocks';
 export { plimsoll_abi, plimsoll_alloc, plimsoll_trim } from './exports';

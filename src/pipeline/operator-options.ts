@@ -85,6 +85,8 @@ export function checkOperatorOptions<T extends RecordOperatorOptions>(
   const options = copyOptions(what, given, [...OPERATOR_OPTIONS, ...known]);
   checkName(options.name);
   if (typeof options.key !== 'function') throw invalidOption('key', 'a function', options.key);
+  const { spill } = options;
+  if (spill !== undefined && typeof spill?.openRun !== 'function') throw invalidOption('spill', 'a SpillFolder', spill);
   if (options.maxSpillBytes !== undefined) checkWhole('maxSpillBytes', options.maxSpillBytes, LEAST_SPILL_BYTES);
   const { maxBytes } = copyOptions('memory', options.memory, ['maxBytes'], 'an object with `maxBytes`');
   checkWhole('memory.maxBytes', maxBytes, 1);

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../clock.ts';
 import { FailOpen } from '../fail-open.ts';
 import type { Consumer } from '../governor/index.ts';
-import { checkName, checkOneOf, checkWhole } from '../invalid-option.ts';
+import { checkName, checkOneOf, checkSignal, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import { isSpillForced, type SpillFolder } from '../spill/index.ts';
 import type { Batch } from './batch.ts';
 import type { BetweenStages } from './between-stages.ts';
@@ -51,6 +51,21 @@ const DEFAULTS = {
   mode: 'auto',
 } as const;
 const MODES = ['auto', ...PIPELINE_MODES] as const;
+const OPTIONS = [
+  'name',
+  'governor',
+  'probe',
+  'parent',
+  'signal',
+  'clock',
+  'sampleEveryMs',
+  'progressEveryMs',
+  'onProgress',
+  'batchBytes',
+  'mode',
+  'spill',
+  'cleanup',
+] as const;
 const HOLDS_NOTHING: StageMemory = { kind: 'external', maxBytes: 0 };
 
 /**
@@ -68,12 +83,19 @@ const HOLDS_NOTHING: StageMemory = { kind: 'external', maxBytes: 0 };
 export class Pipeline {
   readonly #help: RunHelp;
 
-  constructor(options: PipelineOptions) {
-    const { governor, parent, spill } = options;
+  /** Throws `RangeError` for unsound options. */
+  constructor(given: PipelineOptions) {
+    const options = copyOptions('Pipeline', given, OPTIONS);
+    const { governor, probe, parent, spill } = options;
+    // Not by their verbs: a governor that cannot be looked at is broken, not wrong.
+    if (!isObject(governor)) throw invalidOption('governor', 'a governor', governor);
+    if (!isObject(probe)) throw invalidOption('probe', 'what samples the meters, such as the governor', probe);
+    if (spill !== undefined && typeof spill?.openRun !== 'function')
+      throw invalidOption('spill', 'a SpillFolder', spill);
     const name = checkName(options.name ?? DEFAULTS.name);
     const failOpen = new FailOpen(`pipeline ${name}`);
     const clock = options.clock ?? systemClock;
-    const signal = options.signal ?? new AbortController().signal;
+    const signal = checkSignal(options.signal) ?? new AbortController().signal;
     let cleanup: CleanupCalls | undefined;
     const modes = new StageModes({
       pipeline: name,
@@ -83,7 +105,7 @@ export class Pipeline {
       elapsedMs: () => observer.elapsedMs,
     });
     const observer = new StageObserver({
-      probe: options.probe,
+      probe,
       now: () => clock.now(),
       sampleEveryMs: checkWhole('sampleEveryMs', options.sampleEveryMs ?? DEFAULTS.sampleEveryMs, 1),
       progressEveryMs: checkWhole('progressEveryMs', options.progressEveryMs ?? DEFAULTS.progressEveryMs, 0),
@@ -153,3 +175,5 @@ export class Pipeline {
     };
   }
 }
+
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null;

@@ -249,3 +249,15 @@ it('options out of range are refused in one line', () => {
     'Expected `sampleEveryMs` to be a whole number from 1 up, got `0` (number)',
   );
 });
+
+it('unsound options are refused in one line', () => {
+  const machine = new FakeMachine();
+  const message = (options: object) => () => new Pipeline({ governor: machine, probe: machine, ...options });
+  expect(() => new Pipeline(undefined as never)).toThrow('Expected `options of Pipeline` to be an object');
+  expect(message({ governor: undefined })).toThrow('Expected `governor` to be a governor');
+  expect(message({ probe: undefined })).toThrow('Expected `probe` to be what samples the meters');
+  expect(message({ spill: '/tmp' })).toThrow('Expected `spill` to be a SpillFolder, got `/tmp`');
+  expect(message({ signal: {} })).toThrow('Expected `signal` to be an AbortSignal');
+  expect(message({ mode: 'fast' })).toThrow('Expected `mode` to be one of');
+  expect(message({ batchbytes: 1 })).toThrow('Unknown option `batchbytes` of Pipeline: did you mean `batchBytes`?');
+});

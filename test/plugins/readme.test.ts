@@ -31,8 +31,8 @@ function channel(id: number, url: string): Buffer {
   return record;
 }
 
-/** Ids that come back for three channels. */
-async function idsFrom(name: string): Promise<number[]> {
+/** What comes back for three channels, in order. */
+async function answersFrom(name: string): Promise<string[]> {
   using governor = createGovernor({ limitBytes: 2 ** 30 });
   await using host = new PluginHost({ governor, maxPluginBytes: 2 ** 24, maxTotalBytes: 2 ** 24 });
   const { plugins, problems } = await loadPlugins(dir);
@@ -41,7 +41,14 @@ async function idsFrom(name: string): Promise<number[]> {
   await using instance = await host.open(plugin, { stage: 'filtering' });
   const urls = ['https://a.example/1', 'http://b.example/2', 'https://c.example/3'];
   const output = Buffer.from(await instance.process(Buffer.concat(urls.map((url, i) => channel(10 + i, url)))));
-  return Array.from({ length: output.length / 8 }, (_, i) => output.readUInt32LE(8 * i + 4));
+  const answers: string[] = [];
+  for (let at = 0; at < output.length; at += 4 + output.readUInt32LE(at)) {
+    const isGone = output.readUInt32LE(at) === 8;
+    answers.push(
+      `${output.readUInt32LE(at + 4)} ${isGone ? `goes by filter ${output.readUInt32LE(at + 8)}` : 'stays'}`,
+    );
+  }
+  return answers;
 }
 
 test('the plugin of plugins/README.md does what is said of it, made as is said', async () => {
@@ -59,7 +66,7 @@ test('the plugin of plugins/README.md does what is said of it, made as is said',
   } finally {
     rmSync(source, { force: true });
   }
-  expect(await idsFrom('only-https')).toEqual([10, 12]);
+  expect(await answersFrom('only-https')).toEqual(['10 stays', '11 goes by filter 0', '12 stays']);
 });
 
 test.skipIf(!HAS_CLANG)('the plugin of PLUGINS.md keeps every channel', async () => {
@@ -71,5 +78,5 @@ test.skipIf(!HAS_CLANG)('the plugin of PLUGINS.md keeps every channel', async ()
   execFileSync('clang', [...given, `-I${join(ROOT, 'plugins/samples/filter-stream-c')}`]);
   const manifest = block('plugins/README.md', 'toml').replaceAll('only-https', 'plugin');
   writeFileSync(join(dir, 'plugin.toml'), manifest);
-  expect(await idsFrom('plugin')).toEqual([10, 11, 12]);
+  expect(await answersFrom('plugin')).toEqual(['10 stays', '11 stays', '12 stays']);
 });

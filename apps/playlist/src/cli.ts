@@ -74,7 +74,10 @@ export function parseCommandLine(argv: readonly string[], version: string): Comm
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return { kind: 'print', text: printed.trimEnd() };
-    const line = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    const line = error.message
+      .replace(/^error: /, '')
+      .replace(/\s*\n\s*/g, ' ')
+      .replace(/\.$/, '');
     throw new ConfigError([`plimsoll-playlist: ${line}. See --help`], error);
   }
   return result!;

@@ -16,8 +16,7 @@ export function readConfigText(file: string): string {
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause;
     const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT')
-      throw new ConfigError([`${file}: No such file. Name the configuration with --config FILE`], cause);
+    if (code === 'ENOENT') throw new ConfigError([`${file}: No such file`], cause);
     if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA')
       throw new ConfigError([`${file}: Expected UTF-8 text: save the file as UTF-8`], cause);
     throw new ConfigError([`${file}: Cannot be read: ${code ?? (cause as Error).message}`], cause);
