@@ -25,7 +25,7 @@ import { readAliases } from './config/read-aliases.ts';
 import { GuideJob } from './guide-job.ts';
 import { JobSpill } from './job-spill.ts';
 import { FileSink } from './output/file-sink.ts';
-import { Workspace } from './output/workspace.ts';
+import { removeOrphans, Workspace } from './output/workspace.ts';
 import { PlaylistInputs } from './playlist-inputs.ts';
 import type { PluginJob } from './plugin-job.ts';
 import type { JobProgress } from './report/live-line.ts';
@@ -81,6 +81,7 @@ export function openGovernor({ memory }: PlaylistConfig): Governor {
 export async function generate(config: PlaylistConfig, options: GenerateOptions): Promise<Generated> {
   const rules = compileRuleSet(config.rules, config.filters);
   const { dryRun } = options;
+  if (!dryRun) await removeOrphans(tmpdir());
   await using workspace = await Workspace.open(dryRun ? tmpdir() : config.output.dir, config.output.name);
   await using spill = await JobSpill.open({ config, workspace, dryRun });
   await using run = new Run(config, options, { rules, workspace, spill });
@@ -196,6 +197,7 @@ class Run implements AsyncDisposable {
       cacheDir: this.#config.cache.dir,
       shrinkLimit: this.#config.cache.shrinkLimit,
       dryRun: this.#options.dryRun,
+      tempDir: this.#workspace.dir,
       clock: systemClock,
       signal: this.#options.signal,
       warn: (line) => this.#warn(line),

@@ -92,8 +92,9 @@ export class Workspace implements AsyncDisposable {
 let runCount = 0;
 const ABANDONED_MS = 24 * 3_600_000;
 
-async function removeOrphans(outputDir: string): Promise<void> {
-  for (const entry of await readdir(outputDir, { withFileTypes: true })) {
+/** Removes the folders of runs that were killed; in the system's folder for temporary files those of dry runs. Never rejects. */
+export async function removeOrphans(outputDir: string): Promise<void> {
+  for (const entry of await readdir(outputDir, { withFileTypes: true }).catch(() => [])) {
     if (!entry.isDirectory() || !entry.name.startsWith(PREFIX)) continue;
     const fate = await ownerFate(entry.name, outputDir);
     if (fate === undefined) continue;

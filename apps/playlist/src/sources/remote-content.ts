@@ -1,5 +1,4 @@
 import { type FileHandle, mkdtemp, open, rename, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { GuideConfig, SourceConfig } from '../config/config.ts';
 import { type Downloaded, download } from './download.ts';
@@ -70,7 +69,7 @@ class RemoteFetch implements AsyncDisposable {
     context: SourceContext,
     agent: HttpAgent,
   ): Promise<RemoteFetch> {
-    const temporaryDir = context.dryRun ? await mkdtemp(join(tmpdir(), 'plimsoll-playlist-')) : undefined;
+    const temporaryDir = context.dryRun ? await mkdtemp(join(context.tempDir, 'download-')) : undefined;
     return new RemoteFetch(config, kind, context, agent, temporaryDir);
   }
 

@@ -29,8 +29,10 @@ export interface SourceContext {
   readonly cacheDir: string;
   /** 0 to 1: less than this share of the last good content is "shrunk sharply". */
   readonly shrinkLimit: number;
-  /** Writes nothing into the cache; downloads go to a temporary folder and are removed on dispose. */
+  /** Writes nothing into the cache; downloads go to `tempDir` and are removed on dispose. */
   readonly dryRun: boolean;
+  /** There already, and gone with the run: at the next start, when it is killed. */
+  readonly tempDir: string;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** One line for each thing the user should know; credentials are masked. */

@@ -50,6 +50,7 @@ async function open(
     cacheDir: join(folder, 'cache'),
     shrinkLimit: 0.5,
     dryRun,
+    tempDir: folder,
     clock: new ManualClock(),
     signal,
     warn: (line) => warnings.push(line),

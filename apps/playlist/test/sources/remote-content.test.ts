@@ -50,6 +50,7 @@ async function open(options: Options = {}): Promise<SourceContent> {
     cacheDir: join(folder, 'cache'),
     shrinkLimit: 0.5,
     dryRun: options.dryRun ?? false,
+    tempDir: folder,
     clock,
     signal: options.signal ?? new AbortController().signal,
     warn: (line) => warnings.push(line),

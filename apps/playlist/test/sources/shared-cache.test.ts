@@ -28,6 +28,7 @@ async function open(cacheDir = join(folder, 'cache')): Promise<SourceContent> {
     cacheDir,
     shrinkLimit: 0.5,
     dryRun: false,
+    tempDir: folder,
     clock: new ImpatientClock(7777),
     signal: new AbortController().signal,
     warn: (line) => warnings.push(line),
