@@ -43,6 +43,7 @@ describe('the package', () => {
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'apps/playlist/PLUGINS.md',
       'dist',
       'docs',
       'plugins/README.md',

@@ -75,6 +75,13 @@ export class PluginJob implements AsyncDisposable {
       const { plugins, problems } = await loadPlugins(dir);
       for (const problem of problems) options.warn(`[plugins] ${problem}`);
       if (plugins.length === 0) options.warn(`[plugins] dir: no plugin in ${dir}: the program does it all itself`);
+      for (const { manifest } of plugins) {
+        const { name, stages } = manifest;
+        if (PLUGIN_STAGES.some((stage) => stages.includes(stage))) continue;
+        options.warn(
+          `[plugins] ${name}: is not used: it is for ${stages.join(', ')}, stages are ${PLUGIN_STAGES.join(', ')}`,
+        );
+      }
       return new PluginJob(options, plugins);
     } catch (cause) {
       const { code, message } = cause as NodeJS.ErrnoException;
