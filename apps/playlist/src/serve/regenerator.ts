@@ -84,7 +84,7 @@ export class Regenerator implements AsyncDisposable {
       (summary) => ({ ok: true, summary }),
       (error: unknown) => ({ ok: false, error: describeError(error) }),
     );
-    this.#last = { startedMs, elapsedMs: clock.now() - started, ...outcome };
+    this.#last = { startedMs, elapsedMs: Math.round(clock.now() - started), ...outcome };
     this.#running = undefined;
     this.#plan();
     onOutcome?.(this.#last);
