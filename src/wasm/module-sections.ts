@@ -25,6 +25,7 @@ export const SECTION = {
   memory: 5,
   global: 6,
   export: 7,
+  tag: 13,
 } as const;
 const LAST_SECTION = 13;
 const HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00] as const;

@@ -36,6 +36,9 @@ const MAX_GLOBALS = 10_000;
 const MAX_EXPORTS = 10_000;
 const MAX_TABLES = 4;
 const MAX_PARAMETERS = 1_000;
+const MAX_TAGS = 100;
+/** What an exception carries is in V8's heap, 64 bytes for each at most, and a guest can hold as many exceptions as its stack has frames. */
+const MAX_CARRIED = 8;
 const LONGEST_SHOWN = 80;
 
 const FUNCTION_TYPE = 0x60;
@@ -61,6 +64,7 @@ export function readModuleShape(bytes: Uint8Array): ModuleShape {
   const types = readTypes(reader(SECTION.type));
   const imports = readImports(reader(SECTION.import), types);
   const own = readFunctions(reader(SECTION.function));
+  checkTags(reader(SECTION.tag), types);
   const memories = [...imports.memories, ...readMemories(reader(SECTION.memory))];
   if (memories.length > 1) throw new ModuleFault(`has ${memories.length} memories, and 1 is the most`);
   if (memories.length === 0) throw new ModuleFault('has no memory');
@@ -128,6 +132,16 @@ function readFunctions(reader: ByteReader | undefined): Uint32Array {
   const types = new Uint32Array(reader?.count('functions', MAX_FUNCTIONS) ?? 0);
   for (let index = 0; index < types.length; index++) types[index] = reader!.u32();
   return types;
+}
+
+function checkTags(reader: ByteReader | undefined, types: readonly string[]): void {
+  for (let left = reader?.count('tags', MAX_TAGS, 2) ?? 0; left > 0; left--) {
+    reader!.byte();
+    const carried = (types[reader!.u32()] ?? '').split(' ').indexOf('->');
+    if (carried > MAX_CARRIED) {
+      throw new ModuleFault(`has an exception that carries ${carried} values, and ${MAX_CARRIED} are the most`);
+    }
+  }
 }
 
 function readMemories(reader: ByteReader | undefined): Limits[] {

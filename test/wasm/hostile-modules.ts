@@ -140,6 +140,17 @@ export const TAKING: readonly HostileModule[] = [
     undefined,
     { output: isNumber((size) => size > 60_000 && size <= 65_536) },
   ),
+  ran(
+    'exceptions without end, with little in each',
+    {
+      fields: `(tag $t (param ${'v128 '.repeat(8)}))
+      (func $throw ${'(v128.const i32x4 1 2 3 4)'.repeat(8)} (throw $t))
+      (func $hold (try (do (call $throw)) (catch_all (call $hold) (rethrow 0))))`,
+      process: '(call $hold) (i32.const 0)',
+    },
+    TRAP,
+    { says: /stack/ },
+  ),
   ran('recursion without end', { fields: '(func $r (call $r) (call $r))', process: '(call $r) (i32.const 0)' }, TRAP, {
     says: /stack/,
   }),
@@ -290,6 +301,12 @@ export const REFUSED: readonly HostileModule[] = [
     'a table of things of the host',
     guestText({ fields: '(table 1 externref)' }),
     /something else than functions/,
+  ),
+  // Nested in catch blocks they stay: 9,000 of them, of 64 KB each in V8's heap.
+  refused(
+    'an exception that carries a thousand vectors',
+    guestText({ fields: `(tag $t (param ${'v128 '.repeat(1_000)}))` }),
+    /carries 1000 values, and 8 are the most/,
   ),
   refused('nothing at all', () => new Uint8Array(0), /no WebAssembly module/),
   refused('garbage', () => Uint8Array.from({ length: 5_000 }, (_, i) => (i * 7919) & 255), /no WebAssembly module/),
