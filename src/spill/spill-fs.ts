@@ -1,4 +1,5 @@
 import * as fs from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 
 /** An open file, as far as a spill folder uses it. */
 export interface SpillFile {
@@ -17,13 +18,16 @@ export interface SpillFs {
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
   rm(path: string, options: { recursive: boolean; force: boolean }): Promise<void>;
-  lstat(path: string): Promise<{ mtimeMs: number; uid: number; isDirectory(): boolean; isFile?(): boolean }>;
+  lstat(
+    path: string,
+  ): Promise<{ mtimeMs: number; uid: number; size?: number; isDirectory(): boolean; isFile?(): boolean }>;
   statfs(path: string): Promise<{ type: number }>;
   readFile(path: string, encoding: 'utf8'): Promise<string>;
 }
 
 export const nodeSpillFs: SpillFs = {
-  mkdir: (path, options) => fs.mkdir(path, options),
+  mkdir: (path, { mode, recursive = false }) =>
+    recursive ? makeFolders(resolve(path), mode) : fs.mkdir(path, { mode }),
   open: async (path, flags, mode) => (await fs.open(path, flags, mode)) as unknown as SpillFile,
   readdir: (path) => fs.readdir(path),
   rename: (from, to) => fs.rename(from, to),
@@ -33,6 +37,28 @@ export const nodeSpillFs: SpillFs = {
   statfs: (path) => fs.statfs(path),
   readFile: (path, encoding) => fs.readFile(path, encoding),
 };
+
+/** Those above it that are missing too, each tried twice at most: Node's own way tries for ever where every new folder is answered with ENOENT, as in `/proc`. */
+async function makeFolders(path: string, mode: number): Promise<void> {
+  try {
+    await makeFolder(path, mode);
+  } catch (cause) {
+    const above = dirname(path);
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT' || above === path) throw cause;
+    await makeFolders(above, mode);
+    await makeFolder(path, mode);
+  }
+}
+
+async function makeFolder(path: string, mode: number): Promise<void> {
+  try {
+    await fs.mkdir(path, { mode });
+  } catch (cause) {
+    // A root, or a folder of a file system that cannot be written to, need not answer EEXIST.
+    const found = await fs.stat(path).catch(() => undefined);
+    if (found?.isDirectory() !== true) throw cause;
+  }
+}
 
 /** Writes all of several pieces, whatever the system takes at once. */
 export async function writeAll(

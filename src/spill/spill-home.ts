@@ -9,6 +9,8 @@ import { currentOwner, nameOfOwner, ownerInName, ownerState, parseOwner, type Sp
 
 const PREFIX = 'plimsoll-spill-';
 const OWNER_FILE = 'owner.json';
+/** One that is longer was not written here. */
+const LONGEST_OWNER_BYTES = 4_096;
 /** A folder of whose owner nothing can be known goes when it was left alone for so long. */
 const ABANDONED_MS = 24 * 3_600_000;
 
@@ -122,7 +124,7 @@ async function isLeftover(dir: string, self: Self, fs: SpillFs): Promise<boolean
   const ownerFile = join(dir, OWNER_FILE);
   const signed = await fs.lstat(ownerFile).catch(() => undefined);
   // Whatever else stands there under that name may be without end.
-  const isFile = signed !== undefined && signed.isFile?.() !== false;
+  const isFile = signed !== undefined && signed.isFile?.() !== false && (signed.size ?? 0) <= LONGEST_OWNER_BYTES;
   const written = isFile ? parseOwner(await fs.readFile(ownerFile, 'utf8').catch(() => '')) : undefined;
   // One that was killed before it had signed has its name: enough where nobody but this machine's processes can have made it.
   const owner = written ?? (signed === undefined && self.isLocal ? ownerInName(basename(dir)) : undefined);

@@ -52,6 +52,19 @@ describe('a spill folder', () => {
     await expect(folder.put(Buffer.from('x'))).rejects.toMatchObject({ code: 'PLIMSOLL_DISPOSED' });
   });
 
+  it.skipIf(process.platform !== 'linux')(
+    'is refused at once where no folder can be made, and where a file is in the way',
+    async () => {
+      const dir = parent();
+      writeFileSync(join(dir, 'file'), '');
+      // Node's own way of making folders tries for ever in the first of these.
+      const places = ['/proc/plimsoll/spill', join(dir, 'file'), join(dir, 'file', 'spill')];
+      for (const place of places)
+        await expect(open({}, place), place).rejects.toMatchObject({ code: 'PLIMSOLL_SPILL_IO' });
+      expect(readdirSync(dir)).toEqual(['file']);
+    },
+  );
+
   it('has nothing any more of what was deleted, and says so', async () => {
     await using folder = await open();
     const record = await folder.put(Buffer.from('x'));

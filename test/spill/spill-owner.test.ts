@@ -8,6 +8,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -149,6 +150,20 @@ describe('folders of others', () => {
       expect(existsSync(odd)).toBe(true);
     },
   );
+
+  it('whose owner file is far longer than any is are left alone, and not read', async () => {
+    const dir = parent();
+    const odd = plant(dir, 'plimsoll-spill-odd', { ...currentOwner(), pid: 2 ** 22 + 1, startedAt: '1' });
+    truncateSync(join(odd, 'owner.json'), 2 ** 29);
+    const read: string[] = [];
+    const readFile: typeof nodeSpillFs.readFile = async (path) => {
+      read.push(path);
+      return '';
+    };
+    await using folder = await open(dir, { fs: { ...nodeSpillFs, readFile } });
+    expect(read).toEqual([]);
+    expect(folder.stats.leftoversRemoved).toBe(0);
+  });
 
   it('that cannot be removed or read are no reason not to start', async () => {
     const dir = parent();
