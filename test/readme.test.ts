@@ -17,6 +17,8 @@ const DOCUMENTS = [
   'docs/pipeline.md',
 ] as const;
 const LONGEST_MS = 30_000;
+/** As a user's programs do, those of the documents take what is built; `npm test` builds it first. */
+const BUILT = join(ROOT, 'dist/index.js');
 
 /** A fenced program of a document, and what the fenced text right behind it says that it prints. */
 interface Program {
@@ -45,6 +47,7 @@ describe.each(DOCUMENTS)('the programs in %s', (document) => {
   let dir: string;
   // Inside the project, so that `plimsoll` resolves as it does for a user.
   beforeAll(() => {
+    if (!existsSync(BUILT)) throw new Error('There is no dist/: run `npm run build` first, as `npm test` does.');
     dir = mkdtempSync(join(ROOT, 'test', '.readme-'));
   });
   afterAll(() => rmSync(dir, { recursive: true }));
@@ -56,7 +59,7 @@ describe.each(DOCUMENTS)('the programs in %s', (document) => {
       const scratch = join(dir, 'tmp');
       mkdirSync(scratch, { recursive: true });
       writeFileSync(file, source);
-      const run = spawnSync(process.execPath, ['--conditions=source', file], {
+      const run = spawnSync(process.execPath, [file], {
         encoding: 'utf8',
         env: { ...process.env, PLIMSOLL: '', PLIMSOLL_FORCE_SPILL: '', NODE_OPTIONS: '', TMPDIR: scratch },
         timeout: LONGEST_MS,

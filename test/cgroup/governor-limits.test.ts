@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { judgeDrift, judgeGoverned, judgeUngoverned } from './loads/judge-load.ts';
-import { type Load, type LoadRun, runLoad } from './loads/run-load.ts';
+import { type LoadRun, runLoad } from './loads/run-load.ts';
 import { whyNoLimits } from './memory-group.ts';
 
 const whyNot =
@@ -12,18 +12,14 @@ if (whyNot !== undefined) console.warn(`Tests of the governor in real limits are
 
 const LIMIT_MIB = 128;
 
-/** The whole of it is the gate `governor-limits`; here two loads, one limit. */
+/** The whole of it is the gate `governor-limits`; here one load, one limit. */
 describe.skipIf(whyNot !== undefined)(`in ${LIMIT_MIB} MiB`, () => {
-  it.each<Load>(['small-buffers', 'cache'])(
-    '%s is killed without the governor and lives with it',
-    async (load) => {
-      judgeUngoverned(load, LIMIT_MIB, await runLoad({ load, limitMib: LIMIT_MIB, governed: false }));
-      const run = await runLoad({ load, limitMib: LIMIT_MIB, governed: true });
-      judgeGoverned(load, LIMIT_MIB, run);
-      judgeDrift(load, LIMIT_MIB, run);
-    },
-    60_000,
-  );
+  it('a cache is killed without the governor and lives with it', async () => {
+    judgeUngoverned('cache', LIMIT_MIB, await runLoad({ load: 'cache', limitMib: LIMIT_MIB, governed: false }));
+    const run = await runLoad({ load: 'cache', limitMib: LIMIT_MIB, governed: true });
+    judgeGoverned('cache', LIMIT_MIB, run);
+    judgeDrift('cache', LIMIT_MIB, run);
+  }, 60_000);
 
   it('with PLIMSOLL=off the same flags and the same program do not help', async () => {
     const run = await runLoad({ load: 'cache', limitMib: LIMIT_MIB, governed: true, env: { PLIMSOLL: 'off' } });

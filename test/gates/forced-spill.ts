@@ -14,7 +14,11 @@ interface TestResults {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 }
 
@@ -29,7 +33,9 @@ export const forcedSpillGate: Gate = {
       await runTests(file);
       const results = JSON.parse(await readFile(file, 'utf8')) as TestResults;
       const failed = results.testResults.flatMap(({ name, status, assertionResults }) => {
-        const inside = assertionResults.filter((one) => one.status === 'failed').map(({ fullName }) => fullName);
+        const inside = assertionResults
+          .filter((one) => one.status === 'failed')
+          .map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages[0]?.split('\n', 1)[0]}`);
         return status === 'failed' && inside.length === 0 ? [name] : inside;
       });
       for (const name of failed.slice(0, MOST_SHOWN)) say(`failed: ${name}`);

