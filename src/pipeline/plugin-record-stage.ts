@@ -41,7 +41,7 @@ const OPTIONS = ['native', 'memory', 'spill', 'maxSpillBytes', 'maxBatchBytes', 
  * A stage over records whose work a plugin does as a whole: what comes out need not come batch by batch, and most of it may come at the end. What goes in is kept until the plugin has finished, and what
  * comes out until then too, both compressed and spilled as the mode says: nothing of a plugin that fails, at whatever moment, is handed on, and another plugin, or the native stage, begins
  * with the first record. After the input the plugin is given an empty batch, again and again until it puts nothing out for one, and is then finalized: so its output can come in pieces. Where the native way is chosen from the start, nothing is kept. When pressure rises so that another would be chosen, the plugin is given up, twice at most;
- * at `emergency` always.
+ * at `emergency` always. When pressure falls nothing is begun anew: whoever is at work stays for that run.
  *
  * Throws `RangeError` for unsound options.
  * @example

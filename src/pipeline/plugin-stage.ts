@@ -34,6 +34,11 @@ export interface PluginStageOptions<B extends Batch> extends PluginWorkerOptions
   apply(batch: B, output: Uint8Array, context: StageContext): void;
   /** Does the same to the batch without a plugin. */
   native(batch: B, context: StageContext): void | Promise<void>;
+  /**
+   * For plugins that keep something of the batches before, which the program knows as well: what each new instance is given first, as if they were batches, so that it can go on where another, or
+   * the native way, has left off. What it puts out for them is passed over. Bytes are valid until the next are asked for. Default: nothing, for plugins that need no batch but the one they are given.
+   */
+  catchUp?(context: StageContext): Iterable<Uint8Array>;
   /** What the stage may hold. Default: nothing. */
   readonly memory?: StageMemory;
   /** Default: nothing. */
@@ -88,7 +93,7 @@ const WORKER_OPTIONS = [
 ] as const;
 
 /**
- * A stage whose work plugins do, one batch out for each in. A plugin for this must need no batch but the one it is given: each is done by whoever is at work just then, a plugin, another one, or the
+ * A stage whose work plugins do, one batch out for each in. A plugin for this must need no batch but the one it is given, or what `catchUp` tells it: each is done by whoever is at work just then, a plugin, another one, or the
  * native way, and the result is the same. Where a plugin fails, at whatever call, or what it says is refused by `apply`, the native way does that very batch, and after `maxFailures` all
  * others. At which level which plugin is taken stands at `PluginChoice`: see the page. What a plugin puts out at its end belongs to no batch and counts as a failure.
  *
@@ -98,18 +103,21 @@ const WORKER_OPTIONS = [
  * const stage = pluginStage({ name: 'Filtering', stage: 'filtering', host, plugins, encode, apply, native });
  */
 export function pluginStage<B extends Batch>(given: PluginStageOptions<B>): Stage<B, B> {
-  const known = ['encode', 'apply', 'native', 'memory', 'can'];
+  const known = ['encode', 'apply', 'native', 'catchUp', 'memory', 'can'];
   const { options, choice, clock } = checkPluginWorkerOptions('pluginStage', given, known);
   for (const name of ['encode', 'apply', 'native'] as const) {
     if (typeof options[name] !== 'function') throw invalidOption(name, 'a function', options[name]);
   }
+  if (options.catchUp !== undefined && typeof options.catchUp !== 'function')
+    throw invalidOption('catchUp', 'a function', options.catchUp);
   const { name, stage, host, config, memory, can } = options;
   return {
     name,
     ...(memory && { memory }),
     ...(can && { can }),
     async *run(input: AsyncIterable<B>, context: StageContext): AsyncGenerator<B, void, undefined> {
-      await using work = new PluginWork({ choice, host, stage, config, context });
+      const catchUp = () => options.catchUp?.(context) ?? [];
+      await using work = new PluginWork({ choice, host, stage, config, catchUp, context });
       const turns = new BatchTurns({ options, choice, work, context, clock });
       for await (const batch of input) {
         await turns.take(batch);

@@ -24,6 +24,8 @@ export interface PluginWorkOptions {
   /** As manifests have it. */
   readonly stage: string;
   readonly config: Uint8Array | undefined;
+  /** What a new instance is told before anything else; what it puts out for that is passed over. */
+  readonly catchUp?: () => Iterable<Uint8Array>;
   readonly context: StageContext;
 }
 
@@ -152,16 +154,33 @@ export class PluginWork implements AsyncDisposable {
 
   async #begin(next: Worker, level: PressureLevel): Promise<boolean> {
     const { host, stage, config, context } = this.#options;
+    const { signal } = context;
     const { plugin } = next;
     if (plugin !== undefined) {
       try {
-        this.#instance = await host.open(plugin, { stage, level, signal: context.signal, ...(config && { config }) });
+        this.#instance = await host.open(plugin, { stage, level, signal, ...(config && { config }) });
       } catch (cause) {
         this.#noteFault(next, cause);
         return false;
       }
+      if (!(await this.#tellNew(next, this.#instance))) return false;
     }
     this.#worker = next;
+    return true;
+  }
+
+  /** False when the instance failed over it. What goes wrong with what it is told is thrown. */
+  async #tellNew(worker: Worker, instance: PluginInstance): Promise<boolean> {
+    const { catchUp, context } = this.#options;
+    for (const bytes of catchUp?.() ?? []) {
+      try {
+        await instance.process(bytes, { signal: context.signal });
+      } catch (cause) {
+        this.#noteFault(worker, cause);
+        await this.#leave();
+        return false;
+      }
+    }
     return true;
   }
 

@@ -306,6 +306,18 @@ describe('a stage whose work a plugin does as a whole', () => {
     expect([u.natives(), u.host.running]).toEqual([1, 0]);
   });
 
+  it('stays native when pressure falls after that, for nothing need be done again; the next run begins with the plugin', async () => {
+    const t = trial();
+    const stage = t.stage({ plugins: [fake('sorter')] });
+    const falling = ['optimal', 'optimal', 'emergency', 'optimal'] as const;
+    const { out, report } = await run(t, stage, [...falling, ...Array<PressureLevel>(20).fill('optimal')]);
+    expect(out).toEqual(sorted(TEXTS));
+    expect([t.natives(), t.host.opened]).toEqual([1, ['sorter']]);
+    expect(switchesOf(report)).toEqual(['nobody → sorter: chosen', 'sorter → native: pressure is emergency']);
+    expect((await run(t, stage)).out).toEqual(sorted(TEXTS));
+    expect([t.natives(), t.host.opened]).toEqual([1, ['sorter', 'sorter']]);
+  });
+
   it('an abort and a failure further up end it, and are not the plugin’s', async () => {
     const t = trial();
     const abort = new AbortController();

@@ -373,10 +373,103 @@ it('gives what the native stage gives, whatever fails, whenever, at whatever lev
   await fc.assert(property, { numRuns: 300 });
 });
 
+/** Sums up all numbers so far: what a plugin is told first is what there was before it. */
+function summingUp(t: Trial, more: Partial<PluginStageOptions<Numbers>>) {
+  let total = 0;
+  const summed = (values: readonly number[]): number[] => {
+    let sum = total;
+    return values.map((value) => (sum += value));
+  };
+  return t.stage({
+    apply(batch, output) {
+      const sums = summed(batch.values);
+      if (String(numbers(output)) !== String(sums)) throw new Error('another sum');
+      batch.values = sums;
+      total = sums.at(-1) ?? total;
+    },
+    native(batch) {
+      t.natives.push(batch.values[0]!);
+      batch.values = summed(batch.values);
+      total = batch.values.at(-1) ?? total;
+    },
+    *catchUp() {
+      if (total > 0) yield words([total]);
+    },
+    ...more,
+  });
+}
+
+const summing = () => {
+  let total = 0;
+  return { process: (batch: Uint8Array) => words(numbers(batch).map((value) => (total += value))) };
+};
+const sums = (batchCount: number) => {
+  let total = 0;
+  return Array.from({ length: batchCount * 10 }, (_, i) => (total += i));
+};
+
+describe('a plugin that keeps something of the batches before', () => {
+  const levels = ['optimal', 'optimal', 'emergency', 'emergency', 'moderate', 'optimal'] as const;
+
+  it('hole: comes back when pressure has fallen, knows nothing of what was done without it, and is off for that', async () => {
+    const t = trial();
+    const { out, report } = await run(t, summingUp(t, { plugins: [fake('summer', { behave: summing })] }), 18, levels);
+    expect(out).toEqual(sums(18));
+    expect(t.natives).toHaveLength(6);
+    expect(t.host.opened).toEqual(Array(4).fill('summer'));
+    expect(switchesOf(report).slice(0, 3)).toEqual([
+      'nobody → summer: chosen',
+      'summer → native: pressure is emergency',
+      'native → summer: pressure is moderate',
+    ]);
+    expect(t.host.running).toBe(0);
+  });
+
+  it('that fails over what it is told has failed, and native goes on', async () => {
+    const t = trial();
+    const plugin = fake('summer', { behave: summing, mishap: (call) => (call === 5 ? 'process' : undefined) });
+    const { out } = await run(t, summingUp(t, { plugins: [plugin], maxFailures: 1 }), 12, levels);
+    expect(out).toEqual(sums(12));
+    expect([t.natives.length, t.host.opened.length, t.host.running]).toEqual([10, 2, 0]);
+  });
+
+  it('gives what the native stage gives, whatever fails, whenever, at whatever levels', async () => {
+    const mishaps = fc.array(
+      fc.constantFrom<(Mishap | undefined)[]>(
+        undefined,
+        undefined,
+        undefined,
+        'open',
+        'process',
+        'garbage',
+        'half',
+        'rest',
+      ),
+      { minLength: 1, maxLength: 12 },
+    );
+    const property = fc.asyncProperty(
+      fc.array(mishaps, { maxLength: 3 }),
+      fc.array(fc.constantFrom(...PRESSURE_LEVELS), { minLength: 1, maxLength: 12 }),
+      fc.integer({ min: 1, max: 40 }),
+      async (plugins, weather, batchCount) => {
+        const t = trial(1);
+        const fakes = plugins.map((each, i) =>
+          fake(`plugin-${i}`, { behave: summing, mishap: (call) => each[call % each.length] }),
+        );
+        const { out } = await run(t, summingUp(t, { plugins: fakes }), batchCount, weather);
+        expect(out).toEqual(sums(batchCount));
+        expect([t.host.running, t.machine.heldBytes]).toEqual([0, 0]);
+      },
+    );
+    await fc.assert(property, { numRuns: 200 });
+  });
+});
+
 it('unsound options are refused in one line', () => {
   const t = trial();
   const message = (more: object) => () => t.stage(more as never);
   expect(message({ selection: 'best' })).toThrow('Expected `selection` to be one of `memory-efficient`, `fastest`');
+  expect(message({ catchUp: 5 })).toThrow('Expected `catchUp` to be a function, got `5` (number)');
   expect(message({ host: {} })).toThrow('Expected `host` to be a PluginHost');
   expect(message({ plugins: 5 })).toThrow('Expected `plugins` to be an array of plugins, got `5` (number)');
   expect(message({ native: undefined })).toThrow('Expected `native` to be a function');

@@ -70,12 +70,22 @@ export class NumberBatch implements Batch {
 /** Gives the numbers, natively: a wish or the next free number above it, then for those without the lowest free ones from `startNumber` up. */
 export class NumberAssigner {
   readonly #numbers: ChannelNumbers;
+  readonly #startNumber: number;
   #next: number;
   #wishesOver = false;
 
   constructor(numbers: ChannelNumbers, startNumber: number) {
     this.#numbers = numbers;
+    this.#startNumber = startNumber;
     this.#next = startNumber;
+  }
+
+  /** All numbers that somebody has. The map knows only those that were wished for: of the others it is enough how far they have come. */
+  *given(): Generator<number, void, undefined> {
+    for (let number = this.#startNumber; number < this.#next; number++) yield number;
+    for (const number of this.#numbers.taken(1)) {
+      if (number < this.#startNumber || number >= this.#next) yield number;
+    }
   }
 
   /** Fills `batch.numbers`; a batch that has been assigned keeps what it has. Throws `RangeError` for a wish after a channel without one. */

@@ -1,6 +1,9 @@
 import type { Phase, StageContext } from 'plimsoll/pipeline';
-import { MATCH_AT, SpoolReader, type SpoolRecord } from '../channels/channel-spool.ts';
-import { Match, type WantedChannels } from '../guide/wanted.ts';
+import { LABEL_LENGTH_AT, MATCH_AT, NUMBER_AT, SpoolReader, type SpoolRecord } from '../channels/channel-spool.ts';
+import { copyBytes } from '../channels/copy-bytes.ts';
+import { wordAt } from '../channels/words.ts';
+import { Match } from '../guide/match.ts';
+import type { WantedChannels } from '../guide/wanted.ts';
 import type { FileSink } from '../output/file-sink.ts';
 import { NumberDesk, type NumberDeskOptions } from './number-desk.ts';
 
@@ -42,7 +45,6 @@ export function generatePlaylist(options: PlaylistOptions): Phase<PlaylistResult
       await using desk = new NumberDesk({ ...options, name: NAME }, context);
       const writer = new PlaylistWriter(options, desk);
       await writeHeader(playlist, options.guideUrl);
-      await desk.tellTaken();
       using reader = new SpoolReader(spool, largestRecordBytes, context.memory);
       while (await reader.fill()) await writeBuffered(reader, writer, context);
       await desk.close();
@@ -79,7 +81,8 @@ async function writeHeader(playlist: FileSink, guideUrl: string | undefined): Pr
 }
 
 const isLabelled = (record: SpoolRecord): boolean => record.end > record.labelStart;
-const wantsNumber = (record: SpoolRecord): boolean => record.number === 0 && !isLabelled(record);
+const wantsNumber = (spooled: Buffer, at: number): boolean =>
+  wordAt(spooled, at + NUMBER_AT) === 0 && wordAt(spooled, at + LABEL_LENGTH_AT) === 0;
 
 const ID = Buffer.from(' tvg-id="');
 const NUMBER = Buffer.from(' tvg-chno="');
@@ -106,8 +109,9 @@ class PlaylistWriter {
     batch.clear();
     this.#next = 0;
     let count = 0;
-    for (let record = reader.take(); record !== undefined; record = reader.take()) {
-      if (wantsNumber(record)) batch.push(0);
+    const { buffer } = reader;
+    for (let at = reader.pass(); at >= 0; at = reader.pass()) {
+      if (wantsNumber(buffer, at)) batch.push(0);
       count++;
       if (batch.isFull) break;
     }
@@ -136,17 +140,17 @@ class PlaylistWriter {
     }
     const out = playlist.buffer;
     let to = playlist.at;
-    to += record.buffer.copy(out, to, record.headStart, record.tailStart);
+    to = copyBytes(out, to, record.buffer, record.headStart, record.tailStart);
     if (match === Match.alias || match === Match.name) {
       to = putId(out, to, wanted!.adopted, wanted!.adoptedStart, wanted!.adoptedEnd);
     } else if (record.nameStart > record.idStart) {
       to = putId(out, to, record.buffer, record.idStart, record.nameStart);
     }
-    to += NUMBER.copy(out, to);
-    if (labelled) to += record.buffer.copy(out, to, record.labelStart, record.end);
+    to = copyBytes(out, to, NUMBER, 0, NUMBER.length);
+    if (labelled) to = copyBytes(out, to, record.buffer, record.labelStart, record.end);
     else to = putNumber(out, to, number);
     out[to++] = QUOTE;
-    to += record.buffer.copy(out, to, record.tailStart, record.labelStart);
+    to = copyBytes(out, to, record.buffer, record.tailStart, record.labelStart);
     playlist.at = to;
   }
 
@@ -179,16 +183,16 @@ class PlaylistWriter {
     if (unmatched === undefined) return;
     const out = unmatched.buffer;
     let to = unmatched.at;
-    to += name.copy(out, to);
+    to = copyBytes(out, to, name, 0, name.length);
     out[to++] = 0x09;
-    to += record.buffer.copy(out, to, record.idStart, record.nameStart);
+    to = copyBytes(out, to, record.buffer, record.idStart, record.nameStart);
     out[to++] = 0x0a;
     unmatched.at = to;
   }
 }
 
 function putId(out: Buffer, to: number, id: Buffer, start: number, end: number): number {
-  to += ID.copy(out, to);
+  to = copyBytes(out, to, ID, 0, ID.length);
   for (let at = start; at < end; at++) {
     const byte = id[at]!;
     out[to++] = byte === QUOTE ? APOSTROPHE : Math.max(byte, 0x20);

@@ -21,21 +21,23 @@ const BATCH_RECORDS = 4096;
  */
 export class NumberDesk implements AsyncDisposable {
   readonly batch: NumberBatch;
-  readonly #options: NumberDeskOptions;
   readonly #assigner: NumberAssigner;
   readonly #reservation: Disposable;
   readonly #answers: AsyncIterator<NumberBatch> | undefined;
+  /** What new instances of plugins are told. */
+  readonly #told: NumberBatch | undefined;
   #waiting = true;
 
-  /** Reserves 64 KiB from the stage's memory. */
+  /** Reserves 64 KiB from the stage's memory, with plugins twice that. */
   constructor(options: NumberDeskOptions, context: StageContext) {
     const { name, numbers, startNumber, workers } = options;
-    this.#options = options;
-    this.#reservation = context.memory.reserve(NumberBatch.bytesFor(BATCH_RECORDS));
+    const batchCount = workers === undefined ? 1 : 2;
+    this.#reservation = context.memory.reserve(batchCount * NumberBatch.bytesFor(BATCH_RECORDS));
     this.batch = new NumberBatch(BATCH_RECORDS);
     const assigner = new NumberAssigner(numbers, startNumber);
     this.#assigner = assigner;
     if (workers === undefined) return;
+    this.#told = new NumberBatch(BATCH_RECORDS);
     const stage = pluginStage<NumberBatch>({
       ...workers,
       name,
@@ -43,6 +45,7 @@ export class NumberDesk implements AsyncDisposable {
       encode: encodeNumbers,
       apply: (batch, output) => applyNumbers(batch, output, assigner),
       native: (batch) => assigner.assign(batch),
+      catchUp: () => this.#given(),
     });
     this.#answers = stage.run(this.#asked(), context)[Symbol.asyncIterator]();
   }
@@ -51,18 +54,6 @@ export class NumberDesk implements AsyncDisposable {
   assign(): void | Promise<void> {
     if (this.#answers === undefined) this.#assigner.assign(this.batch);
     else if (this.batch.count > 0) return this.#ask();
-  }
-
-  /** Tells plugins which numbers are taken, from the first one that they may give: in a pass that begins after others. */
-  async tellTaken(): Promise<void> {
-    if (this.#answers === undefined) return;
-    const { batch } = this;
-    batch.clear();
-    for (const number of this.#options.numbers.taken(this.#options.startNumber)) {
-      batch.push(number);
-      if (batch.isFull) await this.#tell();
-    }
-    await this.#tell();
   }
 
   /** Ends the plugin's work. */
@@ -83,13 +74,21 @@ export class NumberDesk implements AsyncDisposable {
     await this.#answers!.next();
   }
 
-  /** They are taken already: the host takes none of them again, and holds the answer to just these. */
-  async #tell(): Promise<void> {
+  /** All numbers given before the batch at hand, as wishes: for a plugin that begins after others, native or not, have given some. */
+  *#given(): Generator<Uint8Array, void, undefined> {
     const { batch } = this;
-    batch.numbers.set(batch.wishes);
-    batch.assigned = true;
-    if (batch.count > 0) await this.#ask();
-    batch.clear();
+    const told = this.#told!;
+    // Those are given already where another plugin has failed over it.
+    const own = new Set(batch.assigned ? batch.numbers.subarray(0, batch.count) : []);
+    told.clear();
+    for (const number of this.#assigner.given()) {
+      if (own.has(number)) continue;
+      told.push(number);
+      if (!told.isFull) continue;
+      yield encodeNumbers(told);
+      told.clear();
+    }
+    if (told.count > 0) yield encodeNumbers(told);
   }
 
   async *#asked(): AsyncGenerator<NumberBatch, void, undefined> {
