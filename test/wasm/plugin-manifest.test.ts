@@ -74,6 +74,7 @@ describe('the manifest of a plugin', () => {
       '`supports_streaming`: is to be `true` or `false`, not `yes`',
     ],
     ['a description with a control character', with_('description = "a\\u001b[2J"'), '`description`: is to be a line'],
+    ['a description with one of eight bits', with_('description = "a\\u009b2J"'), '`description`: is to be a line'],
     ['a date', with_('version = 2026-01-01'), '`version`: is to be a version'],
     ['text that is no TOML', 'name = \n', 'line 1, column'],
     ['a table too deep', `a = ${'['.repeat(60_000)}`, ''],
