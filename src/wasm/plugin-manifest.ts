@@ -66,7 +66,11 @@ export function checkManifest(given: Readonly<Record<string, unknown>>, file: st
     supportsStreaming: table.flag('supports_streaming'),
     supportsCompression: table.flag('supports_compression'),
     description: table.has('description')
-      ? table.match('description', /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{0,200}$/, 'a line of at most 200 characters')
+      ? table.match(
+          'description',
+          /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{0,200}$/,
+          'a line of at most 200 characters',
+        )
       : undefined,
   };
 }
