@@ -1,10 +1,14 @@
-import { StageError } from 'plimsoll/pipeline';
 import { EXIT } from '../exit-codes.ts';
 import { RuleError } from '../rules/rule-error.ts';
 import { maskText } from '../sources/mask.ts';
 
 /** What a user's mistake is known by; everything else that fails is a failure of the run. */
 const MISTAKES = new Set(['PLIMSOLL_PLAYLIST_CONFIG', 'PLIMSOLL_PLAYLIST_RULE_INVALID', 'PLIMSOLL_PLAYLIST_ALIASES']);
+
+/** What else helps, by who asked. */
+const WAYS_OUT: Readonly<Record<string, string>> = {
+  'guide channels': ', or set [matching] by_name = false: matching by name takes half of it',
+};
 
 /** An error in the user's words: one line for each problem, no credentials, and no stack unless the fault is the program's own. */
 export function describeError(error: unknown): string {
@@ -13,7 +17,8 @@ export function describeError(error: unknown): string {
   if (!(cause instanceof Error)) return maskText(String(cause));
   const { code } = cause as NodeJS.ErrnoException;
   if (code === 'PLIMSOLL_BUDGET_EXCEEDED') {
-    return `out of memory budget: ${cause.message}. Raise [memory] limit (or --memory-limit); the old files are untouched.`;
+    const wayOut = WAYS_OUT[(cause as { readonly consumer?: string }).consumer ?? ''] ?? '';
+    return `out of memory budget: ${cause.message}. Raise [memory] limit (or --memory-limit)${wayOut}; the old files are untouched.`;
   }
   if (code === undefined && cause.stack !== undefined)
     return `this is a fault of the program, please report it: ${maskText(cause.stack)}`;
@@ -32,7 +37,8 @@ function isSignal(error: unknown): error is string {
   return error === 'SIGINT' || error === 'SIGTERM';
 }
 
-/** A stage says in which part it failed; the user wants to know what. */
+/** A stage says in which part it failed; the user wants to know what. Known by its code: the class would load the pipeline into the process that only reads the configuration. */
 function rootOf(error: unknown): unknown {
-  return error instanceof StageError ? rootOf(error.cause) : error;
+  const isOfStage = error instanceof Error && (error as NodeJS.ErrnoException).code === 'PLIMSOLL_STAGE_FAILED';
+  return isOfStage ? rootOf(error.cause) : error;
 }

@@ -42,9 +42,12 @@ describe('errors in the user’s words', () => {
     expect(describeError(leaky)).not.toMatch(/bob|hunter2/);
   });
 
-  it('no room: says what to raise', () => {
+  it.each([
+    ['Numbering', /--memory-limit\); the old files are untouched\.$/],
+    ['guide channels', /--memory-limit\), or set \[matching\] by_name = false: .*; the old files are untouched\.$/],
+  ])('no room for %s: says what helps', (consumer, helps) => {
     const error = new BudgetExceededError({
-      consumer: 'Numbering',
+      consumer,
       requestedBytes: 1000,
       heldBytes: 0,
       maxBytes: 1,
@@ -54,7 +57,8 @@ describe('errors in the user’s words', () => {
       limitBytes: 5000,
       holders: [],
     });
-    expect(describeError(inStage(error))).toMatch(/^out of memory budget: Numbering asked .*--memory-limit/);
+    expect(describeError(inStage(error))).toMatch(/^out of memory budget: [^\n]* asked [^\n]*$/);
+    expect(describeError(inStage(error))).toMatch(helps);
     expect(exitCodeOf(error)).toBe(1);
   });
 
