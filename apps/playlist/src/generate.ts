@@ -21,8 +21,7 @@ import { batchBytesOf, ChannelJob, type ChannelJobOptions, operatorBytesOf } fro
 import type { EntryOrigin } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
 import { governorOptions } from './config/governor-options.ts';
-import { readAliases } from './config/read-aliases.ts';
-import { GuideJob } from './guide-job.ts';
+import type { GuideJob } from './guide-job.ts';
 import { JobSpill } from './job-spill.ts';
 import { FileSink } from './output/file-sink.ts';
 import { removeOrphans, Workspace } from './output/workspace.ts';
@@ -137,7 +136,7 @@ class Run implements AsyncDisposable {
     const { guides } = this.#config;
     const inputs = this.#held.use(new PlaylistInputs(this.#config.sources, this.#sourceContext()));
     const spool = await this.#file('channels.spool', FILE_BUFFER, 'spool');
-    const guideJob = guides.length === 0 ? undefined : this.#held.use(this.#guideJob());
+    const guideJob = guides.length === 0 ? undefined : this.#held.use(await this.#guideJob());
     this.#plugins = await this.#openPlugins();
     const channels = this.#held.use(this.#channelJob(inputs, guideJob));
     const spooled = await channels.run(this.#pipeline, spool);
@@ -204,7 +203,12 @@ class Run implements AsyncDisposable {
     };
   }
 
-  #guideJob(): GuideJob {
+  /** What works on guides is loaded only where there is one. */
+  async #guideJob(): Promise<GuideJob> {
+    const [{ GuideJob }, { readAliases }] = await Promise.all([
+      import('./guide-job.ts'),
+      import('./config/read-aliases.ts'),
+    ]);
     const { guides, matching } = this.#config;
     return new GuideJob({
       guides,

@@ -1,5 +1,6 @@
 import type { Consumer, Reservation } from 'plimsoll';
-import { Match, type WantedChannels } from '../guide/wanted.ts';
+import { Match } from '../guide/match.ts';
+import type { WantedChannels } from '../guide/wanted.ts';
 import { M3uScanner } from '../m3u/scan.ts';
 import type { FileSink } from '../output/file-sink.ts';
 import type { FieldAccess } from '../rules/field-access.ts';

@@ -21,6 +21,7 @@
  */
 import type { Consumer, Reservation } from 'plimsoll';
 import type { FileSink } from '../output/file-sink.ts';
+import { wordAt } from './words.ts';
 
 export const MATCH_AT = 32;
 export const MATCH_BYTES = 40;
@@ -55,14 +56,14 @@ export class SpoolRecord {
   read(buffer: Buffer, at: number): this {
     this.buffer = buffer;
     this.at = at;
-    this.number = buffer.readUInt32LE(at + NUMBER_AT);
-    this.sourceIndex = buffer.readUInt32LE(at + 8);
+    this.number = wordAt(buffer, at + NUMBER_AT);
+    this.sourceIndex = wordAt(buffer, at + 8);
     this.idStart = at + RECORD_HEAD;
-    this.nameStart = this.idStart + buffer.readUInt32LE(at + 12);
-    this.headStart = this.nameStart + buffer.readUInt32LE(at + 16);
-    this.tailStart = this.headStart + buffer.readUInt32LE(at + 20);
-    this.labelStart = this.tailStart + buffer.readUInt32LE(at + 24);
-    this.end = this.labelStart + buffer.readUInt32LE(at + LABEL_LENGTH_AT);
+    this.nameStart = this.idStart + wordAt(buffer, at + 12);
+    this.headStart = this.nameStart + wordAt(buffer, at + 16);
+    this.tailStart = this.headStart + wordAt(buffer, at + 20);
+    this.labelStart = this.tailStart + wordAt(buffer, at + 24);
+    this.end = this.labelStart + wordAt(buffer, at + LABEL_LENGTH_AT);
     return this;
   }
 }
@@ -108,14 +109,22 @@ export class SpoolReader implements Disposable {
 
   /** The next whole record in the buffer, undefined when it must be filled again. */
   take(): SpoolRecord | undefined {
-    const left = this.#have - this.#at;
-    if (left < RECORD_HEAD) return undefined;
-    const length = this.#buffer.readUInt32LE(this.#at);
-    if (left < length) return undefined;
-    const record = this.#record.read(this.#buffer, this.#at);
-    record.position = this.#position - this.#have + this.#at;
-    this.#at += length;
+    const at = this.pass();
+    if (at < 0) return undefined;
+    const record = this.#record.read(this.#buffer, at);
+    record.position = this.#position - this.#have + at;
     return record;
+  }
+
+  /** Goes past the next whole record without reading more than its length; returns where it stands in `buffer`, -1 when that must be filled again. */
+  pass(): number {
+    const at = this.#at;
+    const left = this.#have - at;
+    if (left < RECORD_HEAD) return -1;
+    const length = wordAt(this.#buffer, at);
+    if (left < length) return -1;
+    this.#at = at + length;
+    return at;
   }
 
   /** Goes back to the record that `take` would have given when `mark` was called, in the same buffer. */
@@ -125,6 +134,11 @@ export class SpoolReader implements Disposable {
 
   get mark(): number {
     return this.#at;
+  }
+
+  /** Valid until it is filled again. */
+  get buffer(): Buffer {
+    return this.#buffer;
   }
 
   [Symbol.dispose](): void {

@@ -19,12 +19,10 @@ import { Digest } from '../channels/digest.ts';
 import { KeyTable } from '../channels/key-table.ts';
 import { AliasTable } from './alias-table.ts';
 import { ByteArena } from './byte-arena.ts';
+import { Match } from './match.ts';
 import { NameNormaliser } from './name-normaliser.ts';
 import { MAX_REWRITES_PER_ID, RewriteTable } from './rewrite-table.ts';
 import { NO_GUIDE, SlotKind, SlotMark, SlotTable } from './slot-table.ts';
-
-/** How a playlist channel was matched. */
-export const Match = { none: 0, id: 1, rewritten: 2, alias: 3, name: 4 } as const;
 
 /** The most guides in one run. */
 export const MAX_GUIDES = 254;

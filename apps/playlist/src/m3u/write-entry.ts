@@ -6,6 +6,7 @@
  *
  * Bytes are written without looking for the end of `out` (a typed array ignores what falls outside); the offset tells afterwards.
  */
+import { copyBytes } from '../channels/copy-bytes.ts';
 import { Column, type EntryBatch, Field, Flag, ROW } from '../channels/entry-batch.ts';
 import { isKeyByte, skipWhite, trimEnd } from './ascii.ts';
 import { beginsWithAttribute, fieldOfKey, isTellingKey, ODD_SPELLING } from './attribute-key.ts';
@@ -28,8 +29,6 @@ const ESCAPED_HASH = Buffer.from('%23');
 /** Length of ` tvg-id="`, and of ` tvg-chno="`. */
 const ID_OPENING = 9;
 const CHNO_OPENING = 11;
-/** From here on one native copy is cheaper than a loop. */
-const LONG_COPY = 96;
 
 const ADDABLE = [Field.group, Field.tvgName, Field.tvgLogo, Field.tvgShift] as const;
 const KEYS: readonly (Buffer | undefined)[] = [
@@ -62,10 +61,13 @@ export function renderHead(batch: EntryBatch, row: number, out: Buffer, at: numb
   const end = table[base + Column.beforeEnd]!;
   if (end > table[base + Column.beforeStart]!)
     at = putLines(batch, base, table[base + Column.beforeStart]!, end, out, at);
-  at = put(out, at, EXTINF, 0, EXTINF.length);
+  at = copyBytes(out, at, EXTINF, 0, EXTINF.length);
   const durationStart = table[base + Column.durationStart]!;
   const durationEnd = table[base + Column.durationEnd]!;
-  at = durationEnd > durationStart ? put(out, at, bytes, durationStart, durationEnd) : put(out, at, NO_DURATION, 0, 2);
+  at =
+    durationEnd > durationStart
+      ? copyBytes(out, at, bytes, durationStart, durationEnd)
+      : copyBytes(out, at, NO_DURATION, 0, 2);
   return at > out.length ? -1 : at;
 }
 
@@ -103,7 +105,9 @@ export function renderTail(batch: EntryBatch, row: number, out: Buffer, at: numb
   if (end > table[base + Column.afterStart]!)
     at = putLines(batch, base, table[base + Column.afterStart]!, end, out, at);
   at =
-    (flags & URL_CHANGED) === 0 ? put(out, at, bytes, urlStart, urlEnd) : putNewUrl(bytes, urlStart, urlEnd, out, at);
+    (flags & URL_CHANGED) === 0
+      ? copyBytes(out, at, bytes, urlStart, urlEnd)
+      : putNewUrl(bytes, urlStart, urlEnd, out, at);
   out[at++] = LINE_FEED;
   return at > out.length ? -1 : at;
 }
@@ -116,18 +120,18 @@ function copyAttributes(bytes: Buffer, table: Int32Array, base: number, end: num
   const idEnd = table[base + 2 * Field.tvgId + 1]! + 1;
   const chnoEnd = table[base + 2 * Field.tvgChno + 1]! + 1;
   if (id >= 0 && (chno < 0 || id < chno)) {
-    at = put(out, at, bytes, from, id - ID_OPENING);
+    at = copyBytes(out, at, bytes, from, id - ID_OPENING);
     from = idEnd;
   }
   if (chno >= 0) {
-    at = put(out, at, bytes, from, chno - CHNO_OPENING);
+    at = copyBytes(out, at, bytes, from, chno - CHNO_OPENING);
     from = chnoEnd;
   }
   if (id >= 0 && chno >= 0 && id > chno) {
-    at = put(out, at, bytes, from, id - ID_OPENING);
+    at = copyBytes(out, at, bytes, from, id - ID_OPENING);
     from = idEnd;
   }
-  return put(out, at, bytes, from, end);
+  return copyBytes(out, at, bytes, from, end);
 }
 
 function putAttributes(batch: EntryBatch, base: number, out: Buffer, at: number): number {
@@ -168,7 +172,7 @@ function putField(batch: EntryBatch, base: number, field: number, out: Buffer, a
   const changed = (table[base + Column.flags]! & changedBit(field)) !== 0;
   if (changed && isBlank(bytes, start, end)) return at;
   out[at] = SPACE;
-  at = put(out, at + 1, key, 0, key.length);
+  at = copyBytes(out, at + 1, key, 0, key.length);
   return putValue(bytes, start, end, changed, out, at);
 }
 
@@ -183,7 +187,7 @@ function putAttribute(
   at: number,
 ): number {
   out[at] = SPACE;
-  at = put(out, at + 1, bytes, keyStart, keyEnd);
+  at = copyBytes(out, at + 1, bytes, keyStart, keyEnd);
   return putValue(bytes, valueStart, valueEnd, changed, out, at);
 }
 
@@ -213,7 +217,7 @@ function putName(batch: EntryBatch, base: number, out: Buffer, at: number): numb
   let start = table[base]!;
   let end = table[base + 1]!;
   if ((table[base + Column.flags]! & NAME_CHANGED) === 0) {
-    at = put(out, at, bytes, start, end);
+    at = copyBytes(out, at, bytes, start, end);
   } else {
     start = skipBlank(bytes, start, end);
     end = trimBlank(bytes, start, end);
@@ -233,7 +237,7 @@ function putNewUrl(bytes: Buffer, start: number, end: number, out: Buffer, at: n
   }
   end = trimBlank(bytes, start, end);
   if (start < end && bytes[start] === HASH) {
-    at = put(out, at, ESCAPED_HASH, 0, ESCAPED_HASH.length);
+    at = copyBytes(out, at, ESCAPED_HASH, 0, ESCAPED_HASH.length);
     start++;
   }
   for (let from = start; from < end; from++) out[at++] = isControl(bytes[from]!) ? SPACE : bytes[from]!;
@@ -257,7 +261,7 @@ function putLines(batch: EntryBatch, base: number, start: number, end: number, o
       groupDone = true;
       continue;
     }
-    at = put(out, at, bytes, first, last);
+    at = copyBytes(out, at, bytes, first, last);
     out[at++] = LINE_FEED;
   }
   return at;
@@ -268,7 +272,7 @@ function putGroupLine(batch: EntryBatch, base: number, out: Buffer, at: number):
   const start = skipBlank(bytes, table[base + 2 * Field.group]!, table[base + 2 * Field.group + 1]!);
   const end = trimBlank(bytes, start, table[base + 2 * Field.group + 1]!);
   if (start >= end) return at;
-  at = put(out, at, EXTGRP, 0, EXTGRP.length);
+  at = copyBytes(out, at, EXTGRP, 0, EXTGRP.length);
   for (let from = start; from < end; from++) out[at++] = isControl(bytes[from]!) ? SPACE : bytes[from]!;
   out[at++] = LINE_FEED;
   return at;
@@ -310,13 +314,4 @@ function skipBlank(bytes: Buffer, start: number, end: number): number {
 function trimBlank(bytes: Buffer, start: number, end: number): number {
   while (end > start && (isControl(bytes[end - 1]!) || bytes[end - 1] === SPACE)) end--;
   return end;
-}
-
-function put(out: Buffer, at: number, bytes: Buffer, start: number, end: number): number {
-  if (end - start >= LONG_COPY && at < out.length) {
-    bytes.copy(out, at, start, end);
-    return at + end - start;
-  }
-  for (let from = start; from < end; from++) out[at++] = bytes[from]!;
-  return at;
 }

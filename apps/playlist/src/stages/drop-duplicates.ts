@@ -9,6 +9,7 @@ import { distinctRecords, RecordBatch, type RecordKey, type Stage, type StageCon
 import { KEY_AT, KEY_BYTES } from '../channels/channel-spool.ts';
 import { Digest } from '../channels/digest.ts';
 import { KeyTable } from '../channels/key-table.ts';
+import { putWord, wordAt } from '../channels/words.ts';
 
 export interface DuplicateOptions {
   /** Held at most by the operator; what is more goes to the disk. */
@@ -101,23 +102,27 @@ class SeenChannels implements Disposable {
     this.droppedCount = 0;
     let kept = 0;
     let start = 0;
+    // What is kept stays where it is up to the next duplicate, and is then moved in one piece.
+    let from = 0;
     let to = 0;
     for (let index = 0; index < count; index++) {
       const isNew = spill !== undefined && mode === 'spill' ? undefined : this.#add(bytes, start + KEY_AT);
       if (isNew === undefined) {
+        moveDown(bytes, from, start, to);
         batch.count = kept;
         return { first: index, count, start };
       }
       const end = ends[index]!;
       if (isNew) {
-        if (to < start) bytes.copyWithin(to, start, end);
-        to += end - start;
-        ends[kept++] = to;
+        ends[kept++] = to + end - from;
       } else {
+        to = moveDown(bytes, from, start, to);
+        from = end;
         this.droppedCount++;
       }
       start = end;
     }
+    moveDown(bytes, from, start, to);
     batch.count = kept;
     return undefined;
   }
@@ -153,9 +158,9 @@ class SeenChannels implements Disposable {
   /** Undefined when there is no room for it, and somewhere else to go. */
   #add(bytes: Buffer, at: number): boolean | undefined {
     const digest = this.#digest;
-    digest.a = bytes.readUInt32LE(at);
-    digest.b = bytes.readUInt32LE(at + 4);
-    digest.c = bytes.readUInt32LE(at + 8);
+    digest.a = wordAt(bytes, at);
+    digest.b = wordAt(bytes, at + 4);
+    digest.c = wordAt(bytes, at + 8);
     return this.#context.spill === undefined ? this.#table.add(digest) : this.#table.tryAdd(digest);
   }
 
@@ -163,9 +168,9 @@ class SeenChannels implements Disposable {
     const batch = new RecordBatch(STUB_BATCH_BYTES, STUBS);
     for (const { a, b, c } of this.#table.drain()) {
       const at = batch.usedBytes;
-      batch.bytes.writeUInt32LE(a, at);
-      batch.bytes.writeUInt32LE(b, at + 4);
-      batch.bytes.writeUInt32LE(c, at + 8);
+      putWord(batch.bytes, at, a);
+      putWord(batch.bytes, at + 4, b);
+      putWord(batch.bytes, at + 8, c);
       batch.ends[batch.count++] = at + KEY_BYTES;
       if (batch.count < STUBS) continue;
       yield batch;
@@ -182,6 +187,12 @@ const putKey: RecordKey = (batch, index, into) => {
   const at = batch.start(index) + (isStub(batch, index) ? 0 : KEY_AT);
   into.fixed(batch.bytes, at, at + KEY_BYTES);
 };
+
+/** Moves `bytes[from, end)` to `to`, which is no higher; returns the offset after it. */
+function moveDown(bytes: Buffer, from: number, end: number, to: number): number {
+  if (to < from && from < end) bytes.copyWithin(to, from, end);
+  return to + end - from;
+}
 
 function moveToFront(batch: RecordBatch, { first, count, start }: Rest): void {
   batch.bytes.copyWithin(0, start, batch.ends[count - 1]!);

@@ -9,6 +9,7 @@ import {
 } from 'plimsoll/pipeline';
 import { GROUP_LENGTH_AT } from '../channels/channel-spool.ts';
 import { GrowingBatch } from '../channels/growing-batch.ts';
+import { wordAt } from '../channels/words.ts';
 import type { PluginWorkers } from '../plugin-job.ts';
 import { GroupingProof, groupingKey, keyEnd, keyedRecordBytes, writeKeyedHead } from '../plugins/keyed-record.ts';
 
@@ -61,7 +62,7 @@ async function* keyed(
     for (let index = 0; index < batch.count; index++) {
       const start = batch.start(index);
       const end = batch.end(index);
-      const groupBytes = batch.bytes.readUInt32LE(start + GROUP_LENGTH_AT);
+      const groupBytes = wordAt(batch.bytes, start + GROUP_LENGTH_AT);
       const bytes = keyedRecordBytes(groupBytes, end - start);
       if (!out.fits(bytes, context.batchBytes)) {
         if (out.batch.count > 0) yield out.batch;
@@ -97,7 +98,7 @@ function proofOfGrouping(): RecordCheck {
     const bytes = Buffer.from(wire.buffer, wire.byteOffset, wire.byteLength);
     for (let at = 0; at < bytes.length; ) {
       const start = at + RECORD_FRAME_BYTES;
-      at = start + bytes.readUInt32LE(at);
+      at = start + wordAt(bytes, at);
       note(bytes, start, at);
     }
   };

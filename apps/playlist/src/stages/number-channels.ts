@@ -11,6 +11,7 @@ import {
 } from '../channels/channel-spool.ts';
 import { Digest } from '../channels/digest.ts';
 import { KeyTable } from '../channels/key-table.ts';
+import { putWord, wordAt } from '../channels/words.ts';
 import type { WantedChannels, WantedSpans } from '../guide/wanted.ts';
 import type { NumberBatch } from '../plugins/number-batch.ts';
 import { NumberDesk, type NumberDeskOptions } from './number-desk.ts';
@@ -63,7 +64,7 @@ export function numberChannels(options: NumberingOptions, counts: NumberingCount
 }
 
 function hasWish(bytes: Buffer, at: number): boolean {
-  const wish = bytes.readUInt32LE(at + NUMBER_AT);
+  const wish = wordAt(bytes, at + NUMBER_AT);
   return wish !== 0 && wish !== NO_NUMBER;
 }
 
@@ -72,7 +73,7 @@ function askForNumbers(batch: RecordBatch, from: number, wishes: NumberBatch): n
   wishes.clear();
   for (; from < batch.count && !wishes.isFull; from++) {
     const at = batch.start(from);
-    if (hasWish(batch.bytes, at)) wishes.push(batch.bytes.readUInt32LE(at + NUMBER_AT));
+    if (hasWish(batch.bytes, at)) wishes.push(wordAt(batch.bytes, at + NUMBER_AT));
   }
   return from;
 }
@@ -106,12 +107,12 @@ class Numbering {
     const counts = this.#counts;
     if (record.number === NO_NUMBER) {
       counts.unreadableNumbers++;
-      bytes.writeUInt32LE(0, at + NUMBER_AT);
+      putWord(bytes, at + NUMBER_AT, 0);
     } else if (number > 0) {
       counts.explicitNumbers++;
       if (number !== record.number) {
         counts.movedNumbers++;
-        bytes.writeUInt32LE(number, at + NUMBER_AT);
+        putWord(bytes, at + NUMBER_AT, number);
       }
     } else if (record.end > record.labelStart) {
       this.#keepLabel(record);
@@ -127,14 +128,14 @@ class Numbering {
       return;
     }
     this.#counts.unreadableNumbers++;
-    buffer.writeUInt32LE(0, at + LABEL_LENGTH_AT);
+    putWord(buffer, at + LABEL_LENGTH_AT, 0);
   }
 
   #spansOf(record: SpoolRecord): WantedSpans {
     const spans = this.#spans;
     const { buffer, at, end } = record;
-    const originalLength = buffer.readUInt32LE(at + ORIGINAL_LENGTH_AT);
-    const tvgNameLength = buffer.readUInt32LE(at + TVG_NAME_LENGTH_AT);
+    const originalLength = wordAt(buffer, at + ORIGINAL_LENGTH_AT);
+    const tvgNameLength = wordAt(buffer, at + TVG_NAME_LENGTH_AT);
     spans.idStart = record.idStart;
     spans.idEnd = record.nameStart;
     spans.originalStart = originalLength === 0 ? -1 : end;

@@ -11,9 +11,11 @@ import {
   RECORD_HEAD,
   TVG_NAME_LENGTH_AT,
 } from '../channels/channel-spool.ts';
+import { copyBytes } from '../channels/copy-bytes.ts';
 import { Digest } from '../channels/digest.ts';
 import { Column, type EntryBatch, Field, Flag, ROW } from '../channels/entry-batch.ts';
 import { GrowingBatch } from '../channels/growing-batch.ts';
+import { putWord } from '../channels/words.ts';
 import { renderHead, renderTail } from '../m3u/write-entry.ts';
 
 export interface PackOptions {
@@ -77,25 +79,25 @@ class Packer {
     const idStart = table[base + 2 * Field.tvgId]!;
     const idLength = idStart < 0 ? 0 : table[base + 2 * Field.tvgId + 1]! - idStart;
     let to = at + RECORD_HEAD;
-    if (idLength > 0) to += bytes.copy(out, to, idStart, idStart + idLength);
-    to += bytes.copy(out, to, nameStart, nameEnd);
+    to = copyBytes(out, to, bytes, idStart, idStart + idLength);
+    to = copyBytes(out, to, bytes, nameStart, nameEnd);
     const headEnd = renderHead(batch, row, out, to);
     const tailEnd = renderTail(batch, row, out, headEnd);
     if (headEnd < 0 || tailEnd < 0) throw new Error('a channel came out longer than its bound');
-    out.writeUInt32LE(batch.sourceIndex, at + 8);
-    out.writeUInt32LE(idLength, at + 12);
-    out.writeUInt32LE(nameEnd - nameStart, at + 16);
-    out.writeUInt32LE(headEnd - to, at + 20);
-    out.writeUInt32LE(tailEnd - headEnd, at + 24);
+    putWord(out, at + 8, batch.sourceIndex);
+    putWord(out, at + 12, idLength);
+    putWord(out, at + 16, nameEnd - nameStart);
+    putWord(out, at + 20, headEnd - to);
+    putWord(out, at + 24, tailEnd - headEnd);
     this.#putKey(batch, base, out, at + KEY_AT);
-    out.writeUInt32LE(0, at + ORIGINAL_LENGTH_AT);
-    out.writeUInt32LE(0, at + TVG_NAME_LENGTH_AT);
-    out.writeUInt32LE(0, at + GROUP_LENGTH_AT);
+    putWord(out, at + ORIGINAL_LENGTH_AT, 0);
+    putWord(out, at + TVG_NAME_LENGTH_AT, 0);
+    putWord(out, at + GROUP_LENGTH_AT, 0);
     let end = putWish(batch, base, out, at, tailEnd);
     if (this.#options.forGuide) end = putOtherNames(batch, base, out, at, end);
     if (this.#options.withGroup) end = putGroup(batch, base, out, at, end);
     if (end > out.length) throw new Error('a channel came out longer than its bound');
-    out.writeUInt32LE(end - at, at);
+    putWord(out, at, end - at);
     packed.ends[packed.count++] = end;
   }
 
@@ -104,9 +106,9 @@ class Packer {
     const nameEnd = Math.max(0, table[base + 2 * Field.name + 1]!);
     const urlStart = table[base + 2 * Field.url]!;
     const digest = this.#digest.of(bytes, nameStart, nameEnd, urlStart, table[base + 2 * Field.url + 1]!);
-    out.writeUInt32LE(digest.a, at);
-    out.writeUInt32LE(digest.b, at + 4);
-    out.writeUInt32LE(digest.c, at + 8);
+    putWord(out, at, digest.a);
+    putWord(out, at + 4, digest.b);
+    putWord(out, at + 8, digest.c);
   }
 }
 
@@ -117,9 +119,9 @@ function putWish({ bytes, table }: EntryBatch, base: number, out: Buffer, at: nu
   const isThere = start >= 0 && end > start;
   const number = isThere ? readChannelNumber(bytes, start, end) : 0;
   const labelled = isThere && number === 0 && isLabel(bytes, start, end);
-  out.writeUInt32LE(isThere && number === 0 && !labelled ? NO_NUMBER : number, at + NUMBER_AT);
-  out.writeUInt32LE(labelled ? end - start : 0, at + LABEL_LENGTH_AT);
-  return labelled ? to + bytes.copy(out, to, start, end) : to;
+  putWord(out, at + NUMBER_AT, isThere && number === 0 && !labelled ? NO_NUMBER : number);
+  putWord(out, at + LABEL_LENGTH_AT, labelled ? end - start : 0);
+  return labelled ? copyBytes(out, to, bytes, start, end) : to;
 }
 
 /** The id before a rule changed it, and the tvg-name where it is another than the name. */
@@ -127,8 +129,8 @@ function putOtherNames({ bytes, table }: EntryBatch, base: number, out: Buffer, 
   const originalStart = table[base + Column.originalIdStart]!;
   const originalEnd = table[base + Column.originalIdEnd]!;
   if (isIdChanged(table, base) && originalStart >= 0 && originalEnd > originalStart) {
-    out.writeUInt32LE(originalEnd - originalStart, at + ORIGINAL_LENGTH_AT);
-    to += bytes.copy(out, to, originalStart, originalEnd);
+    putWord(out, at + ORIGINAL_LENGTH_AT, originalEnd - originalStart);
+    to = copyBytes(out, to, bytes, originalStart, originalEnd);
   }
   const nameStart = table[base + 2 * Field.name]!;
   const nameEnd = table[base + 2 * Field.name + 1]!;
@@ -136,16 +138,16 @@ function putOtherNames({ bytes, table }: EntryBatch, base: number, out: Buffer, 
   const end = table[base + 2 * Field.tvgName + 1]!;
   if (start < 0 || end <= start) return to;
   const isSame = end - start === nameEnd - nameStart && bytes.compare(bytes, nameStart, nameEnd, start, end) === 0;
-  out.writeUInt32LE(isSame ? AS_NAME : end - start, at + TVG_NAME_LENGTH_AT);
-  return isSame ? to : to + bytes.copy(out, to, start, end);
+  putWord(out, at + TVG_NAME_LENGTH_AT, isSame ? AS_NAME : end - start);
+  return isSame ? to : copyBytes(out, to, bytes, start, end);
 }
 
 function putGroup({ bytes, table }: EntryBatch, base: number, out: Buffer, at: number, to: number): number {
   const start = table[base + 2 * Field.group]!;
   const end = table[base + 2 * Field.group + 1]!;
   if (start < 0 || end <= start) return to;
-  out.writeUInt32LE(end - start, at + GROUP_LENGTH_AT);
-  return to + bytes.copy(out, to, start, end);
+  putWord(out, at + GROUP_LENGTH_AT, end - start);
+  return copyBytes(out, to, bytes, start, end);
 }
 
 function isIdChanged(table: Int32Array, base: number): boolean {

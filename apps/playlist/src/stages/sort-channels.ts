@@ -1,6 +1,7 @@
 import { type RecordBatch, type RecordKey, type Stage, sortRecords } from 'plimsoll/pipeline';
 import { GROUP_LENGTH_AT, SpoolRecord } from '../channels/channel-spool.ts';
 import { NameOrder } from '../channels/name-order.ts';
+import { wordAt } from '../channels/words.ts';
 
 export interface SortChannelsOptions {
   /** By name as people sort (`NameOrder`), or by group, byte by byte: channels that are alike in that stay in the order of the lists. */
@@ -29,5 +30,5 @@ function nameKey(): RecordKey {
 /** It is the last run of the record. */
 const groupKey: RecordKey = (batch, index, into) => {
   const end = batch.end(index);
-  into.fixed(batch.bytes, end - batch.bytes.readUInt32LE(batch.start(index) + GROUP_LENGTH_AT), end);
+  into.fixed(batch.bytes, end - wordAt(batch.bytes, batch.start(index) + GROUP_LENGTH_AT), end);
 };

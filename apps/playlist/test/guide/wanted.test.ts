@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { Match, type WantedChannels } from '../../src/guide/wanted.ts';
+import { Match } from '../../src/guide/match.ts';
+import type { WantedChannels } from '../../src/guide/wanted.ts';
 import { resolveAt, wantAll } from './wanted-fixture.ts';
 
 /** Tells `wanted` of a guide's channel with its names, as the index pass does. */

@@ -84,8 +84,9 @@ describe('dropping duplicates', () => {
           });
           const counts = { duplicates: 0 };
           const input = source(keys, (number) => {
-            // The first few are those without which no stage can begin; with spilling forced that goes for the disk's as well, which come with the first batch.
-            if (number === (isSpillForced() ? 2 : 1) && refuseAt >= 0) machine.refuseAt = machine.askedCount + refuseAt;
+            // The first few are those without which no stage can begin; where it spills from the start that goes for the disk's as well, which come with the first batch.
+            const spillsAtOnce = isSpillForced() || emergencyAt === 1;
+            if (number === (spillsAtOnce ? 2 : 1) && refuseAt >= 0) machine.refuseAt = machine.askedCount + refuseAt;
             if (number === emergencyAt) machine.level = 'emergency';
           });
           const found = await pipeline.from(input).through(dropDuplicates(BOUNDS, counts)).into(places);
