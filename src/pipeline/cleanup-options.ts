@@ -35,7 +35,7 @@ export interface MemoryCleanupOptions {
   readonly checkEveryMs?: number;
   /** Within a stage one is due when the last was so long ago, ms; `Infinity` for never on that account. Default 30,000. */
   readonly everyMs?: number;
-  /** Within a stage, and between two while the level is `optimal`, one is due when use has grown by so much since the last, bytes. Default a sixteenth of the limit. */
+  /** Within a stage, and between two while the level is `optimal`, one is due when use has grown by so much since the last beyond what others than cleanables have reserved meanwhile, bytes. Default a sixteenth of the limit. */
   readonly growthBytes?: number;
   /** Within a stage one is due from that level on. Default `high`. */
   readonly fromLevel?: PressureLevel;

@@ -21,6 +21,8 @@ export interface CleanupPaceOptions {
 export interface PaceReading {
   readonly nowMs: number;
   readonly usedBytes: number;
+  /** Of what is in use, what holders that no cleanup would ask have reserved. */
+  readonly reservedBytes: number;
   readonly level: PressureLevel;
 }
 
@@ -33,13 +35,15 @@ export class CleanupPace {
   #lookAt: number;
   #endedAt: number;
   #leftBytes: number;
+  #reservedBytes: number;
 
-  constructor(options: CleanupPaceOptions, { nowMs, usedBytes }: PaceReading) {
+  constructor(options: CleanupPaceOptions, { nowMs, usedBytes, reservedBytes }: PaceReading) {
     this.#options = options;
     this.#waitMs = options.checkEveryMs;
     this.#lookAt = nowMs + options.checkEveryMs;
     this.#endedAt = nowMs;
     this.#leftBytes = usedBytes;
+    this.#reservedBytes = reservedBytes;
   }
 
   /** Whether it is time for a look within a stage. */
@@ -53,25 +57,27 @@ export class CleanupPace {
   }
 
   /** Why a cleanup within a stage is due; the next look is later. */
-  look({ nowMs, usedBytes, level }: PaceReading): CleanupReason | undefined {
+  look(reading: PaceReading): CleanupReason | undefined {
+    const { nowMs, level } = reading;
     this.#lookAt = nowMs + this.#options.checkEveryMs;
     const { everyMs, growthBytes, fromLevel } = this.#options;
     if (levelRank(level) >= levelRank(fromLevel)) return 'level';
-    if (this.grownBytes(usedBytes) >= growthBytes) return 'growth';
+    if (this.#unknownBytes(reading) >= growthBytes) return 'growth';
     return nowMs - this.#endedAt >= everyMs ? 'time' : undefined;
   }
 
   /** Whether one between two stages is worth it. `offeredBytes` is what cleanables have that it would take. */
-  isWorthAStage({ nowMs, usedBytes, level }: PaceReading, offeredBytes: number): boolean {
+  isWorthAStage(reading: PaceReading, offeredBytes: number): boolean {
+    const { nowMs, level } = reading;
     // While all is calm a collection costs more than its garbage: a stage of some 50 ms would take twice as long.
     const { growthBytes } = this.#options;
     const worthBytes = level === 'optimal' ? Math.max(growthBytes, WORTH_A_STAGE_BYTES) : WORTH_A_STAGE_BYTES;
-    if (offeredBytes > 0 || this.grownBytes(usedBytes) >= worthBytes) return true;
+    if (offeredBytes > 0 || this.#unknownBytes(reading) >= worthBytes) return true;
     return levelRank(level) >= levelRank(this.#options.fromLevel) && this.isTime(nowMs);
   }
 
   /** A cleanup is over. `gainedBytes` is the best that can be said of it: by the machine or by the books. */
-  noteEnd({ nowMs, usedBytes }: PaceReading, elapsedMs: number, gainedBytes: number): void {
+  noteEnd({ nowMs, usedBytes, reservedBytes }: PaceReading, elapsedMs: number, gainedBytes: number): void {
     const isInVain = gainedBytes < Math.max(WORTH_BYTES, usedBytes * WORTH_SHARE);
     this.#waitMs = isInVain
       ? Math.min(this.#waitMs * 2, Math.max(LONGEST_WAIT_MS, this.#options.checkEveryMs))
@@ -79,5 +85,11 @@ export class CleanupPace {
     this.#lookAt = nowMs + Math.max(this.#waitMs, elapsedMs * PAUSE_FACTOR);
     this.#endedAt = nowMs;
     this.#leftBytes = usedBytes;
+    this.#reservedBytes = reservedBytes;
+  }
+
+  /** Of what has come since, what nobody has reserved meanwhile. The rest is held and no garbage: a cleanup would be in vain for it. */
+  #unknownBytes({ usedBytes, reservedBytes }: PaceReading): number {
+    return this.grownBytes(usedBytes) - Math.max(0, reservedBytes - this.#reservedBytes);
   }
 }

@@ -29,7 +29,7 @@ import {
   type ResolvedCleanup,
   resolveCleanup,
 } from './cleanup-options.ts';
-import { CleanupPace } from './cleanup-pace.ts';
+import { CleanupPace, type PaceReading } from './cleanup-pace.ts';
 import type { CleanupOperation, CleanupReason, CleanupReport } from './cleanup-report.ts';
 import { type CleanupReading, observeCleanup, readMemory, runCleanup } from './cleanup-run.ts';
 import type { MemoryCleanable } from './memory-cleanable.ts';
@@ -268,7 +268,7 @@ export class MemoryCleanupCoordinator implements BetweenStages, Disposable {
     const operation = { number: this.#books.count + 1, takenAt: clock.wall(), ...done };
     this.#books.record(operation);
     const gained = Math.max(operation.freedBytes, operation.releasedBytes);
-    const after = { nowMs: clock.now(), usedBytes: operation.afterBytes, level: operation.level };
+    const after = { ...this.#paceOf(this.#read(), clock.now()), usedBytes: operation.afterBytes };
     this.#pace.noteEnd(after, operation.elapsedMs, gained);
     if (cleanupEvents.heard) {
       const { takenAt, ...message } = operation;
@@ -286,8 +286,9 @@ export class MemoryCleanupCoordinator implements BetweenStages, Disposable {
     return readMemory({ governor: this.#options.governor, failOpen: this.#failOpen });
   }
 
-  #paceOf({ bytes, level }: CleanupReading, nowMs: number) {
-    return { nowMs, usedBytes: bytes, level };
+  #paceOf({ bytes, heldBytes, level }: CleanupReading, nowMs: number): PaceReading {
+    const cleanableBytes = this.#failOpen.run(() => this.#consumer?.heldBytes ?? 0, 0);
+    return { nowMs, usedBytes: bytes, reservedBytes: heldBytes - cleanableBytes, level };
   }
 
   #holderReport(): HolderReport {

@@ -93,6 +93,40 @@ describe('between stages', () => {
 });
 
 describe('within stages', () => {
+  it('what was reserved meanwhile is held and no garbage: growth is what has come beside it', async () => {
+    const { cleanup, rss, clock, governor, whys } = begin({ growthBytes: 8 * MIB });
+    using table = governor.consumer({ name: 'table', kind: 'external', maxBytes: 64 * MIB });
+    using held = table.reserve(12 * MIB);
+    rss.bytes += 12 * MIB;
+    clock.advance(1_000);
+    expect(cleanup.shouldCleanup()).toBe(false);
+    await cleanup.stageEnded('one');
+    expect(cleanup.report().operations).toBe(0);
+    rss.bytes += 8 * MIB;
+    clock.advance(1_000);
+    expect(cleanup.shouldCleanup()).toBe(true);
+    await cleanup.whileRunning('two');
+    expect(whys()).toEqual(['growth']);
+    // Let go of and still in use: now it is garbage.
+    held.shrink(12 * MIB);
+    rss.bytes += 4 * MIB;
+    await cleanup.stageEnded('three');
+    expect(whys()).toEqual(['growth']);
+    rss.bytes += 4 * MIB;
+    await cleanup.stageEnded('four');
+    expect(whys()).toEqual(['growth', 'between']);
+  });
+
+  it('what cleanables hold counts as growth: a cleanup takes it', async () => {
+    const { cleanup, rss, clock, governor } = begin({ growthBytes: 8 * MIB });
+    const before = governor.heldBytes;
+    cleanup.register(new ShelfOfBlocks('shelf', 160));
+    expect(governor.heldBytes - before).toBe(10 * MIB);
+    rss.bytes += 10 * MIB;
+    clock.advance(1_000);
+    expect(cleanup.shouldCleanup()).toBe(true);
+  });
+
   it('is due by level, by growth and by time, and then only', async () => {
     const { cleanup, rss, clock, governor, whys } = begin({ growthBytes: 8 * MIB, everyMs: 10_000 });
     const look = async () => {
