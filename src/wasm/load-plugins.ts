@@ -18,6 +18,9 @@ export interface LoadedPlugins {
 
 /** The most manifests that a folder may have. */
 const MAX_PLUGINS = 256;
+/** A line of `problems` is one line, and writes over nothing on a terminal. */
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
+const EACH_CONTROL = new RegExp(CONTROL, 'g');
 
 /**
  * Takes a module that is at hand, for tests and for plugins that come with a program. None of it runs. The bytes are kept, not copied.
@@ -58,6 +61,10 @@ export async function loadPlugins(dir: string): Promise<LoadedPlugins> {
   }
   for (const name of files.slice(0, MAX_PLUGINS)) {
     const file = join(dir, name);
+    if (CONTROL.test(name)) {
+      problems.push(`${join(dir, name.replaceAll(EACH_CONTROL, ' '))}: has control characters in its name`);
+      continue;
+    }
     try {
       const plugin = await loadPlugin(home, name, file);
       const same = plugins.find((each) => each.manifest.name === plugin.manifest.name);

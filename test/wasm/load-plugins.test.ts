@@ -33,6 +33,16 @@ async function add(name: string, more?: Readonly<Record<string, string>>, module
 }
 
 describe('a folder of plugins', () => {
+  it.skipIf(process.platform === 'win32')(
+    'hole: a name of a file that writes lines of its own into what is said',
+    async () => {
+      writeFileSync(join(dir, 'a\u001b[2J\nerror: all is lost.toml'), 'x = 1');
+      const { plugins, problems } = await loadPlugins(dir);
+      expect(plugins).toEqual([]);
+      expect(problems).toEqual([`${join(dir, 'a [2J error: all is lost.toml')}: has control characters in its name`]);
+    },
+  );
+
   it('one bad plugin is a line, not the end', async () => {
     await add('b-good');
     await add('a-good');
