@@ -1,6 +1,6 @@
 /** Where a run spills: a folder that is there from the beginning, so that what killed runs left there goes, and is gone at the end. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { rmdir } from 'node:fs/promises';
+import { rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { SpillEvent } from 'plimsoll';
 import { isSpillForced, SpillFolder } from 'plimsoll/spill';
@@ -35,7 +35,8 @@ export class JobSpill implements AsyncDisposable {
   readonly folder: SpillFolder | undefined;
   /** Whether everything is to go by way of the disk (`PLIMSOLL_FORCE_SPILL=1`). */
   readonly isForced: boolean;
-  readonly #parentDir: string;
+  /** Made for the run, or its own anyway: goes at the end. One that was named and there before stays. */
+  readonly #ownDir: string | undefined;
   /** By run: what it said last. */
   readonly #runs = new Map<string, SpillEvent>();
   #rawBytes = 0;
@@ -43,8 +44,8 @@ export class JobSpill implements AsyncDisposable {
   #peakDiskBytes = 0;
   readonly #onSpill = (event: unknown): void => this.#note(event as SpillEvent);
 
-  private constructor(parentDir: string, folder: SpillFolder | undefined, isForced: boolean) {
-    this.#parentDir = parentDir;
+  private constructor(ownDir: string | undefined, folder: SpillFolder | undefined, isForced: boolean) {
+    this.#ownDir = ownDir;
     this.folder = folder;
     this.isForced = isForced;
     if (folder !== undefined) subscribe(SPILL_CHANNEL, this.#onSpill);
@@ -70,14 +71,15 @@ export class JobSpill implements AsyncDisposable {
     const isUsual = dirname(dir) === config.output.dir;
     const parentDir = dryRun && isUsual ? join(workspace.dir, 'spill') : dir;
     const isForced = isSpillForced();
+    const ownDir = isUsual || (await stat(parentDir).catch(() => undefined)) === undefined ? parentDir : undefined;
     try {
       await ensureFolder(parentDir, 0o700);
       const folder = await SpillFolder.open(parentDir, { maxBytes, maxFiles: MAX_FILES });
-      return new JobSpill(parentDir, folder, isForced);
+      return new JobSpill(ownDir, folder, isForced);
     } catch (cause) {
-      await rmdir(parentDir).catch(() => {});
+      if (ownDir !== undefined) await rmdir(ownDir).catch(() => {});
       if ((cause as NodeJS.ErrnoException).code !== 'PLIMSOLL_SPILL_MEMORY_BACKED') throw cause;
-      if (isUsual && !isForced) return new JobSpill(parentDir, undefined, false);
+      if (isUsual && !isForced) return new JobSpill(ownDir, undefined, false);
       const line = `[memory] spill_dir: ${parentDir} is on a file system that is memory (tmpfs), where spilling frees nothing: name a folder on a disk`;
       throw new ConfigError([line], cause);
     }
@@ -87,7 +89,7 @@ export class JobSpill implements AsyncDisposable {
     if (this.folder !== undefined) unsubscribe(SPILL_CHANNEL, this.#onSpill);
     await this.folder?.[Symbol.asyncDispose]();
     // Whoever else spills there keeps it.
-    await rmdir(this.#parentDir).catch(() => {});
+    if (this.#ownDir !== undefined) await rmdir(this.#ownDir).catch(() => {});
   }
 
   /** Runs of one name follow each other, or stand beside each other: then the figures of the one that spoke last stand for both until they end. */

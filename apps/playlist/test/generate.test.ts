@@ -50,6 +50,14 @@ const channel = (name: string, attributes = '', url = `http://h/${name}`) =>
   `#EXTINF:-1 ${attributes},${name}\n${url}\n`;
 
 describe('the main job', () => {
+  it('leaves a spill folder that was there before, and none that it made', async () => {
+    write('list.m3u', `#EXTM3U\n${channel('A')}`);
+    mkdirSync(join(dir, 'mine'));
+    for (const name of ['mine', 'made']) await run(`[memory]\nspill_dir = "${name}"`);
+    expect(readdirSync(dir).sort()).toEqual(['list.m3u', 'mine', 'my.toml', 'out']);
+    expect(readdirSync(join(dir, 'mine'))).toEqual([]);
+  });
+
   it('writes what it read, canonically, and leaves nothing else behind', async () => {
     write(
       'list.m3u',
