@@ -6,7 +6,7 @@
  */
 import { tmpdir } from 'node:os';
 import { basename } from 'node:path';
-import { type Consumer, createGovernor, type Governor, systemClock } from 'plimsoll';
+import { type Consumer, createGovernor, formatBytes, type Governor, systemClock } from 'plimsoll';
 import {
   MemoryCleanupCoordinator,
   type MemoryProbe,
@@ -17,12 +17,14 @@ import {
   type PluginRunner,
   type StageContext,
 } from 'plimsoll/pipeline';
+import type { BufferPool } from 'plimsoll/pool';
 import { batchBytesOf, ChannelJob, type ChannelJobOptions, operatorBytesOf } from './channel-job.ts';
 import type { EntryOrigin } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
 import { governorOptions } from './config/governor-options.ts';
 import type { GuideJob } from './guide-job.ts';
 import { JobSpill } from './job-spill.ts';
+import { FILE_BUFFER_BYTES, makeFileBuffers } from './output/file-buffers.ts';
 import { FileSink } from './output/file-sink.ts';
 import { removeOrphans, Workspace } from './output/workspace.ts';
 import { PlaylistInputs } from './playlist-inputs.ts';
@@ -66,9 +68,7 @@ export interface Generated {
   readonly pipeline: PipelineReport;
 }
 
-const KIB = 1024;
-const FILE_BUFFER = 256 * KIB;
-const LIST_BUFFER = 16 * KIB;
+const LIST_BUFFER_BYTES = 16 * 1024;
 const MAX_WARNINGS = 200;
 
 /** The budget of the process: what the configuration says, or else what the container and the machine allow. The caller disposes. */
@@ -97,6 +97,7 @@ class Run implements AsyncDisposable {
   readonly #cleanup: MemoryCleanupCoordinator;
   readonly #pipeline: Pipeline;
   #plugins: PluginJob | undefined;
+  #buffers: BufferPool | undefined;
   readonly #problems = new ProblemLog();
   readonly #warnings: string[] = [];
   readonly #held = new AsyncDisposableStack();
@@ -135,7 +136,8 @@ class Run implements AsyncDisposable {
   async execute(): Promise<Generated> {
     const { guides } = this.#config;
     const inputs = this.#held.use(new PlaylistInputs(this.#config.sources, this.#sourceContext()));
-    const spool = await this.#file('channels.spool', FILE_BUFFER, 'spool');
+    await this.#makeBuffers();
+    const spool = await this.#file('channels.spool', 'spool');
     const guideJob = guides.length === 0 ? undefined : this.#held.use(await this.#guideJob());
     this.#plugins = await this.#openPlugins();
     const channels = this.#held.use(this.#channelJob(inputs, guideJob));
@@ -187,8 +189,19 @@ class Run implements AsyncDisposable {
     return this.#governor.consumer({ name, kind: 'external', maxBytes: Number.POSITIVE_INFINITY });
   }
 
-  async #file(file: string, bufferBytes: number, consumer: string): Promise<FileSink> {
-    return this.#held.use(await FileSink.create(this.#workspace.path(file), bufferBytes, this.#consumer(consumer)));
+  /** As many as are asked for; loaded only then. */
+  async #makeBuffers(): Promise<void> {
+    const { preallocateBytes } = this.#config.memory;
+    if (preallocateBytes === 0) return;
+    this.#buffers = this.#held.use(await makeFileBuffers(preallocateBytes, this.#governor));
+    const { bytes, maxBytes } = this.#buffers.stats;
+    if (bytes < maxBytes) this.#warn(`[memory] pool_preallocate: there was room for ${formatBytes(bytes)} of it`);
+  }
+
+  async #file(file: string, consumer: string, bufferBytes = FILE_BUFFER_BYTES): Promise<FileSink> {
+    const pool = bufferBytes === FILE_BUFFER_BYTES ? this.#buffers : undefined;
+    const path = this.#workspace.path(file);
+    return this.#held.use(await FileSink.create(path, bufferBytes, this.#consumer(consumer), pool));
   }
 
   #sourceContext(): SourceContext {
@@ -247,8 +260,8 @@ class Run implements AsyncDisposable {
     for (let attempt = 1; ; attempt++) {
       await guides?.index(this.#pipeline, attempt > 1);
       guides?.prepareLookup(spool, spooled.largestRecordBytes, origins);
-      const playlist = await this.#file(`playlist.${attempt}`, FILE_BUFFER, 'playlist');
-      const unmatched = guides && (await this.#file(`unmatched.${attempt}`, LIST_BUFFER, 'playlist'));
+      const playlist = await this.#file(`playlist.${attempt}`, 'playlist');
+      const unmatched = guides && (await this.#file(`unmatched.${attempt}`, 'playlist', LIST_BUFFER_BYTES));
       const phase = generatePlaylist({
         spool,
         largestRecordBytes: spooled.largestRecordBytes,
@@ -261,7 +274,7 @@ class Run implements AsyncDisposable {
       });
       const result = await this.#pipeline.measure(phase);
       if (guides === undefined) return { playlist, unmatched, guide: undefined, result };
-      const guide = await this.#file(`guide.${attempt}`, FILE_BUFFER, 'guide');
+      const guide = await this.#file(`guide.${attempt}`, 'guide');
       if (await guides.write(this.#pipeline, guide)) return { playlist, unmatched, guide, result };
     }
   }

@@ -58,6 +58,34 @@ describe('the main job', () => {
     expect(readdirSync(join(dir, 'mine'))).toEqual([]);
   });
 
+  it('makes buffers ahead, uses them, and gives them back: the same comes out', async () => {
+    const names = Array.from({ length: 3000 }, (_, i) => channel(`Channel ${i}`, `group-title="${'g'.repeat(200)}"`));
+    write('list.m3u', `#EXTM3U\n${names.join('')}`);
+    const { lines } = await run();
+    for (const ahead of ['256KiB', '768KiB', '4MiB']) {
+      write(
+        'ahead.toml',
+        `[[source]]\nname = "s"\npath = "list.m3u"\n[memory]\npool_preallocate = "${ahead}"\n[output]\nname = "ahead"\n`,
+      );
+      const config = loadConfig({ file: join(dir, 'ahead.toml'), env: {} });
+      using governor = openGovernor(config);
+      const seen = new Map<string, number>();
+      const onProgress = () => {
+        for (const { name, heldBytes } of governor.snapshot().consumers)
+          seen.set(name, Math.max(seen.get(name) ?? 0, heldBytes));
+      };
+      await generate(config, { governor, dryRun: false, signal: new AbortController().signal, onProgress });
+      const aheadBytes = config.memory.preallocateBytes;
+      // A pool books a little ahead.
+      expect(seen.get('file buffers')).toBeGreaterThanOrEqual(aheadBytes);
+      expect(seen.get('file buffers')).toBeLessThan(1.5 * aheadBytes);
+      // Its files are written through two buffers each; what was not made ahead is theirs.
+      expect(seen.get('spool')).toBe(Math.max(0, 512 * 1024 - aheadBytes));
+      expect(read('ahead.m3u8').trimEnd().split('\n')).toEqual(lines);
+      expect(governor.snapshot().consumers.map(({ name }) => name)).not.toContain('file buffers');
+    }
+  });
+
   it('writes what it read, canonically, and leaves nothing else behind', async () => {
     write(
       'list.m3u',

@@ -80,7 +80,7 @@ export interface MemoryConfig {
     /** Of one run, 1 MiB up. */
     readonly maxBytes: number;
   };
-  /** Bytes of batch buffers made before the first batch; 0: as they are wanted. */
+  /** Bytes of the buffers that files are written through, made before the run begins; 0: each file makes its own. */
   readonly preallocateBytes: number;
 }
 

@@ -1,11 +1,12 @@
 import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Consumer, Reservation } from 'plimsoll';
+import type { BufferPool } from 'plimsoll/pool';
 import { OutputError } from './output-error.ts';
 
 /**
  * Writes a file through two buffers: while one is on its way to the disk the other is filled. Memory is the two buffers
- * (reserved before they are allocated), whatever the size of the file.
+ * (reserved before they are allocated, or lent by a pool), whatever the size of the file.
  *
  * The writer asks for room, puts bytes into `buffer` from `at` on, and moves `at`:
  *
@@ -20,26 +21,29 @@ export class FileSink implements AsyncDisposable {
   readonly path: string;
   readonly #file: FileHandle;
   readonly #reservation: Reservation;
+  /** What was lent; empty where the buffers are its own. */
+  readonly #lent: DisposableStack;
   #spare: Buffer;
   #writing: Promise<unknown> | undefined;
   #flushedBytes = 0;
   #closed = false;
 
-  private constructor(path: string, file: FileHandle, bufferBytes: number, reservation: Reservation) {
+  private constructor(path: string, file: FileHandle, { reservation, lent, buffers }: SinkMemory) {
     this.path = path;
     this.#file = file;
     this.#reservation = reservation;
-    this.buffer = Buffer.allocUnsafeSlow(bufferBytes);
-    this.#spare = Buffer.allocUnsafeSlow(bufferBytes);
+    this.#lent = lent;
+    [this.buffer, this.#spare] = buffers;
   }
 
-  /** Creates the file (it must not exist). Twice `bufferBytes` is reserved from `consumer`. */
-  static async create(path: string, bufferBytes: number, consumer: Consumer): Promise<FileSink> {
-    const reservation = consumer.reserve(2 * bufferBytes);
+  /** Creates the file (it must not exist). Its two buffers are the pool's as long as it has some at rest; twice `bufferBytes` is reserved from `consumer` where it has none. */
+  static async create(path: string, bufferBytes: number, consumer: Consumer, pool?: BufferPool): Promise<FileSink> {
+    const memory = takeBuffers(bufferBytes, consumer, pool);
     try {
-      return new FileSink(path, await open(path, 'wx+', 0o644), bufferBytes, reservation);
+      return new FileSink(path, await open(path, 'wx+', 0o644), memory);
     } catch (cause) {
-      reservation[Symbol.dispose]();
+      memory.lent.dispose();
+      memory.reservation[Symbol.dispose]();
       throw new OutputError(path, cause);
     }
   }
@@ -77,6 +81,7 @@ export class FileSink implements AsyncDisposable {
     this.#reservation.resize(2 * bytes);
     this.buffer = Buffer.allocUnsafeSlow(bytes);
     this.#spare = Buffer.allocUnsafeSlow(bytes);
+    this.#lent.dispose();
   }
 
   /** Copies `source[start, end)` in. Gives a promise only when it had to wait for the disk. */
@@ -121,6 +126,7 @@ export class FileSink implements AsyncDisposable {
     this.#closed = true;
     await this.#writing?.catch(() => {});
     await this.#file.close();
+    this.#lent.dispose();
     this.#reservation[Symbol.dispose]();
   }
 
@@ -143,6 +149,24 @@ export class FileSink implements AsyncDisposable {
       if (this.at === this.buffer.length) await this.flush();
     }
   }
+}
+
+interface SinkMemory {
+  readonly reservation: Reservation;
+  readonly lent: DisposableStack;
+  readonly buffers: readonly [Buffer, Buffer];
+}
+
+function takeBuffers(bufferBytes: number, consumer: Consumer, pool: BufferPool | undefined): SinkMemory {
+  using lent = new DisposableStack();
+  const one = pool?.tryLease(bufferBytes, { zero: false });
+  if (one !== undefined) lent.use(one);
+  const other = pool?.tryLease(bufferBytes, { zero: false });
+  if (other !== undefined) lent.use(other);
+  const ownCount = [one, other].filter((lease) => lease === undefined).length;
+  const reservation = consumer.reserve(ownCount * bufferBytes);
+  const bufferOf = (lease: typeof one): Buffer => lease?.value ?? Buffer.allocUnsafeSlow(bufferBytes);
+  return { reservation, lent: lent.move(), buffers: [bufferOf(one), bufferOf(other)] };
 }
 
 /** A single write may take less than it was given (a nearly full disk does that): go on until all is written or it fails. */
