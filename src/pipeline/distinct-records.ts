@@ -44,7 +44,11 @@ export function distinctRecords(given: DistinctOptions): Stage<RecordBatch, Reco
       const maxFiles = DistinctSpill.maxFiles(sizes);
       await using run = new OperatorRun({ context, options, sizes, partBytes, maxFiles });
       await using distinct = new Distinct(run, options);
-      yield* distinct.run(input);
+      try {
+        yield* distinct.run(input);
+      } catch (error) {
+        throw run.explain(error);
+      }
     },
   };
 }

@@ -1,4 +1,5 @@
 import { invalidOption } from '../invalid-option.ts';
+import { checkDone } from './check-callback.ts';
 import { ExternalSort } from './external-sort.ts';
 import {
   checkLeastBytes,
@@ -61,8 +62,12 @@ export function groupRecords<State>(given: GroupOptions<State>): Stage<RecordBat
       const maxFiles = ExternalSort.maxFiles(sizes);
       await using run = new OperatorRun({ context, options, sizes, partBytes, maxResultBytes, maxFiles });
       await using sort = run.openSort({ keepsKey: true });
-      await run.feed(sort, input, options.key);
-      yield* groups(run, sort, options, new RecordWriter(maxResultBytes));
+      try {
+        await run.feed(sort, input, options.key);
+        yield* groups(run, sort, options, new RecordWriter(maxResultBytes));
+      } catch (error) {
+        throw run.explain(error);
+      }
     },
   };
 }
@@ -79,13 +84,16 @@ async function* groups<State>(
   for (let first = sorted.first; first !== undefined; ) {
     key.keep(first);
     let state = init();
+    checkDone('init', init, state);
     do {
       state = step(state, view.to(first));
+      checkDone('step', step, state);
       if (!sorted.advance()) await sorted.fill();
       first = sorted.first;
     } while (first !== undefined && key.is(first));
     into.reset();
-    finish(state, into);
+    checkDone('finish', finish, finish(state, into));
+    into.checkEnded('finish', finish);
     if (!run.output.tryPushAll(into)) yield* run.output.handOnAll(into);
   }
   yield* run.output.rest();

@@ -1,4 +1,5 @@
 import { checkOneOf, invalidOption } from '../invalid-option.ts';
+import { checkDone } from './check-callback.ts';
 import { ExternalSort } from './external-sort.ts';
 import { JoinGroup } from './join-group.ts';
 import { compareKeys } from './key-order.ts';
@@ -79,11 +80,15 @@ export function joinRecords(given: JoinOptions): Stage<RecordBatch, RecordBatch>
       await using group = new JoinGroup(run);
       await using rightSort = run.openSort(half);
       await using leftSort = run.openSort({ ...half, keepsKey: true });
-      await run.feed(rightSort, right.open(context), rightKey, [group]);
-      const rightSorted = await rightSort.finish();
-      await run.feed(leftSort, input, options.key);
-      const join = new Join(run, group, new RecordWriter(maxResultBytes), options);
-      yield* join.run(await leftSort.finish(), rightSorted, leftSort.lastKey!);
+      try {
+        await run.feed(rightSort, right.open(context), rightKey, [group]);
+        const rightSorted = await rightSort.finish();
+        await run.feed(leftSort, input, options.key);
+        const join = new Join(run, group, new RecordWriter(maxResultBytes), options);
+        yield* join.run(await leftSort.finish(), rightSorted, leftSort.lastKey!);
+      } catch (error) {
+        throw run.explain(error);
+      }
     },
   };
 }
@@ -150,7 +155,9 @@ class Join {
 
   #put(left: RecordView, right: RecordView | undefined): boolean {
     this.#into.reset();
-    this.#write(left, right, this.#into);
+    const write = this.#write;
+    checkDone('write', write, write(left, right, this.#into));
+    this.#into.checkEnded('write', write);
     return this.#run.output.tryPushAll(this.#into);
   }
 }

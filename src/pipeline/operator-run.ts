@@ -1,5 +1,6 @@
 import type { Reservation } from '../governor/index.ts';
 import { isSpillForced } from '../spill/index.ts';
+import { checkDone } from './check-callback.ts';
 import { ExternalSort, type ExternalSortOptions } from './external-sort.ts';
 import { KeyWriter } from './key-writer.ts';
 import { RecordTooLargeError } from './operator-errors.ts';
@@ -37,6 +38,7 @@ export class OperatorRun implements AsyncDisposable {
   readonly output: RecordOutput;
   readonly #floor: Reservation;
   readonly #isForced: boolean;
+  readonly #leftKey: RecordKey;
 
   /** Throws what a refused reservation throws, and then holds nothing. */
   constructor({ context, options, sizes, partBytes, maxFiles, maxResultBytes = 0 }: OperatorRunOptions) {
@@ -44,6 +46,7 @@ export class OperatorRun implements AsyncDisposable {
     const { memory } = context;
     this.context = context;
     this.sizes = sizes;
+    this.#leftKey = options.key;
     this.#isForced = folder !== undefined && isSpillForced();
     const own = ownBytes(sizes) + largeResultBytes(sizes, maxResultBytes);
     this.#floor = memory.reserve(own + partBytes(folder !== undefined));
@@ -99,13 +102,16 @@ export class OperatorRun implements AsyncDisposable {
   /** Writes the key of a record; false where the memory that it needs was refused: then `keyAnyway`. Throws what `key` throws. */
   tryKey(key: RecordKey, batch: RecordBatch, index: number): boolean {
     this.key.reset();
+    let result: unknown;
     try {
-      key(batch, index, this.key);
-      return true;
+      result = key(batch, index, this.key);
     } catch (error) {
       if (this.key.wasRefused) return false;
       throw error;
     }
+    // Of those that are well-behaved nothing more is asked.
+    if (result !== undefined) this.#checkKeyDone(key, result);
+    return true;
   }
 
   /** Writes it with what others give up, and throws the refusal when they have nothing more. */
@@ -113,7 +119,7 @@ export class OperatorRun implements AsyncDisposable {
     while (!this.tryKey(key, batch, index)) {
       if (await giveUp()) continue;
       this.key.reset();
-      key(batch, index, this.key);
+      this.#checkKeyDone(key, key(batch, index, this.key));
       return;
     }
   }
@@ -142,6 +148,20 @@ export class OperatorRun implements AsyncDisposable {
       if (!sorted.advance()) await sorted.fill();
     }
     yield* output.rest();
+  }
+
+  /** The same error; where its own memory was refused and there is nowhere to spill, that is said too. */
+  explain(error: unknown): unknown {
+    const { code, consumer } = Object(error) as { readonly code?: unknown; readonly consumer?: unknown };
+    const isOwn = code === 'PLIMSOLL_BUDGET_EXCEEDED' && consumer === this.context.memory.name;
+    if (isOwn && this.spill === undefined && error instanceof Error) {
+      error.message += '; it has no spill folder (`spill`) for what does not fit into memory';
+    }
+    return error;
+  }
+
+  #checkKeyDone(key: RecordKey, result: unknown): void {
+    checkDone(key === this.#leftKey ? 'key' : 'rightKey', key, result);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import { invalidOption } from '../invalid-option.ts';
 import { RecordTooLargeError } from './operator-errors.ts';
 
 /** What a record costs besides its bytes. */
@@ -5,7 +6,7 @@ const END_BYTES = 4;
 /** From there on `copy` beats a loop. */
 const LONG_COPY = 32;
 
-/** Where a callback writes records: their bytes in pieces, then `end` after each. What has not been ended is dropped. */
+/** Where a callback writes records: their bytes in pieces, then `end` after each. What was not ended when the callback returns is an error (`PLIMSOLL_INVALID_OPTION`). */
 export class RecordWriter {
   readonly #maxBytes: number;
   /** Not for use from outside. */
@@ -51,6 +52,14 @@ export class RecordWriter {
   end(): void {
     this.#need(END_BYTES);
     this.ends.push(this.#length);
+  }
+
+  /** Throws where bytes are left that belong to no record. `option` and `callback` are who wrote them. Not for use from outside. */
+  checkEnded(option: string, callback: unknown): void {
+    const left = this.#length - (this.ends.at(-1) ?? 0);
+    if (left === 0) return;
+    const expected = `a function that ends each record with \`into.end()\`, and leaves no ${left} bytes without`;
+    throw invalidOption(option, expected, callback);
   }
 
   /** Not for use from outside. */

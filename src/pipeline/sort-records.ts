@@ -36,8 +36,12 @@ export function sortRecords(given: SortOptions): Stage<RecordBatch, RecordBatch>
       const maxFiles = ExternalSort.maxFiles(sizes);
       await using run = new OperatorRun({ context, options, sizes, partBytes, maxFiles });
       await using sort = run.openSort();
-      await run.feed(sort, input, options.key, [run.output]);
-      yield* run.handOn(await sort.finish());
+      try {
+        await run.feed(sort, input, options.key, [run.output]);
+        yield* run.handOn(await sort.finish());
+      } catch (error) {
+        throw run.explain(error);
+      }
     },
   };
 }
