@@ -7,7 +7,7 @@
  * - What the disk fails to take stays in memory.
  */
 import type { HolderBook } from '../governor/index.ts';
-import { FrameCodec, freeBuffer, freeChunk } from '../spill/index.ts';
+import { FrameCodec, freeBuffer, freeChunk, type SpillCodec } from '../spill/index.ts';
 import type { BatchStoreSettings } from './batch-store-options.ts';
 import { StoredBatch } from './stored-batch.ts';
 import { Turn } from './turn.ts';
@@ -311,12 +311,21 @@ export class BatchPlaces {
   }
 
   #workFor(largestBytes: number): number {
-    const reading = this.#settings.spill === undefined ? 0 : largestBytes + RECORD_BYTES;
-    if (!this.canCompress) return reading;
-    const handed = largestBytes;
-    const shrinking = Math.max(this.#codec.shrinkBytes(largestBytes), 2 * largestBytes);
-    return handed + Math.max(shrinking, this.#codec.restoreBytes(largestBytes) - handed + reading);
+    return workBytes(this.#codec, this.#settings.spill !== undefined, largestBytes);
   }
+}
+
+/** What a store needs for a batch of one byte, and so the least that one may take. */
+export function leastStoreBytes(codec: SpillCodec, spills: boolean): number {
+  return BATCH_BYTES + workBytes(new FrameCodec(codec), spills, 1) + 1;
+}
+
+function workBytes(codec: FrameCodec, spills: boolean, largestBytes: number): number {
+  const reading = spills ? largestBytes + RECORD_BYTES : 0;
+  if (codec.name === 'none') return reading;
+  const handed = largestBytes;
+  const shrinking = Math.max(codec.shrinkBytes(largestBytes), 2 * largestBytes);
+  return handed + Math.max(shrinking, codec.restoreBytes(largestBytes) - handed + reading);
 }
 
 /** Exactly as long, alone in its memory. */

@@ -8,7 +8,7 @@ import { PIPELINE_MODES, type PipelineMode } from './pipeline-mode.ts';
 export interface BatchStoreOptions {
   /** Of its consumer and in errors, 1 to 120 characters. */
   readonly name: string;
-  /** The most that it may take in memory, bytes: batches, 320 bytes for each, and the room for moving and reading. Required. */
+  /** The most that it may take in memory, bytes: batches, 320 bytes for each, and the room for moving and reading: `BatchStore.leastBytes` at least. Required. */
   readonly maxBytes: number;
   /** The largest batch, bytes. Default 4 MiB. */
   readonly maxBatchBytes?: number;

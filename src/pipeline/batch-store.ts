@@ -6,8 +6,9 @@
 import { DisposedError } from '../errors.ts';
 import { FailOpen } from '../fail-open.ts';
 import { HolderBook, type HolderGovernor, type ReclaimRequest } from '../governor/index.ts';
-import { checkWhole } from '../invalid-option.ts';
-import { BatchPlaces } from './batch-places.ts';
+import { checkOneOf, checkWhole, invalidOption } from '../invalid-option.ts';
+import { codecAtHand, SPILL_CODECS, type SpillCodec } from '../spill/index.ts';
+import { BatchPlaces, leastStoreBytes } from './batch-places.ts';
 import {
   BatchStoreFullError,
   type BatchStoreOptions,
@@ -76,7 +77,15 @@ export class BatchStore implements AsyncDisposable {
   /** Throws `RangeError` for unsound options. */
   constructor(options: BatchStoreOptions) {
     const settings = resolveBatchStoreOptions(options);
-    const { name, maxBytes, governor, parent, importance } = settings;
+    const { name, maxBytes, governor, parent, importance, codec, spill } = settings;
+    const least = leastStoreBytes(codec, spill !== undefined);
+    if (maxBytes < least) {
+      throw invalidOption(
+        'maxBytes',
+        `at least ${least}, which a batch of one byte takes with codec \`${codec}\``,
+        maxBytes,
+      );
+    }
     this.#settings = settings;
     this.#mode = settings.mode;
     this.#failOpen = new FailOpen(`batch store ${name}`);
@@ -95,6 +104,11 @@ export class BatchStore implements AsyncDisposable {
       },
     });
     this.#places = new BatchPlaces(settings, this.#book);
+  }
+
+  /** The least `maxBytes` that a store takes: what a batch of one byte needs. `spills` is whether it has a disk. With `zstd` over 2 MiB, which compressing takes. */
+  static leastBytes(codec: SpillCodec, spills = false): number {
+    return leastStoreBytes(codecAtHand(checkOneOf('codec', codec, SPILL_CODECS)), spills);
   }
 
   get mode(): PipelineMode {

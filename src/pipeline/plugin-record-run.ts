@@ -112,14 +112,17 @@ export class PluginRecordRun implements AsyncDisposable {
   #store(what: string): BatchStore {
     const { options, settings, context } = this.#parts;
     const { maxBytes, maxBatchBytes, spill = context.spill } = settings;
+    const codec = maxBytes < ROOM_FOR_ZSTD ? 'deflate' : 'zstd';
+    // With less it holds nothing at all: then what is refused is the room of the stage.
+    const least = BatchStore.leastBytes(codec, spill !== undefined);
     return new BatchStore({
       name: `${options.name} (${what})`,
       governor: context,
       parent: this.#kept,
-      maxBytes: Math.max(1, Math.floor(maxBytes * STORE_PART)),
+      maxBytes: Math.max(least, Math.floor(maxBytes * STORE_PART)),
       maxBatchBytes,
       mode: context.mode,
-      codec: maxBytes < ROOM_FOR_ZSTD ? 'deflate' : 'zstd',
+      codec,
       ...(spill && { spill, maxSpillBytes: settings.maxSpillBytes ?? spill.maxBytes }),
     });
   }

@@ -1,7 +1,10 @@
+import { checkWhole } from '../invalid-option.ts';
 import type { Batch } from './batch.ts';
 
 /** Bytes before each record in the wire form of a batch: its length, 32 bits, little endian. */
 export const RECORD_FRAME_BYTES = 4;
+/** Places are 32 bits. */
+const MOST = 2 ** 32 - 1;
 
 /**
  * Records as bytes in one buffer, one behind the other: record `i` is `bytes[start(i) .. end(i))`. The batch that operators, segments and plugins work on:
@@ -15,8 +18,10 @@ export class RecordBatch implements Batch {
   readonly ends: Uint32Array<ArrayBuffer>;
   count = 0;
 
-  /** Room for so many bytes and records, 1 up each. Allocates both: reserve `RecordBatch.bytesFor` first. */
+  /** Room for so many bytes and records, each 1 to 4,294,967,295: else `RangeError`. Allocates both: reserve `RecordBatch.bytesFor` first. */
   constructor(maxBytes: number, maxRecords: number) {
+    checkWhole('maxBytes', maxBytes, 1, MOST);
+    checkWhole('maxRecords', maxRecords, 1, MOST);
     this.bytes = Buffer.allocUnsafeSlow(maxBytes);
     this.ends = new Uint32Array(maxRecords);
   }

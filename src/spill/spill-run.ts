@@ -23,7 +23,7 @@ export interface SpillRunOptions {
   readonly maxBatchBytes?: number;
   /** Written at once, bytes, 4,096 up: a writer has two buffers of it. Default 262,144. */
   readonly bufferBytes?: number;
-  /** Of kind `external`: buffers are reserved there while they are there. Default: they are only counted. */
+  /** Of kind `external`, and no other: buffers are reserved there while they are there. Default: they are only counted. */
   readonly memory?: Consumer;
 }
 
@@ -176,6 +176,9 @@ function checkSpillRunOptions(given: SpillRunOptions): SoundOptions {
   const { memory } = options;
   if (memory !== undefined && typeof memory.tryReserve !== 'function')
     throw invalidOption('memory', 'a consumer', memory);
+  // Buffers are no objects of the heap: there they would count against the wrong line.
+  if (memory !== undefined && memory.kind !== 'external')
+    throw invalidOption('memory', 'a consumer of kind `external`', memory.kind);
   return {
     name: checkName(options.name),
     maxBytes: checkWhole('maxBytes', options.maxBytes, LEAST_RUN_BYTES),

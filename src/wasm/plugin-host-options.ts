@@ -10,7 +10,7 @@ export interface PluginHostOptions {
   readonly name?: string;
   /** Linear memory of all instances of one plugin together, bytes, a page of 65,536 at least. Required. A plugin with a larger `max_heap` gets that much if its `min_heap` is not larger. */
   readonly maxPluginBytes: number;
-  /** Linear memory of all instances together, bytes. Required. */
+  /** Linear memory of all instances together, bytes, `maxPluginBytes` at least. Required. */
   readonly maxTotalBytes: number;
   /** Instances at a time, each of which has a worker, 1 up. Default 8. */
   readonly maxInstances?: number;
@@ -89,10 +89,16 @@ export function checkPluginHostOptions(given: PluginHostOptions): CheckedHostOpt
   if (spill !== undefined && options.maxSpillBytes === undefined) {
     throw invalidOption('maxSpillBytes', 'given with `spill`', undefined);
   }
+  checkWhole('maxPluginBytes', options.maxPluginBytes, PAGE_BYTES);
+  checkWhole('maxTotalBytes', options.maxTotalBytes, PAGE_BYTES);
+  if (options.maxTotalBytes < options.maxPluginBytes) {
+    const expected = `at least \`maxPluginBytes\` (${options.maxPluginBytes})`;
+    throw invalidOption('maxTotalBytes', expected, options.maxTotalBytes);
+  }
   return {
     name: checkName(options.name, 'name', LONGEST_NAME),
-    maxPluginBytes: checkWhole('maxPluginBytes', options.maxPluginBytes, PAGE_BYTES),
-    maxTotalBytes: checkWhole('maxTotalBytes', options.maxTotalBytes, PAGE_BYTES),
+    maxPluginBytes: options.maxPluginBytes,
+    maxTotalBytes: options.maxTotalBytes,
     maxInstances: checkWhole('maxInstances', options.maxInstances, 1),
     timeoutMs: checkWhole('timeoutMs', options.timeoutMs, 1, LONGEST_TIMEOUT_MS),
     maxFailures: checkWhole('maxFailures', options.maxFailures, 1),

@@ -57,7 +57,9 @@ it('gives back what was appended, whatever the modes, refusals, faults of the di
   await using spill = await disk.open(parent(), 16 * MIB);
   const property = fc.asyncProperty(setting, fc.array(step, { maxLength: 40 }), async (given, steps) => {
     disk.failWrites = undefined;
-    const { maxSpillBytes, ...bounds } = given;
+    const { maxSpillBytes, ...rest } = given;
+    const least = BatchStore.leastBytes(rest.codec, maxSpillBytes !== undefined);
+    const bounds = { ...rest, maxBytes: Math.max(least, rest.maxBytes) };
     const governor = createGovernor({ limitBytes: 6 * MIB, runtimeBytes: 0, meters: [], clock: new ManualClock() });
     const crowd = governor.consumer({ name: 'crowd', kind: 'external', maxBytes: Number.POSITIVE_INFINITY });
     const store = new BatchStore({

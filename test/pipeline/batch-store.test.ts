@@ -1,6 +1,6 @@
 import { createGovernor, type Governor, ManualClock } from 'plimsoll';
 import { BatchStore, type BatchStoreOptions, PIPELINE_MODES, type PipelineMode } from 'plimsoll/pipeline';
-import { SpillFolder } from 'plimsoll/spill';
+import { SPILL_CODECS, SpillFolder } from 'plimsoll/spill';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { breakable } from '../contract/broken-governor.ts';
 import { reclaimerContract } from '../contract/reclaimer.ts';
@@ -399,9 +399,28 @@ describe('under a governor', () => {
   });
 });
 
+it.each(SPILL_CODECS)(
+  'the least that a store may take is enough for a batch of one byte, with codec %s',
+  async (codec) => {
+    const spill = await folder();
+    for (const disk of [{}, { spill, maxSpillBytes: MIB }]) {
+      const store = make({ codec, maxBytes: BatchStore.leastBytes(codec, 'spill' in disk), ...disk });
+      await store.append(Buffer.from([7]));
+      expect(store.stats.batchCount).toBe(1);
+    }
+  },
+);
+
 it('unsound options are refused in one line', () => {
-  const message = (options: object) => () => new BatchStore({ name: 'x', maxBytes: 1, ...options });
+  const message = (options: object) => () => new BatchStore({ name: 'x', maxBytes: 4 * MIB, ...options });
   expect(message({ maxBytes: 0 })).toThrow('Expected `maxBytes` to be a whole number from 1 up, got `0` (number)');
+  // What has no room for a batch of one byte would refuse every batch.
+  const least = BatchStore.leastBytes('none');
+  expect(least).toBe(321);
+  expect(message({ maxBytes: least - 1, codec: 'none' })).toThrow(
+    'Expected `maxBytes` to be at least 321, which a batch of one byte takes with codec `none`, got `320` (number)',
+  );
+  expect(message({ maxBytes: 1 })).toThrow(/Expected `maxBytes` to be at least \d{7}, which a batch of one byte takes/);
   expect(message({ maxSpillBytes: 5 })).toThrow('Expected `maxSpillBytes` to be given with `spill`, and only then');
   expect(message({ codec: 'gzip' })).toThrow('Expected `codec` to be one of `none`, `zstd`, `deflate`');
   expect(message({ mode: 'fast' as PipelineMode })).toThrow('Expected `mode` to be one of `plain`');

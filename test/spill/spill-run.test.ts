@@ -334,6 +334,20 @@ describe('the memory of a run', () => {
     return { governor, memory, breakIt, ...(await openRun({ memory, ...options })) };
   };
 
+  it('is off the heap: a consumer of another kind is refused', async () => {
+    const governor = createGovernor({
+      limitBytes: MIB,
+      runtimeBytes: 0,
+      clock: new ManualClock(),
+      meters: [],
+      mode: 'on',
+    });
+    const memory = governor.consumer({ name: 'objects', kind: 'heap', maxBytes: MIB });
+    await expect(openRun({ memory })).rejects.toThrow(
+      'Expected `memory` to be a consumer of kind `external`, got `heap`',
+    );
+  });
+
   it('is reserved while it is there, and given back to the byte', async () => {
     const { memory, run } = await openGoverned(8 * MIB, { codec: 'deflate', bufferBytes: 64 * KIB });
     const writer = await run.create();

@@ -316,6 +316,11 @@ describe('the host', () => {
   it.each([
     ['no bound', {}, /maxPluginBytes/],
     ['no total', { maxPluginBytes: 65_536 }, /maxTotalBytes/],
+    [
+      'a total that has no room for one',
+      { maxPluginBytes: 131_072, maxTotalBytes: 65_536 },
+      /`maxTotalBytes` to be at least `maxPluginBytes` \(131072\)/,
+    ],
     ['less than a page', { ...BOUNDS, maxPluginBytes: 1_000 }, /maxPluginBytes/],
     ['an unknown option', { ...BOUNDS, timeout: 5 }, /did you mean `timeoutMs`/],
     ['a spill without a quota', { ...BOUNDS, spill: { put() {} } }, /maxSpillBytes/],

@@ -98,7 +98,9 @@ function memoryOf({ memory = {} }: FileShape, outputDir: string, located: Locate
 }
 
 function pluginsOf({ plugins = {}, memory }: FileShape, located: Locate): PluginsConfig {
-  const maxPluginBytes = plugins.max_memory ?? DEFAULTS.pluginMaxBytes;
+  // Who names the whole alone has said of each as well that it is no more.
+  const maxPluginBytes =
+    plugins.max_memory ?? Math.min(DEFAULTS.pluginMaxBytes, plugins.max_total_memory ?? Number.POSITIVE_INFINITY);
   return {
     enabled: plugins.enabled ?? (plugins.dir !== undefined && memory?.preset !== WITHOUT_PLUGINS),
     dir: plugins.dir === undefined ? bundledPlugins() : located('plugins.dir', plugins.dir),
