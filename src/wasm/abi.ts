@@ -4,6 +4,7 @@
  * Whatever a guest gives is taken for forged: pointers and lengths are made unsigned and compared with the memory as it is at that moment, because it may have grown meanwhile and its old
  * buffer is then gone. The first fault stays: a guest that catches what a host function throws gets it again at its next call, and the host sees it after the guest's return.
  */
+import { withoutControlCharacters } from '../control-characters.ts';
 import { HOST_FUNCTIONS, MAX_LOG_LINES, MAX_SPILL_RECORD_BYTES, MAX_TEXT_BYTES, SPILL_ERROR } from './abi-contract.ts';
 
 /** Where a guest's records go. Each call waits. */
@@ -145,8 +146,8 @@ export class Abi {
 
   #line(bytes: Uint8Array): string {
     const cut = bytes.subarray(0, MAX_TEXT_BYTES);
-    // Control characters could write over what stands before them on a terminal.
-    return this.#text.decode(cut).replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
+    // They could write over what stands before them on a terminal.
+    return withoutControlCharacters(this.#text.decode(cut));
   }
 
   #log(level: number, pointer: number, length: number): number {

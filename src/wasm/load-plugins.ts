@@ -1,5 +1,6 @@
 import { constants, open, readdir, realpath } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { hasControlCharacters, withoutControlCharacters } from '../control-characters.ts';
 import { CheckedPlugin, MAX_MODULE_BYTES } from './checked-plugin.ts';
 import type { Plugin, PluginManifest } from './plugin-contract.ts';
 import { PluginManifestError, PluginTomlError } from './plugin-errors.ts';
@@ -18,9 +19,6 @@ export interface LoadedPlugins {
 
 /** The most manifests that a folder may have. */
 const MAX_PLUGINS = 256;
-/** A line of `problems` is one line, and writes over nothing on a terminal. */
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
-const EACH_CONTROL = new RegExp(CONTROL, 'g');
 
 /**
  * Takes a module that is at hand, for tests and for plugins that come with a program. None of it runs. The bytes are kept, not copied.
@@ -49,11 +47,10 @@ export async function definePlugin(definition: PluginDefinition, wasm: Uint8Arra
 /**
  * Reads every `*.toml` of a folder and the module beside it that it names. What is wrong with one is a line in `problems`, and the others are taken; of two with one name the first is.
  * Modules are compiled, and none of them runs. Files outside the folder are not read, by links neither. At most 256 manifests of 64 KiB and modules of 4 MiB.
- * Rejects where the folder cannot be read, and with `PLIMSOLL_PLUGIN_TOML` where `smol-toml` is not installed.
+ * Rejects with `PLIMSOLL_PLUGIN_MANIFEST` where the folder cannot be read, and with `PLIMSOLL_PLUGIN_TOML` where `smol-toml` is not installed.
  */
 export async function loadPlugins(dir: string): Promise<LoadedPlugins> {
-  const home = await realpath(dir);
-  const files = (await readdir(home)).filter((name) => name.endsWith('.toml')).sort();
+  const { home, files } = await openFolder(dir);
   const plugins: Plugin[] = [];
   const problems: string[] = [];
   if (files.length > MAX_PLUGINS) {
@@ -61,8 +58,9 @@ export async function loadPlugins(dir: string): Promise<LoadedPlugins> {
   }
   for (const name of files.slice(0, MAX_PLUGINS)) {
     const file = join(dir, name);
-    if (CONTROL.test(name)) {
-      problems.push(`${join(dir, name.replaceAll(EACH_CONTROL, ' '))}: has control characters in its name`);
+    // A line of `problems` is one line, and writes over nothing on a terminal.
+    if (hasControlCharacters(name)) {
+      problems.push(`${join(dir, withoutControlCharacters(name))}: has control characters in its name`);
       continue;
     }
     try {
@@ -77,6 +75,18 @@ export async function loadPlugins(dir: string): Promise<LoadedPlugins> {
     }
   }
   return { plugins, problems };
+}
+
+/** Where it really is, and its manifests in order. */
+async function openFolder(dir: string): Promise<{ readonly home: string; readonly files: readonly string[] }> {
+  try {
+    const home = await realpath(dir);
+    return { home, files: (await readdir(home)).filter((name) => name.endsWith('.toml')).sort() };
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const what = `cannot be read (${code}): name a folder that has the plugins' \`.toml\` files`;
+    throw new PluginManifestError(dir, undefined, what, cause);
+  }
 }
 
 async function loadPlugin(home: string, name: string, file: string): Promise<Plugin> {

@@ -12,7 +12,7 @@ export class PluginError extends PlimsollError {
   }
 }
 
-/** `PLIMSOLL_PLUGIN_MANIFEST`: a manifest that cannot be taken. One line with the file and the key. */
+/** `PLIMSOLL_PLUGIN_MANIFEST`: a manifest that cannot be taken, or a folder of them that cannot be read. One line with the file and the key. */
 export class PluginManifestError extends PlimsollError {
   override readonly name: string = 'PluginManifestError';
   readonly file: string;

@@ -1,4 +1,5 @@
 import { parseBytes } from '../bytes.ts';
+import { hasControlCharacters, withoutControlCharacters } from '../control-characters.ts';
 import { checkKnownOptions } from '../invalid-option.ts';
 import { PAGE_BYTES } from './abi-contract.ts';
 import type { PluginManifest } from './plugin-contract.ts';
@@ -9,6 +10,7 @@ export const MAX_MANIFEST_BYTES = 65_536;
 /** As much as 32 bits can point at. */
 const MAX_HEAP_BYTES = 2 ** 32;
 const MAX_STAGES = 16;
+const MAX_DESCRIPTION = 200;
 const KEYS = [
   'name',
   'version',
@@ -65,13 +67,7 @@ export function checkManifest(given: Readonly<Record<string, unknown>>, file: st
     maxHeapBytes,
     supportsStreaming: table.flag('supports_streaming'),
     supportsCompression: table.flag('supports_compression'),
-    description: table.has('description')
-      ? table.match(
-          'description',
-          /^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]{0,200}$/,
-          'a line of at most 200 characters',
-        )
-      : undefined,
+    description: table.line('description', MAX_DESCRIPTION),
   };
 }
 
@@ -105,6 +101,13 @@ class ManifestTable {
     const value = this.#values.get(key);
     if (typeof value === 'string' && pattern.test(value)) return value;
     throw this.#wrong(key, expected, value);
+  }
+
+  line(key: Key, most: number): string | undefined {
+    if (!this.has(key)) return undefined;
+    const value = this.#values.get(key);
+    if (typeof value === 'string' && value.length <= most && !hasControlCharacters(value)) return value;
+    throw this.#wrong(key, `a line of at most ${most} characters`, value);
   }
 
   abi(): 1 {
@@ -148,12 +151,12 @@ class ManifestTable {
       typeof got === 'string'
         ? got
         : (JSON.stringify(got, (_, each) => (typeof each === 'bigint' ? String(each) : each)) ?? 'nothing');
-    const shown = text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ');
+    const shown = withoutControlCharacters(text);
     return this.fault(key, `is to be ${expected}, not \`${shown.length > 60 ? `${shown.slice(0, 60)}...` : shown}\``);
   }
 
   #unknown(spelling: string): PluginManifestError {
-    const shown = spelling.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, ' ').slice(0, 60);
+    const shown = withoutControlCharacters(spelling).slice(0, 60);
     try {
       checkKnownOptions('a manifest', { [spelling]: undefined }, KEYS);
     } catch (cause) {

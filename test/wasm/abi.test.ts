@@ -106,15 +106,19 @@ describe('the ABI inside the worker', () => {
     const { imports, abi, bytes, lines } = begin();
     bytes().set(Buffer.from('a\u001b[31mb\nc\u0085d'));
     imports.log!(9, 0, 12);
+    // What turns the line around, or sets a part of it apart, is none either.
+    bytes().set(Buffer.from('\u202aa\u202eb\u2066c\u2069d'), 100);
+    imports.log!(0, 100, 16);
+    expect(lines.pop()).toEqual([0, ' a b c d']);
     imports.log!(-5, 0, PAGE);
     for (let i = 0; i < 1_000; i++) imports.log!(0, 0, 4);
     expect(lines[0]).toEqual([3, 'a [31mb c d']);
     expect(lines[1]![0]).toBe(0);
     expect(lines[1]![1].length).toBeLessThanOrEqual(MAX_TEXT_BYTES);
-    expect(lines.length).toBe(MAX_LOG_LINES);
+    expect(lines.length).toBe(MAX_LOG_LINES - 1);
     abi.begin(true);
     imports.log!(0, 0, 4);
-    expect(lines.length).toBe(MAX_LOG_LINES + 1);
+    expect(lines.length).toBe(MAX_LOG_LINES);
   });
 
   it('hands the spill whole numbers, ranges that are inside, and no record that is too long', () => {

@@ -34,6 +34,15 @@ async function add(name: string, more?: Readonly<Record<string, string>>, module
 
 describe('a folder of plugins', () => {
   it.skipIf(process.platform === 'win32')(
+    'hole: a name of a file that turns what stands behind it around',
+    async () => {
+      writeFileSync(join(dir, 'a\u202elmot.toml'), 'x = 1');
+      const { problems } = await loadPlugins(dir);
+      expect(problems).toEqual([`${join(dir, 'a lmot.toml')}: has control characters in its name`]);
+    },
+  );
+
+  it.skipIf(process.platform === 'win32')(
     'hole: a name of a file that writes lines of its own into what is said',
     async () => {
       writeFileSync(join(dir, 'a\u001b[2J\nerror: all is lost.toml'), 'x = 1');
@@ -100,8 +109,20 @@ describe('a folder of plugins', () => {
     ]);
   });
 
-  it('a folder that is not there is an error', async () => {
-    await expect(loadPlugins(join(dir, 'nowhere'))).rejects.toMatchObject({ code: 'ENOENT' });
+  it('a folder that is not there, or is none, is an error with a code, that names it and says what to do', async () => {
+    const missing = join(dir, 'nowhere');
+    await expect(loadPlugins(missing)).rejects.toMatchObject({
+      code: 'PLIMSOLL_PLUGIN_MANIFEST',
+      file: missing,
+      message: `${missing}: cannot be read (ENOENT): name a folder that has the plugins' \`.toml\` files`,
+      cause: { code: 'ENOENT' },
+    });
+    const file = join(dir, 'file');
+    writeFileSync(file, '');
+    await expect(loadPlugins(file)).rejects.toMatchObject({
+      code: 'PLIMSOLL_PLUGIN_MANIFEST',
+      message: expect.stringContaining(`${file}: cannot be read (ENOTDIR)`),
+    });
   });
 
   it('without smol-toml there is an error with a code, that says what to install', async () => {

@@ -84,7 +84,8 @@ export class PluginJob implements AsyncDisposable {
       }
       return new PluginJob(options, plugins);
     } catch (cause) {
-      const { code, message } = cause as NodeJS.ErrnoException;
+      // Of the folder: what the system said of it.
+      const { code, message } = ((cause as Error).cause ?? cause) as NodeJS.ErrnoException;
       throw new ConfigError([`[plugins] dir: ${dir} cannot be read (${code ?? message})`], cause);
     }
   }
