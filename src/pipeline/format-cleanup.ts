@@ -10,7 +10,8 @@ const HEAD = ['Stage', 'Operations', 'Before', 'Freed', 'Grown', 'After', 'Claim
  */
 export function formatCleanupSummary(report: CleanupReport): string {
   const { operations, freedBytes, items, elapsedMs } = report;
-  return `${operations} operations, ${mb(tenths(freedBytes))} freed, ${items} items cleaned, ${Math.round(elapsedMs)}ms total`;
+  // One is written as one; the rest is the form that programs read.
+  return `${operations} ${operations === 1 ? 'operation' : 'operations'}, ${mb(tenths(freedBytes))} freed, ${items} ${items === 1 ? 'item' : 'items'} cleaned, ${Math.round(elapsedMs)}ms total`;
 }
 
 /**

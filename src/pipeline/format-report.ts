@@ -10,7 +10,7 @@ export interface ReportWords {
   /** What is counted: `channels`; and short, for rates: `ch`. */
   readonly noun: string;
   readonly unit: string;
-  /** What stands in the brackets: `['1 sources', '2 filters']`. Default: no brackets. */
+  /** What stands in the brackets: `['1 source', '2 filters']`. Default: no brackets. */
   readonly notes?: readonly string[];
 }
 

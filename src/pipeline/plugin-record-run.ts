@@ -67,8 +67,8 @@ export class PluginRecordRun implements AsyncDisposable {
   constructor(parts: PluginRecordRunOptions) {
     this.#parts = parts;
     const { options, settings, choice, context } = parts;
-    const { name, host, stage, config } = options;
-    this.#work = new PluginWork({ choice, host, stage, config, context });
+    const { name, host, stage, config, onFailure } = options;
+    this.#work = new PluginWork({ choice, host, stage, config, onFailure, context });
     const { maxBytes } = settings;
     this.#kept = context.consumer({ name: `${name} (kept)`, kind: 'external', maxBytes });
     this.#buffers = this.#kept.reserve(0);

@@ -24,6 +24,8 @@ export interface PluginWorkerOptions {
   readonly nativeFallback?: boolean;
   /** After so many failures in this stage a plugin is not asked any more, 1 up. Default 3. The host has a bound of its own. */
   readonly maxFailures?: number;
+  /** Told of each failure in this stage, an answer that was refused among them; not of memory that there is none of, nor of one that refuses the work. What it throws is passed over. */
+  readonly onFailure?: (plugin: Plugin, cause: unknown) => void;
   readonly clock?: Pick<Clock, 'now'>;
 }
 
@@ -67,6 +69,8 @@ export function checkPluginWorkerOptions<T extends PluginWorkerOptions>(
   if (!Array.isArray(options.plugins)) throw invalidOption('plugins', 'an array of plugins', options.plugins);
   if (typeof options.host?.open !== 'function') throw invalidOption('host', 'a PluginHost', options.host);
   if (typeof nativeFallback !== 'boolean') throw invalidOption('nativeFallback', 'true or false', nativeFallback);
+  if (options.onFailure !== undefined && typeof options.onFailure !== 'function')
+    throw invalidOption('onFailure', 'a function', options.onFailure);
   return {
     options,
     choice: new PluginChoice({
@@ -89,6 +93,7 @@ const WORKER_OPTIONS = [
   'selection',
   'nativeFallback',
   'maxFailures',
+  'onFailure',
   'clock',
 ] as const;
 
@@ -110,14 +115,14 @@ export function pluginStage<B extends Batch>(given: PluginStageOptions<B>): Stag
   }
   if (options.catchUp !== undefined && typeof options.catchUp !== 'function')
     throw invalidOption('catchUp', 'a function', options.catchUp);
-  const { name, stage, host, config, memory, can } = options;
+  const { name, stage, host, config, onFailure, memory, can } = options;
   return {
     name,
     ...(memory && { memory }),
     ...(can && { can }),
     async *run(input: AsyncIterable<B>, context: StageContext): AsyncGenerator<B, void, undefined> {
       const catchUp = () => options.catchUp?.(context) ?? [];
-      await using work = new PluginWork({ choice, host, stage, config, catchUp, context });
+      await using work = new PluginWork({ choice, host, stage, config, onFailure, catchUp, context });
       const turns = new BatchTurns({ options, choice, work, context, clock });
       for await (const batch of input) {
         await turns.take(batch);

@@ -1,7 +1,8 @@
+import { tell } from '../catch-rejection.ts';
 import { describeCause } from '../describe-cause.ts';
 import { PlimsollError } from '../errors.ts';
 import { levelRank, type PressureLevel } from '../governor/index.ts';
-import type { PluginInstance } from '../wasm/index.ts';
+import type { Plugin, PluginInstance } from '../wasm/index.ts';
 import { NATIVE, type PluginChoice, type PluginRunner, type Worker } from './plugin-choice.ts';
 import type { StageContext } from './stage.ts';
 
@@ -24,6 +25,7 @@ export interface PluginWorkOptions {
   /** As manifests have it. */
   readonly stage: string;
   readonly config: Uint8Array | undefined;
+  readonly onFailure: ((plugin: Plugin, cause: unknown) => void) | undefined;
   /** What a new instance is told before anything else; what it puts out for that is passed over. */
   readonly catchUp?: () => Iterable<Uint8Array>;
   readonly context: StageContext;
@@ -203,7 +205,11 @@ export class PluginWork implements AsyncDisposable {
     if (worker === undefined) return;
     if (NO_ROOM.has(code)) worker.isWithoutRoom = true;
     else if (code === 'PLIMSOLL_PLUGIN_REFUSED') worker.isRefused = true;
-    else worker.failures++;
+    else {
+      worker.failures++;
+      const { plugin } = worker;
+      if (plugin !== undefined) tell(() => this.#options.onFailure?.(plugin, cause));
+    }
   }
 
   #tell(to: string, why: string): void {

@@ -78,6 +78,6 @@ describe('of 280 MiB, seen from outside,', () => {
     expect(freedMib).toBeGreaterThan(260);
     expect(collection).toContain('full-collection');
     expect(operation!.freedBytes / MIB).toBeCloseTo(freedMib, -1);
-    expect(text).toMatch(/^1 operations, \d{3}\.\dMB freed, 4 items cleaned, \d+ms total\n/);
+    expect(text).toMatch(/^1 operation, \d{3}\.\dMB freed, 4 items cleaned, \d+ms total\n/);
   });
 });

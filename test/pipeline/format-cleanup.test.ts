@@ -60,9 +60,9 @@ describe('the summary', () => {
   it('says that nothing was freed, and that it grew, as it was', () => {
     expect(formatCleanupSummary(reportOf([]))).toBe('0 operations, 0.0MB freed, 0 items cleaned, 0ms total');
     const grew = reportOf([operation({ freedBytes: -3.2 * MB })]);
-    expect(formatCleanupSummary(grew)).toBe('1 operations, -3.2MB freed, 0 items cleaned, 0ms total');
+    expect(formatCleanupSummary(grew)).toBe('1 operation, -3.2MB freed, 0 items cleaned, 0ms total');
     const next = reportOf([operation({ freedBytes: -40_000 })]);
-    expect(formatCleanupSummary(next)).toBe('1 operations, 0.0MB freed, 0 items cleaned, 0ms total');
+    expect(formatCleanupSummary(next)).toBe('1 operation, 0.0MB freed, 0 items cleaned, 0ms total');
   });
 });
 
@@ -92,7 +92,7 @@ it('the hole: per-stage figures did not add up. As shown, every column adds up t
       const [count, freed, claimed, items, ms] = all.map((one) => Math.round(Number.parseFloat(one) * 10));
       expect([count, freed, claimed, items, ms]).toEqual([sum(1), sum(3), sum(6), sum(7), sum(8)]);
       const [, ofCount, ofFreed, ofItems, ofMs] =
-        /^(\d+) operations, (-?[\d.]+)MB freed, (\d+) items cleaned, (\d+)ms total$/.exec(
+        /^(\d+) operations?, (-?[\d.]+)MB freed, (\d+) items? cleaned, (\d+)ms total$/.exec(
           formatCleanupSummary(report),
         )!;
       expect([all[0], all[1], all[3], all[4]]).toEqual([ofCount, `${ofFreed}MB`, ofItems, `${ofMs}ms`]);

@@ -373,6 +373,22 @@ it('gives what the native stage gives, whatever fails, whenever, at whatever lev
   await fc.assert(property, { numRuns: 300 });
 });
 
+it('each failure of a plugin is told with its cause: of a call, of an answer that is refused, and of its end; a teller that throws changes nothing', async () => {
+  const test = trial();
+  const mishaps: (Mishap | undefined)[] = [undefined, undefined, 'garbage', undefined, 'process', undefined, 'rest'];
+  const told: string[] = [];
+  const stage = test.stage({
+    plugins: [fake('doubler', { mishap: (call) => mishaps[call] })],
+    maxFailures: 10,
+    onFailure({ manifest }, cause) {
+      told.push(`${manifest.name}: ${(cause as Error).message}`);
+      throw new Error('not here');
+    },
+  });
+  await run(test, stage, 4);
+  expect(told).toEqual(['doubler: no whole numbers', 'doubler: TRAP of a fake']);
+});
+
 it('unsound options are refused in one line', () => {
   const t = trial();
   const message = (more: object) => () => t.stage(more as never);

@@ -35,10 +35,7 @@ export class PluginJob implements AsyncDisposable {
   readonly #plugins: readonly Plugin[];
   readonly #host: PluginHost;
   readonly #runner: PluginRunner;
-  readonly #counts = new Map<
-    string,
-    { readonly stage: string; readonly name: string; batches: number; failures: number }
-  >();
+  readonly #counts = new Map<string, PluginCount>();
 
   private constructor(options: PluginJobOptions, plugins: readonly Plugin[]) {
     const { config, governor, spill, maxSpillBytes, warn, wrap, beforeStart } = options;
@@ -95,12 +92,13 @@ export class PluginJob implements AsyncDisposable {
     const plugins = this.#plugins.filter(({ manifest }) => manifest.stages.includes(stage));
     if (plugins.length === 0) return undefined;
     const { selection, nativeFallback, maxFailures } = this.#config;
-    return { stage, host: this.#runner, plugins, selection, nativeFallback, maxFailures };
+    const onFailure = ({ manifest }: Plugin): void => this.#countOf(stage, manifest.name).fail();
+    return { stage, host: this.#runner, plugins, selection, nativeFallback, maxFailures, onFailure };
   }
 
   /** What each plugin did, those that were never at work left out. */
   get tallies(): PluginTally[] {
-    return [...this.#counts.values()].map((count) => ({ ...count }));
+    return [...this.#counts.values()].map(({ stage, name, batches, failures }) => ({ stage, name, batches, failures }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -108,29 +106,53 @@ export class PluginJob implements AsyncDisposable {
   }
 
   async #open(plugin: Plugin, options: OpenOptions): Promise<PluginInstance> {
-    const { name } = plugin.manifest;
-    const key = `${options.stage} ${name}`;
-    const count = this.#counts.get(key) ?? { stage: options.stage, name, batches: 0, failures: 0 };
+    const count = this.#countOf(options.stage, plugin.manifest.name);
+    return countingCalls(await this.#host.open(plugin, options), count);
+  }
+
+  #countOf(stage: string, name: string): PluginCount {
+    const key = `${stage} ${name}`;
+    const count = this.#counts.get(key) ?? new PluginCount(stage, name);
     this.#counts.set(key, count);
-    const instance = await this.#host.open(plugin, options);
-    return countingCalls(instance, count);
+    return count;
   }
 }
 
 const WARNING = 2;
 
+/** What one plugin did in one stage. */
+class PluginCount implements PluginTally {
+  readonly stage: string;
+  readonly name: string;
+  batches = 0;
+  failures = 0;
+  /** Batches that the answer given last stands for, until the next is asked for. */
+  #answered = 0;
+
+  constructor(stage: string, name: string) {
+    this.stage = stage;
+    this.name = name;
+  }
+
+  /** Counts the batches of a call when it has been answered. */
+  async call(answer: Promise<Uint8Array>, batches: number): Promise<Uint8Array> {
+    this.#answered = 0;
+    const output = await answer;
+    this.batches += batches;
+    this.#answered = batches;
+    return output;
+  }
+
+  /** The stage says so: a call failed, or what it answered was refused, and then its batch was not done. */
+  fail(): void {
+    this.failures++;
+    this.batches -= this.#answered;
+    this.#answered = 0;
+  }
+}
+
 /** The same instance, its calls counted. */
-function countingCalls(instance: PluginInstance, count: { batches: number; failures: number }): PluginInstance {
-  const counted = async (call: Promise<Uint8Array>, batches: number): Promise<Uint8Array> => {
-    try {
-      const output = await call;
-      count.batches += batches;
-      return output;
-    } catch (cause) {
-      count.failures++;
-      throw cause;
-    }
-  };
+function countingCalls(instance: PluginInstance, count: PluginCount): PluginInstance {
   return {
     get plugin() {
       return instance.plugin;
@@ -141,8 +163,8 @@ function countingCalls(instance: PluginInstance, count: { batches: number; failu
     get failure() {
       return instance.failure;
     },
-    process: (batch, options) => counted(instance.process(batch, options), 1),
-    finalize: (options) => counted(instance.finalize(options), 0),
+    process: (batch, options) => count.call(instance.process(batch, options), 1),
+    finalize: (options) => count.call(instance.finalize(options), 0),
     pressure: (level) => instance.pressure(level),
     reclaim: () => instance.reclaim(),
     [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose](),

@@ -108,7 +108,7 @@ export function formatRunReport(report: RunReport, pipeline: PipelineReport): st
       count: report.channels,
       noun: 'channels',
       unit: 'ch',
-      notes: [`${report.sources.length} sources`, `${report.filters.length} filters`],
+      notes: [counted(report.sources.length, 'source'), counted(report.filters.length, 'filter')],
     },
   );
   // Particulars first: what a terminal shows last is what was asked for.
@@ -144,13 +144,13 @@ function problemLines({ problems, skipped, duplicates }: RunReport): string[] {
   const lines: string[] = [];
   if (skipped > 0) {
     const kinds = Object.entries(problems.byKind).map(([kind, count]) => `${count} ${kind}`);
-    lines.push(`skipped ${skipped} bad entries: ${kinds.join(', ')}`);
+    lines.push(`skipped ${counted(skipped, 'bad entry', 'bad entries')}: ${kinds.join(', ')}`);
     for (const { file, line, kind, detail } of problems.first) {
       lines.push(`  ${file}${line > 0 ? `:${line}` : ''}: ${kind}${detail === '' ? '' : `: ${detail}`}`);
     }
     if (skipped > problems.first.length) lines.push(`  and ${skipped - problems.first.length} more`);
   }
-  if (duplicates > 0) lines.push(`dropped ${duplicates} duplicates (same URL and name)`);
+  if (duplicates > 0) lines.push(`dropped ${counted(duplicates, 'duplicate')} (same URL and name)`);
   return lines;
 }
 
@@ -196,8 +196,8 @@ function guideLines({ guides, matching, programmes }: RunReport): string[] {
 
 function pluginLines({ plugins }: RunReport): string[] {
   return plugins.map(({ stage, name, batches, failures }) => {
-    const failed = failures > 0 ? `, ${failures} failures` : '';
-    return `plugin ${name} (${stage}): ${grouped(batches)} batches${failed}`;
+    const failed = failures > 0 ? `, ${counted(failures, 'failure')}` : '';
+    return `plugin ${name} (${stage}): ${counted(batches, 'batch', 'batches')}${failed}`;
   });
 }
 
@@ -211,9 +211,10 @@ function spillLines({ spill }: RunReport): string[] {
   const lines: string[] = [];
   if (files > 0)
     lines.push(
-      `spilled ${mib(rawBytes)} in ${grouped(files)} files, at most ${mib(peakDiskBytes)} on the disk at once`,
+      `spilled ${mib(rawBytes)} in ${counted(files, 'file')}, at most ${mib(peakDiskBytes)} on the disk at once`,
     );
-  if (leftoversRemoved > 0) lines.push(`removed ${leftoversRemoved} spill folders that killed runs had left`);
+  if (leftoversRemoved > 0)
+    lines.push(`removed ${counted(leftoversRemoved, 'spill folder')} that killed runs had left`);
   return lines;
 }
 
@@ -226,3 +227,6 @@ function peakLine({ peakRssBytes, limitBytes, limitFrom }: RunReport): string {
 }
 
 const grouped = (count: number) => count.toLocaleString('en-US');
+
+/** `1 batch`, `2 batches`. */
+const counted = (count: number, one: string, many = `${one}s`) => `${grouped(count)} ${count === 1 ? one : many}`;
