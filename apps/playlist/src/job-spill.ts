@@ -2,7 +2,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { SpillEvent } from 'plimsoll';
+import { PlimsollError, type SpillEvent } from 'plimsoll';
 import { isSpillForced, SpillFolder } from 'plimsoll/spill';
 import type { PlaylistConfig } from './config/config.ts';
 import { ConfigError } from './config/config-error.ts';
@@ -24,6 +24,24 @@ export interface SpillTally {
   readonly peakDiskBytes: number;
   /** Folders of killed runs that were removed at the start. */
   readonly leftoversRemoved: number;
+}
+
+/** What the place is at fault for, by the system's code, as against a disk that is full or fails: that may be different the next time. */
+const AT_FAULT: Readonly<Record<string, string | undefined>> = {
+  EROFS: 'the file system is read-only',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  ENOENT: undefined,
+  ENOTDIR: undefined,
+  EEXIST: undefined,
+  ELOOP: 'its links go round in a circle',
+  ENAMETOOLONG: 'its name is too long',
+};
+
+function whyNotThere(cause: unknown): string | undefined {
+  // What the library says has the system's word as its cause.
+  const { code, message } = Object(cause instanceof PlimsollError ? cause.cause : cause) as NodeJS.ErrnoException;
+  return code !== undefined && Object.hasOwn(AT_FAULT, code) ? (AT_FAULT[code] ?? message) : undefined;
 }
 
 const SPILL_CHANNEL = 'plimsoll:spill';
@@ -78,6 +96,11 @@ export class JobSpill implements AsyncDisposable {
       return new JobSpill(ownDir, folder, isForced);
     } catch (cause) {
       if (ownDir !== undefined) await rmdir(ownDir).catch(() => {});
+      const why = whyNotThere(cause);
+      if (why !== undefined) {
+        const line = `[memory] spill_dir (--spill-dir): no folder can be made or written to at ${parentDir} (${why}): name a folder on a disk that this user may write to`;
+        throw new ConfigError([line], cause);
+      }
       if ((cause as NodeJS.ErrnoException).code !== 'PLIMSOLL_SPILL_MEMORY_BACKED') throw cause;
       if (isUsual && !isForced) return new JobSpill(ownDir, undefined, false);
       const line = `[memory] spill_dir: ${parentDir} is on a file system that is memory (tmpfs), where spilling frees nothing: name a folder on a disk`;

@@ -58,6 +58,25 @@ describe('the main job', () => {
     expect(readdirSync(join(dir, 'mine'))).toEqual([]);
   });
 
+  it('a spill folder that cannot be made is one line that names the option and what to do, and a mistake of the configuration', async () => {
+    write('list.m3u', `#EXTM3U\n${channel('A')}`);
+    write('file', '');
+    for (const [named, why] of [
+      ['/proc/nowhere', 'the system lets no folder be made in /proc'],
+      ['file/below', 'a part of'],
+    ] as const) {
+      if (named.startsWith('/proc') && process.platform !== 'linux') continue;
+      const outcome = run(`[memory]\nspill_dir = "${named}"`);
+      await expect(outcome).rejects.toMatchObject({ code: 'PLIMSOLL_PLAYLIST_CONFIG' });
+      const { message } = (await outcome.catch((error: Error) => error)) as Error;
+      expect(message).toMatch(
+        /^\[memory\] spill_dir \(--spill-dir\): no folder can be made or written to at .*: name a folder on a disk that this user may write to$/,
+      );
+      expect(message).toContain(why);
+      expect(message).not.toContain('\n');
+    }
+  });
+
   it('makes buffers ahead, uses them, and gives them back: the same comes out', async () => {
     const names = Array.from({ length: 3000 }, (_, i) => channel(`Channel ${i}`, `group-title="${'g'.repeat(200)}"`));
     write('list.m3u', `#EXTM3U\n${names.join('')}`);
