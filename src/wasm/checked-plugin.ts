@@ -1,7 +1,8 @@
 import { PAGE_BYTES } from './abi-contract.ts';
+import { checkModule } from './limit-code.ts';
 import { limitModule } from './limit-module.ts';
 import { ModuleFault } from './module-sections.ts';
-import { type ModuleShape, readModuleShape } from './module-shape.ts';
+import type { ModuleShape } from './module-shape.ts';
 import type { Plugin, PluginManifest } from './plugin-contract.ts';
 import { PluginRejectedError } from './plugin-errors.ts';
 
@@ -39,9 +40,9 @@ export class CheckedPlugin implements Plugin {
       if (bytes.byteLength > MAX_MODULE_BYTES) {
         throw new ModuleFault(`has ${bytes.byteLength} bytes, and ${MAX_MODULE_BYTES} are the most`);
       }
-      const shape = readModuleShape(bytes);
-      const module = await WebAssembly.compile(limitModule(bytes, shape, pagesIn(manifest.maxHeapBytes)));
-      return new CheckedPlugin({ manifest, file, shape, bytes, module });
+      const checked = checkModule(bytes);
+      const limited = limitModule(checked.bytes, checked.shape, pagesIn(manifest.maxHeapBytes));
+      return new CheckedPlugin({ manifest, file, ...checked, module: await WebAssembly.compile(limited) });
     } catch (cause) {
       const message = String((cause as Error)?.message ?? cause).split('\n')[0]!;
       const what = cause instanceof ModuleFault ? `its module ${message}` : `its module is not sound: ${message}`;

@@ -25,6 +25,7 @@ export const SECTION = {
   memory: 5,
   global: 6,
   export: 7,
+  code: 10,
   tag: 13,
 } as const;
 const LAST_SECTION = 13;

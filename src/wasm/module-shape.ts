@@ -54,8 +54,21 @@ const VALUE_TYPES: Readonly<Record<number, string>> = {
 };
 const KINDS = ['function', 'table', 'memory', 'global', 'tag'] as const;
 
+/** Types of functions, as they are numbered, with those that are imported first. */
+export interface ModuleSignatures {
+  readonly types: readonly string[];
+  readonly importedFunctions: readonly number[];
+  readonly ownFunctions: Uint32Array;
+  readonly tags: readonly number[];
+}
+
 /** Throws `ModuleFault`. About as long as V8 takes to validate it, and less; kept from the bytes are a few numbers. */
 export function readModuleShape(bytes: Uint8Array): ModuleShape {
+  return readModule(bytes).shape;
+}
+
+/** The shape, and what is needed to go through the code. Throws `ModuleFault`. */
+export function readModule(bytes: Uint8Array): { shape: ModuleShape; signatures: ModuleSignatures } {
   const sections = readSections(bytes);
   const reader = (id: number): ByteReader | undefined => {
     const section = sections.find((each) => each.id === id);
@@ -64,7 +77,7 @@ export function readModuleShape(bytes: Uint8Array): ModuleShape {
   const types = readTypes(reader(SECTION.type));
   const imports = readImports(reader(SECTION.import), types);
   const own = readFunctions(reader(SECTION.function));
-  checkTags(reader(SECTION.tag), types);
+  const tags = readTags(reader(SECTION.tag), types);
   const memories = [...imports.memories, ...readMemories(reader(SECTION.memory))];
   if (memories.length > 1) throw new ModuleFault(`has ${memories.length} memories, and 1 is the most`);
   if (memories.length === 0) throw new ModuleFault('has no memory');
@@ -72,7 +85,7 @@ export function readModuleShape(bytes: Uint8Array): ModuleShape {
     const type = index < imports.functions.length ? imports.functions[index] : own[index - imports.functions.length];
     return type === undefined ? undefined : types[type];
   };
-  return {
+  const shape: ModuleShape = {
     sections,
     memory: memories[0]!,
     memoryImported: imports.memories.length > 0,
@@ -80,6 +93,7 @@ export function readModuleShape(bytes: Uint8Array): ModuleShape {
     mutableGlobals: readGlobals(reader(SECTION.global)),
     ...checkExports(reader(SECTION.export), signatureOf, imports.memories.length > 0),
   };
+  return { shape, signatures: { types, importedFunctions: imports.functions, ownFunctions: own, tags } };
 }
 
 function readTypes(reader: ByteReader | undefined): string[] {
@@ -134,14 +148,16 @@ function readFunctions(reader: ByteReader | undefined): Uint32Array {
   return types;
 }
 
-function checkTags(reader: ByteReader | undefined, types: readonly string[]): void {
-  for (let left = reader?.count('tags', MAX_TAGS, 2) ?? 0; left > 0; left--) {
+function readTags(reader: ByteReader | undefined, types: readonly string[]): number[] {
+  return Array.from({ length: reader?.count('tags', MAX_TAGS, 2) ?? 0 }, () => {
     reader!.byte();
-    const carried = (types[reader!.u32()] ?? '').split(' ').indexOf('->');
+    const type = reader!.u32();
+    const carried = (types[type] ?? '').split(' ').indexOf('->');
     if (carried > MAX_CARRIED) {
       throw new ModuleFault(`has an exception that carries ${carried} values, and ${MAX_CARRIED} are the most`);
     }
-  }
+    return type;
+  });
 }
 
 function readMemories(reader: ByteReader | undefined): Limits[] {

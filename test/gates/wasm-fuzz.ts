@@ -15,7 +15,7 @@ interface Fuzzer {
 
 const FUZZERS: readonly Fuzzer[] = [
   { name: 'fuzzManifest', ends: ['taken', 'refused'] },
-  { name: 'fuzzModule', ends: ['taken', 'refused', 'refused by V8'] },
+  { name: 'fuzzModule', ends: ['taken', 'taken with its code changed', 'refused', 'refused by V8'] },
   { name: 'fuzzAbi', ends: ['done', 'stopped'] },
 ];
 

@@ -49,8 +49,32 @@ export const LOOPING: readonly HostileModule[] = [
   ran('process loops over host calls', { process: '(loop $l (drop (call $now)) (br $l)) (unreachable)' }, TIMEOUT),
   ran('pressure loops', { pressure: LOOP }, TIMEOUT, { says: /pressure/ }),
   ran('finalize loops', { finalize: LOOP }, TIMEOUT, { says: /finalize/ }),
+  ran(
+    'hole: process loops over fills of its table',
+    {
+      fields: '(table $t 60000 funcref)',
+      process: '(loop $l (table.fill $t (i32.const 0) (ref.null func) (i32.const 60000)) (br $l)) (unreachable)',
+    },
+    TIMEOUT,
+  ),
   ran('finalize loops after a trap', { process: '(unreachable)', finalize: LOOP }, TRAP, { says: /unreachable/ }),
 ];
+
+/** For `BULK_LOOPS`: a round takes a millisecond or more. */
+export const LARGE_BYTES = 16 * CAP_BYTES;
+
+/** Loops over single instructions that take long, which V8 looks into after some 100,000 rounds, if nobody helps it: after a minute and more. */
+export const BULK_LOOPS: readonly HostileModule[] = ['fill', 'copy'].map((what) =>
+  ran(
+    `hole: process loops over memory.${what} of all its memory`,
+    {
+      memory: `(memory (export "memory") ${LARGE_BYTES / 65_536})`,
+      process: `(loop $l (memory.${what} (i32.const 0) (i32.const 7) (i32.const ${LARGE_BYTES - 7})) (br $l)) (unreachable)`,
+    },
+    TIMEOUT,
+    { says: /process/ },
+  ),
+);
 
 const FORGED: readonly (readonly [string, string])[] = [
   ['a pointer behind the end', '(i32.const 65536) (i32.const 1)'],
@@ -257,6 +281,8 @@ const refused = (
 const importing = (name: string, imports: string, says = /which the host does not give/): HostileModule =>
   refused(name, guestText({ imports }), says);
 const good = (): Promise<Uint8Array> => guest();
+const BOMB = /has a function \d+ that takes more to compile than/;
+const MANY = 'i32 '.repeat(1_000);
 
 export const REFUSED: readonly HostileModule[] = [
   importing('an unknown function of the host', '(import "plimsoll" "open_file" (func (param i32)))'),
@@ -308,6 +334,48 @@ export const REFUSED: readonly HostileModule[] = [
     guestText({ fields: `(tag $t (param ${'v128 '.repeat(1_000)}))` }),
     /carries 1000 values, and 8 are the most/,
   ),
+  // Compiled they would take 12 bytes for each local or operand at each block: more than a gigabyte, and ten seconds that nobody can interrupt.
+  refused(
+    'hole: a function of 49,000 locals and 2,000 blocks',
+    guestText({
+      fields: `(func $f (param i32) (local ${'i32 '.repeat(49_000)}) ${'(block (br_if 0 (local.get 0)))'.repeat(2_000)})`,
+    }),
+    BOMB,
+  ),
+  refused(
+    'hole: a function with 10,000 operands on its stack and 2,000 blocks',
+    guestText({
+      fields: `(func $f (param i32) ${'memory.size '.repeat(10_000)} ${'(block (br_if 0 (local.get 0)))'.repeat(2_000)} ${'drop '.repeat(10_000)})`,
+    }),
+    BOMB,
+  ),
+  refused(
+    'hole: a function of 45,000 locals with a table of 30 branches',
+    guestText({
+      fields: `(func $f (param i32) (local ${'i64 '.repeat(45_000)}) ${'block '.repeat(30)}
+        local.get 0 br_table ${Array.from({ length: 30 }, (_, depth) => depth).join(' ')} ${'end '.repeat(30)})`,
+    }),
+    BOMB,
+  ),
+  refused(
+    'hole: a function that hands a thousand values from call to call',
+    guestText({
+      fields: `(func $g (param ${MANY}) (result ${MANY}) unreachable)
+        (func $f (result ${MANY}) ${'i32.const 1 '.repeat(1_000)} ${'call $g '.repeat(1_000)})`,
+    }),
+    BOMB,
+  ),
+  refused(
+    'hole: three hundred functions, none of them too much by itself',
+    guestText({ fields: `(func (local ${'i64 '.repeat(45_000)}) (block) (block))`.repeat(300) }),
+    /with those before it, more to compile than/,
+  ),
+  refused('blocks in each other without end', nested, /has a function 9 that has more than 10000 blocks in each other/),
+  refused(
+    'an instruction of threads',
+    guestText({ process: '(i32.atomic.load (i32.const 0))' }),
+    /has a function 12 that has an instruction that is not known \(0xfe, byte \d+\)/,
+  ),
   refused('nothing at all', () => new Uint8Array(0), /no WebAssembly module/),
   refused('garbage', () => Uint8Array.from({ length: 5_000 }, (_, i) => (i * 7919) & 255), /no WebAssembly module/),
   refused('a component', () => Uint8Array.of(0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0), /no WebAssembly module/),
@@ -323,9 +391,18 @@ export const REFUSED: readonly HostileModule[] = [
     /types/,
   ),
   refused('two memory sections', async () => Uint8Array.from([...(await good()), 5, 3, 1, 0, 1]), /two sections/),
-  refused('a function body that is not valid', async () => brokenBody(await good()), /not sound/),
+  refused('a function body that is not valid', async () => brokenBody(await good()), /ends in the middle/),
+  refused('a function body whose types do not fit', guestText({ process: '(i64.const 0)' }), /not sound/),
   refused('five megabytes', () => new Uint8Array(5_000_000), /are the most/),
 ];
+
+/** 20,000 blocks in each other, put where as many bytes of `nop` were: the text would take long to read. */
+async function nested(): Promise<Uint8Array> {
+  const bytes = await guest({ fields: `(func ${'nop '.repeat(60_000)})` });
+  const start = Buffer.from(bytes).indexOf(Buffer.alloc(1_000, 1));
+  for (let block = 0; block < 20_000; block++) bytes.set([0x02, 0x40], start + 2 * block);
+  return bytes.fill(0x0b, start + 40_000, start + 60_000);
+}
 
 function brokenBody(bytes: Uint8Array): Uint8Array {
   const broken = bytes.slice();

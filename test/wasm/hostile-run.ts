@@ -9,10 +9,12 @@ import { Worker } from 'node:worker_threads';
 import { type Clock, systemClock } from 'plimsoll';
 import { type Plugin, PluginHost, type PluginInstance } from 'plimsoll/wasm';
 import {
+  BULK_LOOPS,
   CAP_BYTES,
   FORGING,
   type HostileModule,
   hasShared,
+  LARGE_BYTES,
   LOOPING,
   loopForeverAsGuest,
   REFUSED,
@@ -26,6 +28,8 @@ const isolation = process.argv[2] as 'worker' | 'process';
 const LIMIT_MS = 250;
 /** For what is to end by itself, however busy the machine is. */
 const PATIENCE_MS = 30_000;
+/** A guest that is to be ended at its limit is gone so much later at most, start and all, however busy the machine is. One that is not interrupted would be there for a minute. */
+const MOST_LATE_MS = 5_000;
 const SPINS = 20;
 let limitMs = PATIENCE_MS;
 const clock: Clock = {
@@ -46,9 +50,10 @@ const ALL: readonly HostileModule[] = [
 async function attack(
   host: PluginHost,
   bytes: Uint8Array,
+  maxHeapBytes = CAP_BYTES,
 ): Promise<{ code?: string; message?: string; output?: Uint8Array }> {
   try {
-    const instance = await host.open(await plugin(bytes, { name: 'hostile' }), STAGE);
+    const instance = await host.open(await plugin(bytes, { name: 'hostile', maxHeapBytes }), STAGE);
     try {
       instance.pressure('high');
       const output = (await instance.process(new Uint8Array(100))).slice();
@@ -107,12 +112,29 @@ async function runAll(host: PluginHost, good: Plugin, modules: readonly Uint8Arr
     say({ overMs: performance.now() - started - LIMIT_MS });
     limitMs = PATIENCE_MS;
   }
+  for (const hostile of BULK_LOOPS) say(await loopOverBulk(hostile));
   await neighbour[Symbol.asyncDispose]();
   const next = await host.open(good, STAGE);
   say({ name: 'the next good plugin', ms: 0, ...(!(await works(next, 'next')) && { why: 'does not work' }) });
   await next.finalize();
   if (host.stats.chargedBytes !== 0 || host.stats.running !== 0)
     say({ name: 'the end', ms: 0, why: 'something is charged' });
+}
+
+/** With a host of its own, which lets it have more. */
+async function loopOverBulk(hostile: HostileModule) {
+  await using host = new PluginHost({
+    maxPluginBytes: LARGE_BYTES,
+    maxTotalBytes: LARGE_BYTES,
+    timeoutMs: LIMIT_MS,
+    isolation,
+    warmInstances: 0,
+  });
+  const started = performance.now();
+  let why = whyNot(hostile, await attack(host, await hostile.build(), LARGE_BYTES));
+  const ms = performance.now() - started;
+  if (ms > LIMIT_MS + MOST_LATE_MS) why ??= `was gone after ${ms.toFixed(0)} ms`;
+  return { name: hostile.name, ms, ...(why !== undefined && { why }) };
 }
 
 const modules: Uint8Array[] = [];

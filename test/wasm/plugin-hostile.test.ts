@@ -3,10 +3,12 @@ import type { SpillFolder } from 'plimsoll/spill';
 import { type Plugin, PluginHost, type PluginInstance } from 'plimsoll/wasm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
+  BULK_LOOPS,
   CAP_BYTES,
   FORGING,
   type HostileModule,
   hasShared,
+  LARGE_BYTES,
   LOOPING,
   loopForeverAsGuest,
   REFUSED,
@@ -22,9 +24,9 @@ const BOUNDS = { maxPluginBytes: CAP_BYTES, maxTotalBytes: 2 * CAP_BYTES, maxOut
 const LIMIT_MS = 101;
 
 /** Runs a hostile module to its end: what it threw, or what it put out. */
-async function attack(host: PluginHost, { build }: HostileModule) {
+async function attack(host: PluginHost, { build }: HostileModule, maxHeapBytes = CAP_BYTES) {
   try {
-    const instance = await host.open(await plugin(await build(), { name: 'hostile' }), STAGE);
+    const instance = await host.open(await plugin(await build(), { name: 'hostile', maxHeapBytes }), STAGE);
     try {
       instance.pressure('high');
       const output = (await instance.process(new Uint8Array(100))).slice();
@@ -121,6 +123,19 @@ describe('a hostile module is contained, its memory is given back, and its neigh
 
   describe('it traps or fails', () => {
     it.each(TRAPPING)('$name', (hostile) => contained(hostile));
+  });
+});
+
+// Without help they would be there for a minute: the test would come to its own limit.
+describe('a loop over instructions that take long ends at the limit', () => {
+  it.each(BULK_LOOPS)('$name', async (hostile) => {
+    await using host = new PluginHost({
+      maxPluginBytes: LARGE_BYTES,
+      maxTotalBytes: LARGE_BYTES,
+      timeoutMs: 300,
+      warmInstances: 0,
+    });
+    expectEnd(hostile, await attack(host, hostile, LARGE_BYTES));
   });
 });
 
