@@ -12,6 +12,9 @@ export class FakeMachine implements ConsumerSource, MemoryProbe {
   /** How often somebody asked for bytes, and which asking (from 0) is refused whatever room there is. */
   askedCount = 0;
   refuseAt = -1;
+  /** As in a governor's books: what was given back is there for who asks next, and never refused. */
+  regrants = false;
+  #returnedBytes = 0;
   readonly consumers: FakeConsumer[] = [];
 
   now(): number {
@@ -27,9 +30,20 @@ export class FakeMachine implements ConsumerSource, MemoryProbe {
   }
 
   consumer(options: ConsumerOptions): FakeConsumer {
-    const consumer = new FakeConsumer(options, () => this.askedCount++ === this.refuseAt);
+    const consumer = new FakeConsumer(options, (bytes) => this.#refuses(bytes));
     this.consumers.push(consumer);
     return consumer;
+  }
+
+  /** Hears of every change; true for an asking that is refused. */
+  #refuses(bytes: number): boolean {
+    if (bytes <= 0) {
+      this.#returnedBytes -= bytes;
+      return false;
+    }
+    const isHeld = this.regrants && bytes <= this.#returnedBytes;
+    this.#returnedBytes = isHeld ? this.#returnedBytes - bytes : 0;
+    return this.askedCount++ === this.refuseAt && !isHeld;
   }
 
   sample(): MemoryReading {
@@ -45,11 +59,11 @@ export class FakeConsumer implements Consumer {
   heldBytes = 0;
   peakBytes = 0;
   disposed = false;
-  readonly #refuses: () => boolean;
+  readonly #refuses: (bytes: number) => boolean;
   readonly #parent: FakeConsumer | undefined;
   readonly children: FakeConsumer[] = [];
 
-  constructor(options: ConsumerOptions, refuses: () => boolean) {
+  constructor(options: ConsumerOptions, refuses: (bytes: number) => boolean) {
     this.#refuses = refuses;
     this.#parent = options.parent as FakeConsumer | undefined;
     this.#parent?.children.push(this);
@@ -64,7 +78,7 @@ export class FakeConsumer implements Consumer {
 
   /** What it holds counts as its parent's, too. */
   change(bytes: number): boolean {
-    if (bytes > 0 && this.#refuses()) return false;
+    if (this.#refuses(bytes)) return false;
     for (let each: FakeConsumer | undefined = this; each !== undefined; each = each.#parent) {
       if (each.heldBytes + bytes > each.maxBytes) return false;
     }
