@@ -8,6 +8,8 @@ export interface HostileModule {
   readonly build: () => Promise<Uint8Array>;
   /** The code of the error that ends it; undefined where it must not get what it wants, and goes on. */
   readonly code: string | undefined;
+  /** True where a process of its own, whose heap is smaller, may end of it before the plugin does: `PLIMSOLL_PLUGIN_WORKER`. */
+  readonly fillsHeap?: boolean;
   /** A piece of the message: who did what. */
   readonly says?: RegExp;
   /** What `process` puts out where it goes on. */
@@ -30,7 +32,7 @@ const ran = (
   name: string,
   parts: GuestParts,
   code: string | undefined,
-  more: Pick<HostileModule, 'says' | 'output'> = {},
+  more: Pick<HostileModule, 'says' | 'output' | 'fillsHeap'> = {},
 ): HostileModule => ({ name, build: () => guest(parts), code, ...more });
 
 const TRAP = 'PLIMSOLL_PLUGIN_TRAP';
@@ -173,7 +175,7 @@ export const TAKING: readonly HostileModule[] = [
       process: '(call $hold) (i32.const 0)',
     },
     TRAP,
-    { says: /stack/ },
+    { says: /stack/, fillsHeap: true },
   ),
   ran('recursion without end', { fields: '(func $r (call $r) (call $r))', process: '(call $r) (i32.const 0)' }, TRAP, {
     says: /stack/,
