@@ -1,4 +1,4 @@
-/** What docs/adoption.md claims and a test can hold it to. Its `ts` programs are run by readme.test.ts, the others by the gate `recipes`. */
+/** What docs/adoption.md claims and a test can hold it to. Its `ts` programs are run by the gate `papers`, the others by the gate `recipes`. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** Each page of a room has every option of the room in a table, with its default. The programs in it are run by readme.test.ts. */
+/** Each page of a room has every option of the room in a table, with its default. The programs in it are run by the gate `papers`. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

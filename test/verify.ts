@@ -23,6 +23,7 @@ import { governorLimitsGate } from './gates/governor-limits.ts';
 import { lifetimeDrainGate } from './gates/lifetime-drain.ts';
 import { operatorsGate } from './gates/operators.ts';
 import { packedPackageGate } from './gates/packed-package.ts';
+import { papersGate } from './gates/papers.ts';
 import { pooledBuffersGate } from './gates/pooled-buffers.ts';
 import { recipesGate } from './gates/recipes.ts';
 import { simulationGate } from './gates/simulation.ts';
@@ -33,6 +34,7 @@ import { wasmHostileGate } from './gates/wasm-hostile.ts';
 
 const GATES: readonly Gate[] = [
   packedPackageGate,
+  papersGate,
   containerImageGate,
   simulationGate,
   governorLimitsGate,
