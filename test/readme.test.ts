@@ -15,6 +15,7 @@ const DOCUMENTS = [
   'docs/wasm.md',
   'docs/spill.md',
   'docs/pipeline.md',
+  'docs/observe.md',
 ] as const;
 const LONGEST_MS = 30_000;
 /** As a user's programs do, those of the documents take what is built; `npm test` builds it first. */
