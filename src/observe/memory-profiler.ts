@@ -39,8 +39,8 @@ type Peak = MemoryReport['peak'];
 
 /**
  * Looks at the memory of a stretch of work: `start`, `checkpoint` where something is done, `finish`. It changes nothing, and what it cannot read is counted as
- * a fault and never thrown. A checkpoint costs a reading of the process, tens of microseconds, and a snapshot of the source; about 1 KB each is kept. The timer of its
- * samples keeps no process alive. What it took stands in the report (`cost`). Disposing without `finish` stops it.
+ * a fault and never thrown. A checkpoint takes about 50 µs and leaves 3 KB of garbage, with the snapshot of a governor 0.3 ms and 19 KB; less
+ * than 1 KB of each is kept. The timer of its samples keeps no process alive. What it took stands in the report (`cost`). Disposing without `finish` stops it.
  *
  * Errors: `PLIMSOLL_PROFILER_STATE` where it is started twice, or used when it is not running; a `RangeError` for options.
  */

@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { createGovernor } from '../../src/governor/index.ts';
-import { formatMemoryReport, MemoryProfiler, type MemoryProfilerOptions } from '../../src/observe/index.ts';
+import {
+  formatMemoryReport,
+  MemoryProfiler,
+  type MemoryProfilerOptions,
+  watchCollections,
+} from '../../src/observe/index.ts';
 import { FakeHeap } from './fake-heap.ts';
 
 function begin(options: Partial<MemoryProfilerOptions> = {}, heap = new FakeHeap()) {
@@ -180,6 +185,29 @@ it('refuses options out of their range', () => {
   const { profiler } = begin();
   expect(() => profiler.checkpoint('')).toThrow(RangeError);
   expect(() => profiler.checkpoint('x', { items: -1 })).toThrow(RangeError);
+});
+
+it('two watches of collections count the same, and a real heap is found to have grown by what was made', () => {
+  const watches = [watchCollections(), watchCollections()] as const;
+  const profiler = new MemoryProfiler({ maxCheckpoints: 1 });
+  profiler.start();
+  const kept = Array.from({ length: 300_000 }, (_, number) => ({ number }));
+  profiler.checkpoint('made', { items: kept.length });
+  const { checkpoints, cost, faults, peak, total } = profiler.finish();
+  const [one, other] = watches.map((watch) => watch.take());
+  for (const watch of watches) watch[Symbol.dispose]();
+  expect([one!.count, one!.freedBytes]).toEqual([other!.count, other!.freedBytes]);
+  expect(watches[0].take()).toEqual({ count: 0, pauseMs: 0, longestMs: 0, freedBytes: 0 });
+  // An object with one number takes 12 to 32 bytes, and its place in the array 4 or 8.
+  const { averageAllocationBytes: average, collections } = checkpoints[1]!.span;
+  expect(average).toBeGreaterThan(16);
+  expect(average).toBeLessThan(120);
+  expect(collections).toBeLessThanOrEqual(one!.count);
+  expect(total.allocatedBytes! - total.freedBytes!).toBe(total.heapGrowthBytes);
+  expect(peak.rssBytes).toBeGreaterThan(peak.heapBytes);
+  expect(faults).toBe(0);
+  expect(cost.spentMs).toBeGreaterThan(0);
+  expect(cost.share).toBeLessThan(1);
 });
 
 const step = fc.record({
