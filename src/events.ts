@@ -187,6 +187,23 @@ export interface SpillEvent {
   readonly ended: boolean;
 }
 
+/** A rule of the alerts was raised or cleared: `plimsoll:alert`. */
+export interface AlertEvent {
+  readonly rule: string;
+  /** `warning` or `critical`. */
+  readonly severity: string;
+  /** `raised` or `cleared`. */
+  readonly state: string;
+  /** What it read, and where it is raised and cleared, all in `unit`. */
+  readonly value: number;
+  readonly raiseAt: number;
+  readonly clearAt: number;
+  readonly unit: string;
+  readonly message: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
 /** The name of each event and what it carries. */
 export interface EventMap {
   readonly 'plimsoll:level': LevelEvent;
@@ -203,6 +220,7 @@ export interface EventMap {
   readonly 'plimsoll:plugin': PluginEvent;
   readonly 'plimsoll:pipeline-mode': PipelineModeEvent;
   readonly 'plimsoll:pipeline-worker': PipelineWorkerEvent;
+  readonly 'plimsoll:alert': AlertEvent;
 }
 
 /** One event on `node:diagnostics_channel`. Costs a check of one field while nobody listens. */
@@ -246,3 +264,4 @@ export const pipelineModeEvents = new EventChannel('plimsoll:pipeline-mode');
 export const pipelineWorkerEvents = new EventChannel('plimsoll:pipeline-worker');
 export const cleanupEvents = new EventChannel('plimsoll:cleanup');
 export const spillEvents = new EventChannel('plimsoll:spill');
+export const alertEvents = new EventChannel('plimsoll:alert');

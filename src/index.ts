@@ -12,6 +12,8 @@ export {
 export { type Clock, ManualClock, systemClock } from './clock.ts';
 export { DisposedError, PlimsollError, type PlimsollErrorOptions, type Recovery } from './errors.ts';
 export {
+  type AlertEvent,
+  alertEvents,
   type CleanupFailedEvent,
   cleanupFailedEvents,
   EventChannel,

@@ -19,6 +19,7 @@ export const PAPERS = [
   'docs/wasm.md',
   'docs/spill.md',
   'docs/pipeline.md',
+  'docs/observe.md',
 ] as const;
 
 /** A fenced program of a paper, and what the fenced text right behind it says that it prints. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
-const ROOMS = ['cache', 'pool', 'intern', 'lifetime', 'spill', 'pipeline', 'wasm'] as const;
+const ROOMS = ['cache', 'pool', 'intern', 'lifetime', 'spill', 'pipeline', 'wasm', 'observe'] as const;
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 /** `CacheOptions: ttlMs` for every field of every exported interface whose name ends in Options. */

@@ -72,7 +72,7 @@ export {
   readLimits,
 } from './limits.ts';
 export type { ShedRow, ShedRule } from './load-shed.ts';
-export { METER_NAMES, type Meter, type MeterName } from './meters.ts';
+export { METER_NAMES, type Meter, type MeterName, type ProcessFigures, readProcessFigures } from './meters.ts';
 export { PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
 export { DEFAULT_THRESHOLDS, levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
 export type { PriceRow, PriceView } from './prices.ts';
