@@ -185,7 +185,7 @@ export class BufferPool implements Disposable {
 
   /**
    * Makes buffers of the class for `bytes` (1 up to `maxPooledBytes`) ahead of need until `count` are at rest, within the bounds and while the governor has room, without letting others
-   * go for them. Returns how many it made. `PLIMSOLL_CREATE_FAILED`.
+   * go for them. Ends where one more only takes the place of another: a full governor has the pool's own go first. Returns how many it made. `PLIMSOLL_CREATE_FAILED`.
    */
   preallocate(bytes: number, count: number): number {
     const sizes = this.#sizes.sizes;
@@ -196,10 +196,12 @@ export class BufferPool implements Disposable {
       this.#bytes + row.classBytes <= this.#maxBytes && this.#idleBytes + row.classBytes <= this.#maxIdleBytes;
     let made = 0;
     while (!this.#closed && row.idle.size < count && room()) {
+      const idleBytes = this.#idleBytes;
       const slot = this.#make(row, row.classBytes);
       if (typeof slot === 'string') break;
       made++;
       this.#rest(slot);
+      if (this.#idleBytes <= idleBytes) break;
     }
     return made;
   }
