@@ -356,7 +356,8 @@ describe('without memory', () => {
     expect(JSON.parse(lines[0]!)).toEqual({ written: true });
     const leftBytes = lines.length > 1 ? Number(lines.at(-1)) : 0;
     console.log(`a dump was written, ${leftBytes} bytes later the heap was full`);
-    expect(leftBytes).toBeLessThan(4 * MIB);
+    // What V8 was still sweeping counts as full before and as free after.
+    expect(leftBytes).toBeLessThan(6 * MIB);
     const [dump] = dumps(child.pid);
     expect(dump?.samples).toHaveLength(240);
     expect(dump?.trains).toHaveLength(64);
