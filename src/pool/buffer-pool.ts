@@ -185,7 +185,7 @@ export class BufferPool implements Disposable {
 
   /**
    * Makes buffers of the class for `bytes` (1 up to `maxPooledBytes`) ahead of need until `count` are at rest, within the bounds and while the governor has room, without letting others
-   * go for them. Ends where one more only takes the place of another: a full governor has the pool's own go first. Returns how many it made. `PLIMSOLL_CREATE_FAILED`.
+   * go for them. Makes `count` at most, whatever the governor has the pool give back meanwhile. Returns how many it made. `PLIMSOLL_CREATE_FAILED`.
    */
   preallocate(bytes: number, count: number): number {
     const sizes = this.#sizes.sizes;
@@ -195,13 +195,11 @@ export class BufferPool implements Disposable {
     const room = (): boolean =>
       this.#bytes + row.classBytes <= this.#maxBytes && this.#idleBytes + row.classBytes <= this.#maxIdleBytes;
     let made = 0;
-    while (!this.#closed && row.idle.size < count && room()) {
-      const idleBytes = this.#idleBytes;
-      const slot = this.#make(row, row.classBytes);
+    while (!this.#closed && made < count && row.idle.size < count && room()) {
+      const slot = this.#make(row, row.classBytes, false);
       if (typeof slot === 'string') break;
       made++;
       this.#rest(slot);
-      if (this.#idleBytes <= idleBytes) break;
     }
     return made;
   }
@@ -278,10 +276,11 @@ export class BufferPool implements Disposable {
     return made;
   }
 
-  #make(row: SizeClass, bytes: number): BufferSlot | Refusal {
+  #make(row: SizeClass, bytes: number, mayEvict = true): BufferSlot | Refusal {
     if (!this.#makeRoom(bytes)) return 'max';
     this.#bytes += bytes;
-    if (!this.#book.tryTake(bytes) && !(this.#giveBack(bytes, 'evicted') > 0 && this.#book.tryTake(bytes))) {
+    const isTaken = this.#book.tryTake(bytes) || (mayEvict && this.#retryTake(bytes));
+    if (!isTaken) {
       this.#forget(bytes);
       return 'budget';
     }
@@ -298,6 +297,11 @@ export class BufferPool implements Disposable {
       this.#trouble = describeCause(cause);
       throw new CreateFailedError(this.name, this.#trouble, cause);
     }
+  }
+
+  /** At the cost of what is at rest, when there is any. */
+  #retryTake(bytes: number): boolean {
+    return this.#giveBack(bytes, 'evicted') > 0 && this.#book.tryTake(bytes);
   }
 
   /** Within the pool's own bound, at the cost of what is at rest; that is left alone when it would not do. */
