@@ -2,7 +2,7 @@ import { checkWhole, invalidOption } from '../invalid-option.ts';
 import { DistinctSpill } from './distinct-spill.ts';
 import { KeySet } from './key-set.ts';
 import { checkLeastBytes, checkOperatorOptions, ownBytes, type RecordOperatorOptions } from './operator-options.ts';
-import { OperatorRun } from './operator-run.ts';
+import { type OperatorRun, runOperator } from './operator-run.ts';
 import type { RecordBatch } from './record-batch.ts';
 import type { Stage } from './stage.ts';
 
@@ -40,15 +40,12 @@ export function distinctRecords(given: DistinctOptions): Stage<RecordBatch, Reco
     memory: { kind: 'external', maxBytes: sizes.maxBytes },
     can: { streaming: true, spilling: true },
     estimateBytes: () => least,
-    async *run(input, context) {
+    run(input, context) {
       const maxFiles = DistinctSpill.maxFiles(sizes);
-      await using run = new OperatorRun({ context, options, sizes, partBytes, maxFiles });
-      await using distinct = new Distinct(run, options);
-      try {
+      return runOperator({ context, options, sizes, partBytes, maxFiles }, async function* (run) {
+        await using distinct = new Distinct(run, options);
         yield* distinct.run(input);
-      } catch (error) {
-        throw run.explain(error);
-      }
+      });
     },
   };
 }

@@ -10,7 +10,7 @@ import {
   type RecordOperatorOptions,
   type ResultOptions,
 } from './operator-options.ts';
-import { OperatorRun } from './operator-run.ts';
+import { type OperatorRun, runOperator } from './operator-run.ts';
 import type { RecordBatch } from './record-batch.ts';
 import { MovingView, type RecordView } from './record-view.ts';
 import { RecordWriter } from './record-writer.ts';
@@ -58,16 +58,13 @@ export function groupRecords<State>(given: GroupOptions<State>): Stage<RecordBat
     memory: { kind: 'external', maxBytes: sizes.maxBytes },
     can: { streaming: true, spilling: true },
     estimateBytes: () => least,
-    async *run(input, context) {
+    run(input, context) {
       const maxFiles = ExternalSort.maxFiles(sizes);
-      await using run = new OperatorRun({ context, options, sizes, partBytes, maxResultBytes, maxFiles });
-      await using sort = run.openSort({ keepsKey: true });
-      try {
+      return runOperator({ context, options, sizes, partBytes, maxResultBytes, maxFiles }, async function* (run) {
+        await using sort = run.openSort({ keepsKey: true });
         await run.feed(sort, input, options.key);
         yield* groups(run, sort, options, new RecordWriter(maxResultBytes));
-      } catch (error) {
-        throw run.explain(error);
-      }
+      });
     },
   };
 }

@@ -14,7 +14,7 @@ import {
   type RecordOperatorOptions,
   type ResultOptions,
 } from './operator-options.ts';
-import { OperatorRun } from './operator-run.ts';
+import { type OperatorRun, runOperator } from './operator-run.ts';
 import type { RecordBatch } from './record-batch.ts';
 import { MovingView, type RecordView } from './record-view.ts';
 import { RecordWriter } from './record-writer.ts';
@@ -73,22 +73,19 @@ export function joinRecords(given: JoinOptions): Stage<RecordBatch, RecordBatch>
     memory: { kind: 'external', maxBytes: sizes.maxBytes },
     can: { streaming: true, spilling: true },
     estimateBytes: () => least,
-    async *run(input, context) {
+    run(input, context) {
       const maxFiles = 2 * ExternalSort.maxFiles(sizes) + JoinGroup.maxFiles;
-      await using run = new OperatorRun({ context, options, sizes, partBytes, maxResultBytes, maxFiles });
-      const half = run.spill === undefined ? {} : { maxExtraBytes: Math.floor((sizes.maxBytes - least) / 2) };
-      await using group = new JoinGroup(run);
-      await using rightSort = run.openSort(half);
-      await using leftSort = run.openSort({ ...half, keepsKey: true });
-      try {
+      return runOperator({ context, options, sizes, partBytes, maxResultBytes, maxFiles }, async function* (run) {
+        const half = run.spill === undefined ? {} : { maxExtraBytes: Math.floor((sizes.maxBytes - least) / 2) };
+        await using group = new JoinGroup(run);
+        await using rightSort = run.openSort(half);
+        await using leftSort = run.openSort({ ...half, keepsKey: true });
         await run.feed(rightSort, right.open(context), rightKey, [group]);
         const rightSorted = await rightSort.finish();
         await run.feed(leftSort, input, options.key);
         const join = new Join(run, group, new RecordWriter(maxResultBytes), options);
         yield* join.run(await leftSort.finish(), rightSorted, leftSort.lastKey!);
-      } catch (error) {
-        throw run.explain(error);
-      }
+      });
     },
   };
 }

@@ -29,6 +29,29 @@ export interface OperatorRunOptions {
   readonly maxFiles: number;
 }
 
+/** What the work of an operator hands on. Opens its run, and closes it however that ends. */
+export async function* runOperator(
+  options: OperatorRunOptions,
+  work: (run: OperatorRun) => AsyncIterable<RecordBatch>,
+): AsyncGenerator<RecordBatch, void, undefined> {
+  await using run = new OperatorRun(options);
+  try {
+    yield* work(run);
+  } catch (error) {
+    throw explained(error, run);
+  }
+}
+
+/** The same error; where its own memory was refused and there is nowhere to spill, that is said too. */
+function explained(error: unknown, { context, spill }: OperatorRun): unknown {
+  const { code, consumer } = Object(error) as { readonly code?: unknown; readonly consumer?: unknown };
+  const isOwn = code === 'PLIMSOLL_BUDGET_EXCEEDED' && consumer === context.memory.name;
+  if (isOwn && spill === undefined && error instanceof Error) {
+    error.message += '; it has no spill folder (`spill`) for what does not fit into memory';
+  }
+  return error;
+}
+
 /** One run of an operator: what all of them need. Takes all that it cannot do without when it is made. Whoever made it disposes it, after the parts. */
 export class OperatorRun implements AsyncDisposable {
   readonly context: StageContext;
@@ -148,16 +171,6 @@ export class OperatorRun implements AsyncDisposable {
       if (!sorted.advance()) await sorted.fill();
     }
     yield* output.rest();
-  }
-
-  /** The same error; where its own memory was refused and there is nowhere to spill, that is said too. */
-  explain(error: unknown): unknown {
-    const { code, consumer } = Object(error) as { readonly code?: unknown; readonly consumer?: unknown };
-    const isOwn = code === 'PLIMSOLL_BUDGET_EXCEEDED' && consumer === this.context.memory.name;
-    if (isOwn && this.spill === undefined && error instanceof Error) {
-      error.message += '; it has no spill folder (`spill`) for what does not fit into memory';
-    }
-    return error;
   }
 
   #checkKeyDone(key: RecordKey, result: unknown): void {

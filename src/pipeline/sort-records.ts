@@ -1,6 +1,6 @@
 import { ExternalSort } from './external-sort.ts';
 import { checkLeastBytes, checkOperatorOptions, ownBytes, type RecordOperatorOptions } from './operator-options.ts';
-import { OperatorRun } from './operator-run.ts';
+import { runOperator } from './operator-run.ts';
 import type { RecordBatch } from './record-batch.ts';
 import type { Stage } from './stage.ts';
 
@@ -32,16 +32,13 @@ export function sortRecords(given: SortOptions): Stage<RecordBatch, RecordBatch>
     memory: { kind: 'external', maxBytes: sizes.maxBytes },
     can: { streaming: true, spilling: true },
     estimateBytes: () => least,
-    async *run(input, context) {
+    run(input, context) {
       const maxFiles = ExternalSort.maxFiles(sizes);
-      await using run = new OperatorRun({ context, options, sizes, partBytes, maxFiles });
-      await using sort = run.openSort();
-      try {
+      return runOperator({ context, options, sizes, partBytes, maxFiles }, async function* (run) {
+        await using sort = run.openSort();
         await run.feed(sort, input, options.key, [run.output]);
         yield* run.handOn(await sort.finish());
-      } catch (error) {
-        throw run.explain(error);
-      }
+      });
     },
   };
 }
