@@ -3,6 +3,7 @@
  * stand in order. Types other than functions, references other than to functions in tables, 64-bit and shared memories are refused by not being known, so that nothing can grow
  * but the one memory and the tables, and both have a maximum.
  */
+import { withoutControlCharacters } from '../control-characters.ts';
 import { HOST_EXPORTS, HOST_FUNCTIONS, OPTIONAL_EXPORTS, REQUIRED_EXPORTS } from './abi-contract.ts';
 import { ByteReader, ModuleFault, type ModuleSection, readSections, SECTION } from './module-sections.ts';
 
@@ -249,7 +250,7 @@ function checkExports(
 
 /** Short, and without what would act on a terminal. */
 function shownName(name: string): string {
-  const clean = name.replaceAll(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, ' ');
+  const clean = withoutControlCharacters(name);
   return clean.length > LONGEST_SHOWN ? `${clean.slice(0, LONGEST_SHOWN)}...` : clean;
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { checkModule, MAX_FUNCTION_WORK } from '../../src/wasm/limit-code.ts';
+import { readModule } from '../../src/wasm/module-shape.ts';
 import { guest } from './wat.ts';
 
 const IMPORTS = { plimsoll: new Proxy({}, { get: () => () => 0 }) } as WebAssembly.Imports;
@@ -50,6 +51,7 @@ const EVERYTHING = `
 
 const FIELDS = `(tag $e1 (param i32)) (table $t 10 funcref) (elem $e func $id) (elem declare func $id) (data $data "some data") (global $g (mut i32) (i32.const 4))
   (func $id (param i32) (result i32) (local.get 0)) (func $pair (result i32 i32) (i32.const 3) (i32.const 4))`;
+const FILL = '(memory.fill (i32.const 200) (i32.const 9) (i32.const 20))';
 const MEMORY = '(memory (export "memory") 2 5)';
 
 describe('the code of a module', () => {
@@ -61,6 +63,16 @@ describe('the code of a module', () => {
     expect(before.result).toBeTypeOf('number');
     expect(after.result).toBe(before.result);
     expect(Buffer.compare(after.memory, before.memory)).toBe(0);
+  });
+
+  it('is judged as it came: what is added makes no number of a function right', async () => {
+    const fields = (index: number) => `(table 1 funcref) (elem (i32.const 0) func ${index})`;
+    const build = (index: number) => guest({ fields: fields(index), process: `${FILL} (i32.const 0)` });
+    const { importedFunctions, ownFunctions } = readModule(await build(0)).signatures;
+    const count = importedFunctions.length + ownFunctions.length;
+    expect(checkModule(await build(count - 1)).bytes).not.toHaveLength(0);
+    const oneBehind = await build(count);
+    expect(() => checkModule(oneBehind)).toThrow('is not sound');
   });
 
   it('stays as it is where nothing in it takes long', async () => {
