@@ -68,3 +68,16 @@ export function pipelineOn(
 ) {
   return new Pipeline({ governor: machine, probe: machine, clock: machine, sampleEveryMs: 1, ...more });
 }
+
+/** Adds all that comes by to `out`. */
+export function noting(out: number[]): Stage<Numbers, Numbers> {
+  return {
+    name: 'Noting',
+    async *run(input) {
+      for await (const batch of input) {
+        out.push(...batch.values);
+        yield batch;
+      }
+    },
+  };
+}

@@ -5,7 +5,8 @@ import type { Plugin } from 'plimsoll/wasm';
 import { describe, expect, it } from 'vitest';
 import { FakeMachine } from './fake-machine.ts';
 import { FakePluginHost, type FakePluginOptions, fakePlugin, type Mishap } from './fake-plugin-host.ts';
-import { type Numbers, source, sum } from './numbers.ts';
+import { type Numbers, noting, source, sum } from './numbers.ts';
+import { switchesOf, weather } from './weather.ts';
 
 const words = (values: readonly number[]) => new Uint8Array(Uint32Array.from(values).buffer);
 const numbers = (bytes: Uint8Array) => [...new Uint32Array(Uint8Array.from(bytes).buffer)];
@@ -29,33 +30,14 @@ async function run(
   levels: readonly PressureLevel[],
 ) {
   const out: number[] = [];
-  let at = 0;
   const pipeline = new Pipeline({ governor: machine, probe: machine, clock: machine, sampleEveryMs: 1 });
   await pipeline
     .from(source(machine, batchCount))
-    .through<Numbers>({
-      name: 'Weather',
-      async *run(input, context) {
-        for await (const batch of input) {
-          machine.level = levels[at++ % levels.length]!;
-          machine.nowMs += 1;
-          context.advance({});
-          yield batch;
-        }
-      },
-    })
+    .through(weather<Numbers>(machine, levels))
     .through(stage)
-    .through<Numbers>({
-      name: 'Noting',
-      async *run(input) {
-        for await (const batch of input) {
-          out.push(...batch.values);
-          yield batch;
-        }
-      },
-    })
+    .through(noting(out))
     .into(sum(machine));
-  return { out, switches: pipeline.report().workerSwitches.map(({ from, to, why }) => `${from} → ${to}: ${why}`) };
+  return { out, switches: switchesOf(pipeline.report()) };
 }
 
 /** Sums up all numbers so far: what a plugin is told first is what there was before it. */

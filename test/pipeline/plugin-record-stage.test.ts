@@ -17,6 +17,7 @@ import { tempParents } from '../spill/temp-parent.ts';
 import { FakeMachine } from './fake-machine.ts';
 import { FakePluginHost, type FakePluginOptions, fakePlugin, type Mishap } from './fake-plugin-host.ts';
 import { fromWire, recordSource, textSink, textsOf, toWire, wholeStage } from './records.ts';
+import { switchesOf, weather } from './weather.ts';
 
 const MIB = 2 ** 20;
 const parent = tempParents();
@@ -93,27 +94,13 @@ async function run(
     ...(spill && { spill }),
     ...more,
   });
-  let at = 0;
   const out = await pipeline
     .from(recordSource(texts, 4))
-    .through<RecordBatch>({
-      name: 'Weather',
-      async *run(input, context) {
-        for await (const batch of input) {
-          machine.level = levels[at++ % levels.length]!;
-          machine.nowMs += 1;
-          context.advance({});
-          yield batch;
-        }
-      },
-    })
+    .through(weather<RecordBatch>(machine, levels))
     .through(stage)
     .into(textSink());
   return { out, report: pipeline.report() };
 }
-
-const switchesOf = ({ workerSwitches }: Awaited<ReturnType<typeof run>>['report']) =>
-  workerSwitches.map(({ from, to, why }) => `${from} → ${to}: ${why}`);
 
 describe('a stage whose work a plugin does as a whole', () => {
   it.each([...PIPELINE_MODES, 'auto'] as const)(

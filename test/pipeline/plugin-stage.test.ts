@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { describeStages } from '../contract/stage.ts';
 import { FakeMachine } from './fake-machine.ts';
 import { FakePluginHost, type FakePluginOptions, fakePlugin, type Mishap } from './fake-plugin-host.ts';
-import { type Numbers, source, sum } from './numbers.ts';
+import { type Numbers, noting, source, sum } from './numbers.ts';
+import { switchesOf, weather } from './weather.ts';
 
 const words = (values: readonly number[]) => new Uint8Array(Uint32Array.from(values).buffer);
 const numbers = (bytes: Uint8Array) => [...new Uint32Array(Uint8Array.from(bytes).buffer)];
@@ -69,39 +70,17 @@ async function run(
   more: Partial<PipelineOptions> = {},
 ) {
   const out: number[] = [];
-  let at = 0;
   const pipeline = pipelineOn(machine, more);
   await pipeline
     .from(source(machine, batchCount))
-    .through<Numbers>({
-      name: 'Weather',
-      async *run(input, context) {
-        for await (const batch of input) {
-          machine.level = levels[at++ % levels.length]!;
-          machine.nowMs += 1;
-          context.advance({});
-          yield batch;
-        }
-      },
-    })
+    .through(weather<Numbers>(machine, levels))
     .through(stage)
-    .through<Numbers>({
-      name: 'Noting',
-      async *run(input) {
-        for await (const batch of input) {
-          out.push(...batch.values);
-          yield batch;
-        }
-      },
-    })
+    .through(noting(out))
     .into(sum(machine));
   return { out, report: pipeline.report() };
 }
 
 const expected = (batchCount: number) => done(Array.from({ length: batchCount * 10 }, (_, i) => i));
-const switchesOf = ({ workerSwitches }: Awaited<ReturnType<typeof run>>['report']) =>
-  workerSwitches.map(({ from, to, why }) => `${from} → ${to}: ${why}`);
-
 describe('a stage with a plugin', () => {
   it('has the plugin do each batch, tells it of the level, finalizes it, and says so in the report', async () => {
     const t = trial();

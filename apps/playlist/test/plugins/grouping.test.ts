@@ -1,23 +1,13 @@
 import fc from 'fast-check';
 import { createGovernor } from 'plimsoll';
-import { Pipeline, RecordBatch, type Sink, type Source, sortRecords } from 'plimsoll/pipeline';
+import { Pipeline, type RecordBatch, type Source, sortRecords } from 'plimsoll/pipeline';
 import { describe, expect, test } from 'vitest';
 import { GroupingProof, groupingKey, KEYED_HEAD_BYTES } from '../../src/plugins/keyed-record.ts';
 import { PluginAnswerError } from '../../src/plugins/plugin-answer-error.ts';
 import { DirectGuest } from './direct-guest.ts';
-import { batchesOf, manyPairs, type Pair } from './keyed-batches.ts';
+import { batchesOf, manyPairs, type Pair, recordBatch, wireSink } from './keyed-batches.ts';
 
 const GUESTS = ['group-compress', 'group-spill'];
-
-function recordBatch(wire: Buffer): RecordBatch {
-  const batch = new RecordBatch(Math.max(1, wire.length), Math.max(1, wire.length >> 2));
-  for (let at = 0; at < wire.length; ) {
-    const end = at + 4 + wire.readUInt32LE(at);
-    expect(batch.tryPush(wire, at + 4, end)).toBe(true);
-    at = end;
-  }
-  return batch;
-}
 
 /** The twin: the operator that the job uses. */
 async function natively(batches: readonly Buffer[]): Promise<Buffer> {
@@ -28,22 +18,10 @@ async function natively(batches: readonly Buffer[]): Promise<Buffer> {
       for (const wire of batches) yield recordBatch(wire);
     },
   };
-  const sink: Sink<RecordBatch, Buffer> = {
-    name: 'Sink',
-    async drain(input) {
-      const parts: Buffer[] = [];
-      for await (const batch of input) {
-        const part = Buffer.alloc(batch.wireBytes);
-        batch.writeWire(part);
-        parts.push(part);
-      }
-      return Buffer.concat(parts);
-    },
-  };
   return await new Pipeline({ governor, probe: { sample: () => governor.sample() } })
     .from(source)
     .through(sortRecords({ name: 'Grouping', key: groupingKey, memory: { maxBytes: 2 ** 28 } }))
-    .into(sink);
+    .into(wireSink);
 }
 
 function byGuest(name: string, batches: readonly Buffer[], guest = new DirectGuest(name)): Buffer {

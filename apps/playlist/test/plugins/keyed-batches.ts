@@ -1,4 +1,5 @@
 /** Keyed records for tests. */
+import { RecordBatch, type Sink } from 'plimsoll/pipeline';
 import { keyedRecordBytes, writeKeyedHead } from '../../src/plugins/keyed-record.ts';
 
 export type Pair = readonly [key: Buffer, rest: Buffer];
@@ -33,3 +34,28 @@ export function manyPairs(count: number, padding = ''): Pair[] {
     ),
   ]);
 }
+
+/** Such a batch as stages have it. */
+export function recordBatch(wire: Buffer): RecordBatch {
+  const batch = new RecordBatch(Math.max(1, wire.length), Math.max(1, wire.length >> 2));
+  for (let at = 0; at < wire.length; ) {
+    const end = at + 4 + wire.readUInt32LE(at);
+    if (!batch.tryPush(wire, at + 4, end)) throw new Error('a record does not fit into a batch of its own size');
+    at = end;
+  }
+  return batch;
+}
+
+/** All that comes, as it would go to a plugin. */
+export const wireSink: Sink<RecordBatch, Buffer> = {
+  name: 'Sink',
+  async drain(input) {
+    const parts: Buffer[] = [];
+    for await (const batch of input) {
+      const part = Buffer.alloc(batch.wireBytes);
+      batch.writeWire(part);
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  },
+};

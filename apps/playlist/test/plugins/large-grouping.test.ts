@@ -3,21 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGovernor } from 'plimsoll';
-import {
-  Pipeline,
-  pluginRecordStage,
-  RecordBatch,
-  type Sink,
-  type Source,
-  sameRecords,
-  sortRecords,
-} from 'plimsoll/pipeline';
+import { Pipeline, pluginRecordStage, RecordBatch, type Source, sameRecords, sortRecords } from 'plimsoll/pipeline';
 import { SpillFolder } from 'plimsoll/spill';
 import { loadPlugins, PluginHost } from 'plimsoll/wasm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { groupingKey } from '../../src/plugins/keyed-record.ts';
 import { SAMPLES_DIR } from './direct-guest.ts';
-import { batchesOf, manyPairs } from './keyed-batches.ts';
+import { batchesOf, manyPairs, recordBatch, wireSink } from './keyed-batches.ts';
 
 const MIB = 2 ** 20;
 const MAX_OUTPUT_BYTES = 16 * MIB;
@@ -39,29 +31,9 @@ const source: Source<RecordBatch> = {
   memory: { kind: 'external', maxBytes: 64 * MIB },
   async *open(context) {
     for (const wire of WIRES) {
-      const [bytes, count] = [wire.length, wire.length >> 8];
-      using _ = context.memory.reserve(RecordBatch.bytesFor(bytes, count));
-      const batch = new RecordBatch(bytes, count);
-      for (let at = 0; at < wire.length; ) {
-        const end = at + 4 + wire.readUInt32LE(at);
-        expect(batch.tryPush(wire, at + 4, end)).toBe(true);
-        at = end;
-      }
-      yield batch;
+      using _ = context.memory.reserve(RecordBatch.bytesFor(wire.length, wire.length >> 2));
+      yield recordBatch(wire);
     }
-  },
-};
-
-const sink: Sink<RecordBatch, Buffer> = {
-  name: 'Sink',
-  async drain(input) {
-    const parts: Buffer[] = [];
-    for await (const batch of input) {
-      const part = Buffer.alloc(batch.wireBytes);
-      batch.writeWire(part);
-      parts.push(part);
-    }
-    return Buffer.concat(parts);
   },
 };
 
@@ -95,12 +67,12 @@ test.each(['group-compress', 'group-spill'])(
           check: sameRecords,
         }),
       )
-      .into(sink);
+      .into(wireSink);
     expect(run.report().workerSwitches.map(({ from, to, why }) => [from, to, why])).toEqual([
       ['nobody', name, 'chosen'],
     ]);
     expect(host.stats.failures).toBe(0);
     expect(output.length).toBeGreaterThan(MAX_OUTPUT_BYTES + MIB);
-    expect(output.equals(await pipeline().from(source).through(native()).into(sink))).toBe(true);
+    expect(output.equals(await pipeline().from(source).through(native()).into(wireSink))).toBe(true);
   },
 );
