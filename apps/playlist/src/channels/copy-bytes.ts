@@ -1,4 +1,4 @@
-/** Below that a loop is faster than a call of Node's: three times for a name. */
+/** Below that a loop is faster than a call of Node's. */
 const LONG_COPY = 96;
 
 /** Copies `bytes[start, end)` to `out[at]`; returns the offset after it, which is beyond `out` when it was too small. Then what does not fit is left out. */

@@ -1,6 +1,6 @@
 /**
  * 32-bit words, little endian, anywhere in a buffer: what records have their lengths and keys in. A record is written and read in some thirty of them, and none is
- * checked for its range, which takes Node's own `writeUInt32LE` twice as long. Where it does not fit, it is cut off at the end of the buffer.
+ * checked for its range, as Node's `writeUInt32LE` does. Where it does not fit, it is cut off at the end of the buffer.
  */
 
 /** Writes a whole number from 0 to 2^32 - 1. */
