@@ -1,6 +1,7 @@
 import { catchRejection } from '../catch-rejection.ts';
 import { describeCause } from '../describe-cause.ts';
 import { faultEvents } from '../events.ts';
+import { shortText } from '../short-text.ts';
 
 /** What went wrong inside the governor, by part. The service never sees it thrown. */
 export interface FaultRow {
@@ -12,14 +13,13 @@ export interface FaultRow {
 }
 
 const MAX_PARTS = 64;
-const MAX_MESSAGE = 200;
 
 /** Notes faults instead of throwing them: one row per part, the last message, at most 64 parts. */
 export class Faults {
   readonly #rows = new Map<string, { message: string; count: number; off: boolean }>();
 
   note(part: string, cause: unknown, off = false): void {
-    const message = ownCopy(describeCause(cause).slice(0, MAX_MESSAGE));
+    const message = shortText(describeCause(cause));
     let row = this.#rows.get(part);
     if (row === undefined) {
       if (this.#rows.size >= MAX_PARTS) part = 'others';
@@ -46,9 +46,4 @@ export class Faults {
   rows(): FaultRow[] {
     return [...this.#rows].map(([part, row]) => ({ part, ...row }));
   }
-}
-
-/** V8 keeps the whole of a text alive for a slice of it: a message of 200 characters may be cut out of megabytes. */
-function ownCopy(text: string): string {
-  return Buffer.from(text, 'utf16le').toString('utf16le');
 }

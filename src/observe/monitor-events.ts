@@ -2,6 +2,7 @@
  * What can happen in a run, as plain rows: one kind each, numbers, booleans and short texts only, so that a row is bounded and JSON and back gives
  * the same.
  */
+import { shortText } from '../short-text.ts';
 
 /** How an event of each kind is described, beside its number, time, kind and source. */
 export interface MonitorEventMap {
@@ -126,8 +127,6 @@ const FIELDS: Readonly<Record<MonitorKind, readonly string[]>> = {
 /** Every kind there is. */
 export const MONITOR_KINDS = Object.keys(FIELDS) as readonly MonitorKind[];
 
-const MAX_TEXT = 200;
-
 /**
  * A row of its own of what was handed in: the fields of its kind, numbers that are finite, booleans, and texts cut at 200 characters; whatever else it has
  * is left out. Undefined for a kind that is not known or a source that is no text. May throw where reading a field does.
@@ -135,17 +134,11 @@ const MAX_TEXT = 200;
 export function eventRow(given: NewMonitorEvent, number: number, at: number): MonitorEvent | undefined {
   const { kind, source } = given;
   if (typeof source !== 'string' || !Object.hasOwn(FIELDS, kind)) return undefined;
-  const row: Record<string, unknown> = { number, at, kind, source: short(source) };
+  const row: Record<string, unknown> = { number, at, kind, source: shortText(source) };
   for (const name of FIELDS[kind]) {
     const value = (given as unknown as Record<string, unknown>)[name];
-    if (typeof value === 'string') row[name] = short(value);
+    if (typeof value === 'string') row[name] = shortText(value);
     else if (typeof value === 'boolean' || Number.isFinite(value)) row[name] = value;
   }
   return row as unknown as MonitorEvent;
-}
-
-/** The beginning of a long text, copied: a slice would keep all of it alive. */
-function short(text: string): string {
-  if (text.length <= MAX_TEXT) return text;
-  return Buffer.from(text.slice(0, MAX_TEXT), 'utf16le').toString('utf16le');
 }

@@ -2,9 +2,12 @@
  * Inside: an event is a row in a ring; whether it was delivered is one number. There is never more than one call of the sink, so that one that hangs holds
  * one batch and no more; what does not fit meanwhile is counted, not kept.
  */
+
+import { isThenable } from '../catch-rejection.ts';
 import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { describeCause } from '../describe-cause.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import { shortText } from '../short-text.ts';
 import { hearChannels } from './channel-events.ts';
 import { EventRing } from './event-ring.ts';
 import { eventRow, type MonitorEvent, type MonitorKind, type NewMonitorEvent } from './monitor-events.ts';
@@ -181,7 +184,7 @@ export class Monitor implements AsyncDisposable {
       } else {
         this.#ring.failed();
         this.#failures++;
-        this.#lastFailure = failure.slice(0, 200);
+        this.#lastFailure = shortText(failure);
       }
       resolve();
     };
@@ -233,7 +236,7 @@ export class Monitor implements AsyncDisposable {
   #call(sink: MonitorSink, batch: readonly MonitorEvent[], settle: (failure: string | undefined) => void): void {
     try {
       const result: unknown = sink(batch);
-      if (result === null || (typeof result !== 'object' && typeof result !== 'function')) {
+      if (!isThenable(result)) {
         settle(undefined);
         return;
       }

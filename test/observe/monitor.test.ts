@@ -1,17 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock.ts';
-import {
-  alertEvents,
-  cleanupEvents,
-  cleanupFailedEvents,
-  faultEvents,
-  levelEvents,
-  pluginEvents,
-} from '../../src/events.ts';
 import { EventRing } from '../../src/observe/event-ring.ts';
 import { Monitor } from '../../src/observe/monitor.ts';
 import type { MonitorEvent, NewMonitorEvent } from '../../src/observe/monitor-events.ts';
+import { CHANNELS, PUBLISHED } from './published.ts';
 
 const stage = (source = 'parse', durationMs = 1): NewMonitorEvent<'stage'> => ({ kind: 'stage', source, durationMs });
 const quiet = { channels: false } as const;
@@ -30,6 +23,21 @@ describe('a monitor', () => {
     expect(rows[0]).toEqual({ number: 1, at: 1_000, kind: 'stage', source: 'parse', durationMs: 1, items: 3 });
     expect(rows[1]).toMatchObject({ number: 2, at: 1_005, recoverable: false, message: 'x'.repeat(200) });
     expect(JSON.parse(JSON.stringify(rows))).toEqual(rows);
+  });
+
+  it('keeps nothing of the long texts that its own were cut out of', () => {
+    const collect = (globalThis as unknown as { gc: () => void }).gc;
+    const monitor = new Monitor(quiet);
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    for (let n = 0; n < 60; n++) {
+      const body = Buffer.alloc(512 * 1024, `${n} is what the other side said; `).toString('latin1');
+      const message = n % 2 ? body : body.slice(0, 100);
+      monitor.record({ kind: 'error', source: body.slice(0, 30), message, recoverable: true });
+    }
+    collect();
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(5 * 1_048_576);
+    expect(monitor.query()[7]).toMatchObject({ source: '7 is what the other side said;' });
   });
 
   it('answers queries by kind, source, time and limit, the latest first to stay', () => {
@@ -84,23 +92,17 @@ describe('a monitor', () => {
 
   it('hears what the library publishes, until it is disposed', async () => {
     const monitor = new Monitor({ clock: new ManualClock() });
-    const publish = () => {
-      levelEvents.publish({ from: 'high', to: 'critical', meter: 'rss', bytes: 9, limitBytes: 10 });
-      pluginEvents.publish({ plugin: 'p', what: 'off', code: 'C', message: 'm', failures: 3, maxFailures: 3 });
-      faultEvents.publish({ part: 'psi', message: 'gone', off: true });
-      cleanupFailedEvents.publish({ registry: 'r', resource: 'f', kind: 'k', bytes: 1, attempts: 2, message: 'm' });
-      cleanupEvents.publish({ coordinator: 'c', stage: 's', releasedBytes: 7, elapsedMs: 2 } as never);
-      const alert = { rule: 'drift', severity: 'warning', state: 'raised', value: 1, raiseAt: 1, clearAt: 0 };
-      alertEvents.publish({ ...alert, unit: 'ratio', message: 'm', at: 0 });
-    };
-    publish();
-    const kinds = ['pressure', 'plugin', 'error', 'cleanup-failed', 'cleaned', 'alert'];
-    expect(monitor.query().map(({ kind }) => kind)).toEqual(kinds);
+    for (const { publish, row } of PUBLISHED) {
+      publish();
+      const { number: _, at: __, ...rest } = monitor.query().at(-1)!;
+      expect(rest).toEqual(row);
+    }
+    expect(monitor.stats.recorded).toBe(CHANNELS.length);
     await monitor[Symbol.asyncDispose]();
-    publish();
+    for (const { publish } of PUBLISHED) publish();
     expect(monitor.record(stage())).toBe(false);
-    expect(monitor.query()).toHaveLength(6);
-    expect(levelEvents.heard).toBe(false);
+    expect(monitor.query()).toHaveLength(PUBLISHED.length);
+    for (const channel of CHANNELS) expect(channel.heard, channel.name).toBe(false);
   });
 });
 
