@@ -3,9 +3,10 @@ import { describeCause } from '../describe-cause.ts';
 import { PlimsollError } from '../errors.ts';
 import { type ProcessFigures, readProcessFigures, type Snapshot } from '../governor/index.ts';
 import { checkName, checkWhole, copyOptions, invalidOption, withoutUndefined } from '../invalid-option.ts';
+import { shortText } from '../short-text.ts';
 import { type Collections, type CollectionWatch, watchCollections } from './collections.ts';
 import type { MemoryCheckpoint, MemoryReport, MemorySpan, TopConsumers } from './memory-report.ts';
-import type { SnapshotSource } from './snapshot-source.ts';
+import { checkSource, type SnapshotSource } from './snapshot-source.ts';
 
 export interface MemoryProfilerOptions {
   /** The most checkpoints that are kept, 1 up. Required. Start and end have places of their own. */
@@ -198,7 +199,7 @@ export class MemoryProfiler implements Disposable {
       return read();
     } catch (cause) {
       this.#faults++;
-      this.#lastFault = describeCause(cause);
+      this.#lastFault = shortText(describeCause(cause));
       return undefined;
     }
   }
@@ -219,10 +220,7 @@ function resolve(given: MemoryProfilerOptions) {
   for (const name of ['figures', 'collections'] as const) {
     if (typeof options[name] !== 'function') throw invalidOption(name, 'a function', options[name]);
   }
-  const { source } = options;
-  if (source !== undefined && typeof source?.snapshot !== 'function') {
-    throw invalidOption('source', 'something with `snapshot()`, such as a governor', source);
-  }
+  checkSource(options.source);
   return options;
 }
 
@@ -282,7 +280,7 @@ function sumOf(spans: readonly MemorySpan[]): MemorySpan {
     ...(allocatedBytes === undefined || freedBytes === undefined ? {} : { allocatedBytes, freedBytes }),
     collections: sum((span) => span.collections)!,
     pauseMs: sum((span) => span.pauseMs)!,
-    longestPauseMs: Math.max(...spans.map((span) => span.longestPauseMs)),
+    longestPauseMs: spans.reduce((longest, span) => Math.max(longest, span.longestPauseMs), 0),
   });
   if (counted.length === 0) return total;
   const isKnown = items > 0 && !Number.isNaN(countedBytes);

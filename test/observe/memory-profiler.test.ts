@@ -156,6 +156,13 @@ it('a source, figures or collections that throw are counted, and never thrown at
   expect(unwatched.finish().faults).toBe(1);
 });
 
+it('has room for as many checkpoints as are asked for, in its report and its text too', () => {
+  const { profiler } = begin({ maxCheckpoints: 150_000, sampleEveryMs: 0 });
+  for (let number = 0; number < 150_000; number++) profiler.checkpoint('one');
+  const report = profiler.finish();
+  expect(formatMemoryReport(report).split('\n')).toHaveLength(150_002 + 7);
+});
+
 it('is used once, and says so', () => {
   const wrong = expect.objectContaining({ code: 'PLIMSOLL_PROFILER_STATE' });
   const fresh = new MemoryProfiler({ maxCheckpoints: 1 });
