@@ -1,5 +1,13 @@
 import type { Snapshot } from '../governor/index.ts';
-import { checkName, checkNumber, checkOneOf, checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import {
+  checkName,
+  checkNumber,
+  checkOneOf,
+  checkWhole,
+  copyOptions,
+  invalidOption,
+  withoutUndefined,
+} from '../invalid-option.ts';
 import type { AlertLevels } from './alert-state.ts';
 import type { EventTallyRow } from './event-tally.ts';
 
@@ -60,6 +68,7 @@ export const ALERT_RULE_DEFAULTS = {
   pluginFailures: 3,
 } as const;
 
+const KNOWN = Object.keys(ALERT_RULE_DEFAULTS);
 /** Cleared a tenth below where it is raised; counts at half. */
 const BELOW = 0.9;
 const SOON = { raiseAfterMs: 0, holdMs: 60_000 } as const;
@@ -67,18 +76,13 @@ const SLOWLY = { raiseAfterMs: 30_000, holdMs: 60_000 } as const;
 
 /** The rules that alerts begin with; every number that is given is checked (`RangeError`). */
 export function defaultAlertRules(given: AlertRuleOptions = {}): AlertRule[] {
-  const options = { ...ALERT_RULE_DEFAULTS, ...definedIn(given) };
+  const options = { ...ALERT_RULE_DEFAULTS, ...withoutUndefined(copyOptions('rules', given, KNOWN)) };
   for (const name of ['peakRatio', 'driftRatio'] as const) checkNumber(name, options[name], 0, 1);
   for (const name of ['cleanupFailures', 'slowAcquires', 'pluginFailures', 'peakBytes', 'growthBytes'] as const) {
     checkWhole(name, options[name], 1);
   }
   checkNumber('leastItemsPerMiB', options.leastItemsPerMiB, 0, Number.MAX_SAFE_INTEGER);
   return [...memoryRules(options), ...countRules(options)];
-}
-
-function definedIn(given: AlertRuleOptions): AlertRuleOptions {
-  const options = copyOptions('rules', given, Object.keys(ALERT_RULE_DEFAULTS));
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 function memoryRules(options: Required<AlertRuleOptions>): AlertRule[] {

@@ -1,20 +1,21 @@
 /**
  * Inside: an evaluation reads every rule before it tells of any, so that what an action or a listener does, evaluating again included, meets rules that stand.
  */
-import { catchRejection } from '../catch-rejection.ts';
+import { catchRejection, isThenable } from '../catch-rejection.ts';
 import { type Clock, LONGEST_MS, systemClock } from '../clock.ts';
 import { describeCause } from '../describe-cause.ts';
 import { DisposedError } from '../errors.ts';
 import { type AlertEvent, alertEvents } from '../events.ts';
 import type { Snapshot } from '../governor/index.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
+import { shortText } from '../short-text.ts';
 import { type AlertReading, type AlertRule, checkAlertRule, defaultAlertRules } from './alert-rules.ts';
 import { type AlertPhase, AlertState } from './alert-state.ts';
 import { hearChannels } from './channel-events.ts';
-import { EventTally } from './event-tally.ts';
+import { COUNTED_CHANNELS, EventTally } from './event-tally.ts';
 import { GrowthWatch } from './growth-watch.ts';
 import type { NewMonitorEvent } from './monitor-events.ts';
-import type { SnapshotSource } from './snapshot-source.ts';
+import { checkSource, type SnapshotSource } from './snapshot-source.ts';
 
 /** Called for each alert that is raised or cleared. */
 export type AlertAction = (alert: AlertEvent) => unknown;
@@ -75,9 +76,7 @@ function checkAlertsOptions(given: AlertsOptions): Resolved {
   const options = copyOptions('Alerts', given, OPTIONS);
   const { source, actions = [], channels = ALERTS_DEFAULTS.channels, clock = systemClock } = options;
   const { rules = defaultAlertRules() } = options;
-  if (source !== undefined && typeof source?.snapshot !== 'function') {
-    throw invalidOption('source', 'something that gives snapshots', source);
-  }
+  checkSource(source);
   if (!Array.isArray(actions) || actions.length > MOST || actions.some((each) => typeof each !== 'function')) {
     throw invalidOption('actions', `a list of at most ${MOST} functions`, actions);
   }
@@ -178,7 +177,7 @@ export class Alerts implements Disposable {
     this.#options = checkAlertsOptions(options);
     this.#rules = this.#options.rules.map((rule) => new WatchedRule(rule));
     this.#tally = new EventTally(this.#options.windowMs);
-    if (this.#options.channels) this.#heard = hearChannels((event) => this.note(event));
+    if (this.#options.channels) this.#heard = hearChannels((event) => this.note(event), COUNTED_CHANNELS);
     this.#arm();
   }
 
@@ -244,7 +243,7 @@ export class Alerts implements Disposable {
         snapshot = source.snapshot();
       } catch (cause) {
         this.#snapshotFailures++;
-        this.#lastFailure = describeCause(cause).slice(0, 200);
+        this.#lastFailure = shortText(describeCause(cause));
       }
       this.#arm();
       if (snapshot !== undefined) this.evaluate(snapshot);
@@ -262,11 +261,11 @@ export class Alerts implements Disposable {
   #act(action: AlertAction, alert: AlertEvent): void {
     const failed = (cause: unknown): void => {
       this.#actionFailures++;
-      this.#lastFailure = describeCause(cause).slice(0, 200);
+      this.#lastFailure = shortText(describeCause(cause));
     };
     try {
       const result = action({ ...alert });
-      if (result === null || (typeof result !== 'object' && typeof result !== 'function')) return;
+      if (!isThenable(result)) return;
       this.#underWay++;
       const whole = new Promise((resolve) => resolve(result)).finally(() => void this.#underWay--);
       catchRejection(whole, failed);

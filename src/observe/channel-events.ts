@@ -20,17 +20,21 @@ import {
 import type { NewMonitorEvent } from './monitor-events.ts';
 
 type Hear = (event: NewMonitorEvent) => void;
+type AnyChannel = { readonly [Name in keyof EventMap]: EventChannel<Name> }[keyof EventMap];
 
 /**
- * Hears of everything that the library publishes, turned into the rows of a monitor, until the result is disposed. `hear` is called while the publisher
+ * Hears of everything that the library publishes, or of what `only` has of it, turned into the rows of a monitor, until the result is disposed. `hear` is called while the publisher
  * waits and must not throw. The channels are those of the process: two governors in one process are both heard.
  */
-export function hearChannels(hear: Hear): Disposable {
+export function hearChannels(hear: Hear, only?: readonly AnyChannel[]): Disposable {
   const heard: Disposable[] = [];
   const on = <Name extends keyof EventMap>(
     channel: EventChannel<Name>,
     row: (event: EventMap[Name]) => NewMonitorEvent,
-  ) => heard.push(channel.subscribe((event) => hear(row(event))));
+  ) => {
+    const isWanted = only === undefined || only.some(({ name }) => name === channel.name);
+    if (isWanted) heard.push(channel.subscribe((event) => hear(row(event))));
+  };
   hearGovernor(on);
   hearHolders(on);
   hearPipelines(on);

@@ -1,4 +1,12 @@
-import type { MonitorEvent, NewMonitorEvent } from './monitor-events.ts';
+import {
+  cleanupEvents,
+  cleanupFailedEvents,
+  pluginEvents,
+  reclaimEvents,
+  slowAcquireEvents,
+  trainEvents,
+} from '../events.ts';
+import type { NewMonitorEvent } from './monitor-events.ts';
 
 const PARTS = 10;
 
@@ -46,6 +54,16 @@ export interface EventTallyRow {
   readonly peakBytes?: number;
 }
 
+/** What an `EventTally` counts comes from these: hearing another would have its messages made for nothing. */
+export const COUNTED_CHANNELS = [
+  trainEvents,
+  reclaimEvents,
+  cleanupEvents,
+  cleanupFailedEvents,
+  slowAcquireEvents,
+  pluginEvents,
+] as const;
+
 /** Counts what the rules of alerts ask for. Constant in bytes. */
 export class EventTally {
   readonly #cleanupFailures: WindowCount;
@@ -60,7 +78,7 @@ export class EventTally {
     this.#slowAcquires = new WindowCount(windowMs);
   }
 
-  add(event: NewMonitorEvent | MonitorEvent, now: number): void {
+  add(event: NewMonitorEvent, now: number): void {
     switch (event.kind) {
       case 'cleanup-failed':
         this.#cleanupFailures.add(now);

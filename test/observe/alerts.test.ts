@@ -6,6 +6,7 @@ import { createGovernor, type Snapshot } from '../../src/governor/index.ts';
 import { type AlertRule, defaultAlertRules } from '../../src/observe/alert-rules.ts';
 import { AlertState } from '../../src/observe/alert-state.ts';
 import { Alerts } from '../../src/observe/alerts.ts';
+import { CHANNELS, PUBLISHED } from './published.ts';
 
 const MIB = 1_048_576;
 const base: Snapshot = createGovernor({
@@ -162,6 +163,22 @@ describe('alerts', () => {
     expect(clock.pending).toBe(0);
     expect(slowAcquireEvents.heard).toBe(false);
     expect(() => alerts.evaluate(base)).toThrow('disposed');
+  });
+
+  it('hear the channels that they count, and no other: its messages would be made for nothing', () => {
+    const rows: object[] = [];
+    const look = rule({ value: ({ events }) => void rows.push(events) });
+    const alerts = new Alerts({ clock: new ManualClock(), rules: [look] });
+    const heard = CHANNELS.filter((channel) => channel.heard).map(({ name }) => name);
+    expect(heard.map((name) => name.slice('plimsoll:'.length))).toEqual(
+      expect.arrayContaining(['cleanup', 'cleanup-failed', 'plugin', 'reclaim', 'slow-acquire', 'train']),
+    );
+    expect(heard).toHaveLength(6);
+    for (const { publish } of PUBLISHED) publish();
+    alerts.evaluate(base);
+    // The train only observed, so that two gave something back: a reclaim and a cleanup.
+    expect(rows).toEqual([{ cleanupFailures: 1, pluginFailures: 1, slowAcquires: 1, cleanups: 2 }]);
+    alerts[Symbol.dispose]();
   });
 
   it('go on where a snapshot, a rule or an action fails', async () => {
