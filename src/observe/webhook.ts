@@ -6,6 +6,7 @@
  * Inside: a message is in the queue, under way, or waits by a timer for its next attempt; the first and the last count against `maxQueued`.
  */
 import { createHmac, randomUUID } from 'node:crypto';
+import { tell } from '../catch-rejection.ts';
 import { checkWebhookOptions, type ResolvedWebhookOptions, type WebhookOptions } from './webhook-options.ts';
 
 export interface WebhookStats {
@@ -53,7 +54,8 @@ export class Webhook implements Disposable {
   /** Between two attempts, with what ends the wait. */
   readonly #resting = new Map<Message, Disposable>();
   readonly #underWay = new Map<Message, AbortController>();
-  #idle: (() => void)[] = [];
+  /** One for all who wait for it. */
+  #idle: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
   #accepted = 0;
   #delivered = 0;
   #failed = 0;
@@ -83,9 +85,14 @@ export class Webhook implements Disposable {
   /** Resolves when nothing is queued or under way. Never rejects. */
   whenIdle(): Promise<void> {
     if (this.#isIdle) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#idle.push(resolve);
-    });
+    if (this.#idle === undefined) {
+      let resolve!: () => void;
+      const promise = new Promise<void>((done) => {
+        resolve = done;
+      });
+      this.#idle = { promise, resolve };
+    }
+    return this.#idle.promise;
   }
 
   get stats(): WebhookStats {
@@ -169,11 +176,11 @@ export class Webhook implements Disposable {
       const headers = { 'content-type': 'application/json', ...this.#signed(id, body) };
       const answer = await fetch(url, { method: 'POST', headers, body, redirect: 'manual', signal });
       const { status } = answer;
-      const afterMs = this.#retryAfterMs(answer.headers);
-      void Promise.resolve(answer.body?.cancel()).catch(() => {});
+      tell(() => answer.body?.cancel());
       if (status >= 200 && status < 300) return 'delivered';
       if (status === GONE) return 'gone';
-      return { failure: `status ${Number(status)}`, again: status === 408 || status === 429 || status >= 500, afterMs };
+      const again = status === 408 || status === 429 || status >= 500;
+      return { failure: `status ${Number(status)}`, again, afterMs: again ? this.#retryAfterMs(answer.headers) : 0 };
     } catch {
       // What was thrown may carry the address, and is not shown.
       return { failure: 'could not be sent', again: true, afterMs: 0 };
@@ -236,9 +243,8 @@ export class Webhook implements Disposable {
 
   #tellIdle(): void {
     if (!this.#isIdle) return;
-    const idle = this.#idle;
-    this.#idle = [];
-    for (const resolve of idle) resolve();
+    this.#idle?.resolve();
+    this.#idle = undefined;
   }
 }
 

@@ -169,6 +169,31 @@ describe('a webhook', () => {
     expect(webhook.stats).toMatchObject({ underWay: 2, queued: 3, dropped: 4 });
   });
 
+  it('does not send again what was answered well, whatever letting go of the answer does', async () => {
+    let calls = 0;
+    const get = () => {
+      throw new Error('no headers');
+    };
+    const cancel = () => (calls++ === 0 ? Promise.reject(new Error('late')) : get());
+    const { webhook } = made(async () => ({ status: 204, headers: { get }, body: { cancel } }));
+    webhook.send(1);
+    webhook.send(2);
+    await webhook.whenIdle();
+    await settled();
+    expect(webhook.stats).toMatchObject({ attempts: 2, delivered: 2 });
+    expect(calls).toBe(2);
+  });
+
+  it('keeps one promise for all who wait until it is idle', async () => {
+    const { webhook } = made(receiver(200).fetch);
+    webhook.send(1);
+    expect(webhook.whenIdle()).toBe(webhook.whenIdle());
+    await webhook.whenIdle();
+    webhook.send(2);
+    await webhook.whenIdle();
+    expect(webhook.stats.delivered).toBe(2);
+  });
+
   it('drops what is no JSON or too long', () => {
     const { fetch } = receiver(200);
     const { webhook } = made(fetch, { maxBodyBytes: 10 });
