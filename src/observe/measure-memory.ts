@@ -1,3 +1,4 @@
+import { isThenable } from '../catch-rejection.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type ProcessFigures, readProcessFigures } from '../governor/index.ts';
 import { checkWhole, copyOptions, invalidOption, withoutUndefined } from '../invalid-option.ts';
@@ -129,10 +130,6 @@ function nothing(): void {}
 
 async function settled(given: unknown): Promise<void> {
   if (isThenable(given)) await given;
-}
-
-function isThenable(given: unknown): given is PromiseLike<unknown> {
-  return typeof given === 'object' && given !== null && 'then' in given && typeof given.then === 'function';
 }
 
 function resolve(given: MeasureMemoryOptions) {
