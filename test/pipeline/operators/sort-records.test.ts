@@ -1,3 +1,4 @@
+import { spillEvents } from 'plimsoll';
 import { sortRecords } from 'plimsoll/pipeline';
 import { SpillFolder } from 'plimsoll/spill';
 import { afterEach, expect, it, vi } from 'vitest';
@@ -53,6 +54,25 @@ it('many runs are merged a few at a time: there are never more files than that',
   expect(most).toBeLessThanOrEqual(26);
   expect(report.stages.find(({ name }) => name === 'Sorting')!.peakReservedBytes).toBeLessThan(2 ** 17);
   expect(folder.stats).toMatchObject({ runFileCount: 0, runBytes: 0 });
+});
+
+it('hole: with eight times the segments each record is copied little more than twice as often: the long segments are not in every merge', async () => {
+  const copies = async (count: number): Promise<number> => {
+    await using folder = await openFolder();
+    let writtenBytes = 0;
+    using _ = spillEvents.subscribe(({ dir, ended, rawBytes }) => {
+      if (ended && dir === folder.dir) writtenBytes += rawBytes;
+    });
+    const records = Array.from({ length: count }, (_, i) => Buffer.from(`${(i * 7_919) % 40_009}|${'x'.repeat(60)}`));
+    const sizes = { memory: { maxBytes: 2 ** 17 }, fanIn: 4, blockBytes: 512, batchBytes: 4_096 };
+    const sort = sortRecords({ name: 'Sorting', spill: folder, key: writeKey, ...sizes });
+    const { out } = await runRecords(records, sort, { mode: 'spill' });
+    expect(out).toHaveLength(count);
+    return writtenBytes / records.reduce((sum, { length }) => sum + length, 0);
+  };
+  const [few, many] = [await copies(4_000), await copies(32_000)];
+  // 3.9 and 7.1; when merges were always of the same width 4.0 and 9.8.
+  expect(many).toBeLessThan(2.1 * few);
 });
 
 it.each([
