@@ -6,6 +6,8 @@ import { createGovernor, type Snapshot } from '../../src/governor/index.ts';
 import { type AlertRule, defaultAlertRules } from '../../src/observe/alert-rules.ts';
 import { AlertState } from '../../src/observe/alert-state.ts';
 import { Alerts } from '../../src/observe/alerts.ts';
+import { WindowCount } from '../../src/observe/event-tally.ts';
+import { GrowthWatch } from '../../src/observe/growth-watch.ts';
 import { CHANNELS, PUBLISHED } from './published.ts';
 
 const MIB = 1_048_576;
@@ -75,6 +77,17 @@ describe('the default rules', () => {
     expect(phases(limit)).toEqual(['near-limit']);
   });
 
+  it('clear a tenth below, once a peak is no longer new; books that are full are near no limit', () => {
+    const { clock, alerts } = made();
+    const peak = { peakBytes: 2_000 * MIB };
+    const read = (bytes: number) => alerts.evaluate(shows([{ ...meter('rss', bytes * MIB), ...peak }]));
+    expect(read(500)).toHaveLength(1);
+    clock.advance(60_000);
+    expect(read(922)).toEqual([]);
+    expect(read(921)).toMatchObject([{ rule: 'peak-memory', state: 'cleared', value: 921 * MIB }]);
+    expect(alerts.evaluate(shows([{ ...meter('rss', 100, 100), name: 'ledger' }]))).toEqual([]);
+  });
+
   it('raise fewer than 10 items per MiB where a run reports items, and only there', () => {
     const { alerts } = made();
     alerts.note({ kind: 'completed', source: 'run', peakBytes: 100 * MIB });
@@ -118,6 +131,31 @@ describe('the default rules', () => {
     };
     expect(grow(false)).toEqual(['leak-suspected']);
     expect(grow(true)).toEqual([]);
+  });
+
+  it('suspect no leak where a collection, a trim or a train gave something back, or the least went down', () => {
+    const watch = new GrowthWatch();
+    const at = (bytes: number, more: Partial<Snapshot> = {}) => watch.update(shows([meter('rss', bytes)], more), 0);
+    expect([at(100), at(150), at(40), at(70)]).toEqual([0, 50, 0, 30]);
+    const collections = { ...base.collections, count: 1 };
+    const trims = { ...base.trims, count: 1 };
+    const trains = { ...base.trains, releasedBytes: 1 };
+    expect([at(80, { collections }), at(90, { collections })]).toEqual([0, 10]);
+    expect([at(95, { collections, trims }), at(97, { collections, trims, trains })]).toEqual([0, 0]);
+    expect(watch.update(shows([]), 0)).toBe(undefined);
+    const both = shows([meter('rss', 900), meter('heap', 100), meter('external', 25)], { collections, trims, trains });
+    expect(watch.update(both, 0)).toBe(28);
+  });
+
+  it('clear a suspected leak at half of what raised it', () => {
+    const { clock, alerts } = made();
+    const read = (mib: number) => alerts.evaluate(shows([meter('rss', mib * MIB)])).map(({ state }) => state);
+    read(100);
+    read(150);
+    clock.advance(30_000);
+    expect(read(150)).toEqual(['raised']);
+    clock.advance(60_000);
+    expect([read(126), read(125)]).toEqual([[], ['cleared']]);
   });
 
   it('raise drift that lasts', () => {
@@ -229,6 +267,23 @@ describe('alerts', () => {
     expect(alerts.stats.actionsSkipped).toBe(24);
   });
 
+  it('go on calling actions whose calls have ended', async () => {
+    let value = 0;
+    let calls = 0;
+    const alerts = new Alerts({
+      clock: new ManualClock(),
+      channels: false,
+      rules: [rule({ value: () => value })],
+      actions: [async () => void calls++],
+    });
+    for (let n = 0; n < 40; n++) {
+      value = n % 2 ? 0 : 10;
+      alerts.evaluate(base);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(calls).toBe(40);
+  });
+
   it('may be evaluated and disposed from an action', () => {
     const actions = [
       () => {
@@ -263,6 +318,24 @@ describe('alerts', () => {
     bad.push({ rules: [rule({ raiseAt: Number.NaN })] }, { rules: [rule({ holdMs: -1 })] }, { rules: [null] });
     for (const options of bad) expect(() => new Alerts(options)).toThrow(RangeError);
   });
+});
+
+it('what happened counts for the window, to a tenth of it', () => {
+  const waits = fc.array(fc.nat(250), { maxLength: 60 });
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 5_000 }), waits, (start, afterMs) => {
+      const window = new WindowCount(1_000);
+      const parts: number[] = [];
+      let now = start;
+      for (const ms of afterMs) {
+        now += ms;
+        window.add(now);
+        parts.push(Math.floor(now / 100));
+        expect(window.at(now)).toBe(parts.filter((part) => part > Math.floor(now / 100) - 10).length);
+      }
+      expect(window.at(now + 1_000)).toBe(0);
+    }),
+  );
 });
 
 it('a rule is raised only after it has read badly for long enough, and cleared only by a good reading after its time', () => {

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
@@ -120,6 +120,7 @@ it('a baseline is replaced as a whole or stays as it was, and nothing is left be
   const path = join(dir, 'whole.json');
   writeBaseline(path, { one: before });
   const text = readFileSync(path, 'utf8');
+  expect(statSync(path).mode & 0o777).toBe(0o600);
   const cyclic = { ...before, notes: [] as unknown[] };
   cyclic.notes.push(cyclic);
   const results = { one: cyclic as unknown as MemoryMeasurement };

@@ -29,9 +29,30 @@ it('writes a profile in which the function stands that allocated, with about wha
   const bytes = sampling.stop(path);
   const text = readFileSync(path, 'utf8');
   expect(Buffer.byteLength(text)).toBe(bytes);
-  const { head } = JSON.parse(text) as { head: ProfileNode };
+  const { head, samples } = JSON.parse(text) as { head: ProfileNode; samples: unknown[] };
+  expect(samples.length).toBeGreaterThan(50);
   expect(sizeOf(head, 'hoard') + sizeOf(head, '')).toBeGreaterThan(held.length * 8);
   expect(readdirSync(dir)).toEqual(['held.heapprofile']);
+});
+
+it('counts what was collected meanwhile where it is asked to', () => {
+  const path = join(dir, 'waste.heapprofile');
+  const wasted = (withCollected: boolean) => {
+    using sampling = HeapSampling.start({ intervalBytes: 4_096, withCollected });
+    function waste() {
+      for (let n = 0; n < 50_000; n++) last = { n, more: [n, n, n, n] };
+    }
+    let last: object = {};
+    waste();
+    (globalThis as unknown as { gc: () => void }).gc();
+    sampling.stop(path);
+    expect(last).toBeDefined();
+    return sizeOf((JSON.parse(readFileSync(path, 'utf8')) as { head: ProfileNode }).head, 'waste');
+  };
+  const [held, all] = [wasted(false), wasted(true)];
+  rmSync(path);
+  expect(all).toBeGreaterThan(1_000_000);
+  expect(held).toBeLessThan(all / 4);
 });
 
 it('a profile that cannot be written leaves nothing behind, ends the sampling, and says so', () => {

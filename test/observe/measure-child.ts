@@ -6,9 +6,10 @@ const make = () => new Array<number>(1_000).fill(7);
 let last: number[] = [];
 
 using watch = watchCollections();
+const started = performance.now();
 for (let i = 0; i < 1_000; i++) last = make();
 (globalThis as { gc?: () => void }).gc?.();
-const watched = watch.take();
+const watched = { ...watch.take(), elapsedMs: performance.now() - started };
 
 console.log(
   JSON.stringify({

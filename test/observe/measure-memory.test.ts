@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { intervalOf, studentT95 } from '../../src/observe/confidence.ts';
+import { differenceOf, intervalOf, studentT95 } from '../../src/observe/confidence.ts';
 import { type MeasureMemoryOptions, measureMemory } from '../../src/observe/index.ts';
 import { FakeHeap } from './fake-heap.ts';
 
@@ -114,6 +114,7 @@ it('a real heap: arrays of a thousand numbers are found where they are made, and
   expect(watched.freedBytes).toBeGreaterThan(4_000_000);
   expect(watched.pauseMs).toBeGreaterThanOrEqual(watched.longestMs);
   expect(watched.longestMs).toBeGreaterThan(0);
+  expect(watched.pauseMs).toBeLessThan(watched.elapsedMs);
 });
 
 it('intervals are those of the tables, and noise about the truth covers it nineteen times of twenty', () => {
@@ -132,6 +133,17 @@ it('intervals are those of the tables, and noise about the truth covers it ninet
   }
   expect(covered).toBeGreaterThan(925);
   expect(covered).toBeLessThan(975);
+});
+
+it('a difference of two means is that of the tables', () => {
+  const sample = (mean: number, deviation: number, count: number) => ({ mean, deviation, count, low: 0, high: 0 });
+  // e-Handbook, 1.3.5.3: miles per gallon, 249 cars and 79; t -12.94627 of 136.87 degrees.
+  const cars = differenceOf(sample(20.14458, 6.4147, 249), sample(30.48101, 6.10771, 79));
+  expect(cars.mean).toBeCloseTo(10.33643, 5);
+  expect(cars.high - cars.mean).toBeCloseTo((studentT95(136) * 10.33643) / 12.94627, 4);
+  // 2.94 degrees, rounded down.
+  const few = differenceOf(sample(1, 2, 3), sample(2, 1, 3));
+  expect(few.high - few.mean).toBeCloseTo(4.303 * Math.sqrt(5 / 3), 6);
 });
 
 it('an interval has its mean in the middle, for any readings', () => {

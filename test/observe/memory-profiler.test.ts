@@ -89,6 +89,25 @@ it('a peak between two checkpoints is seen by the samples, and without samples i
   }
 });
 
+it('what was most stays: peaks, and the longest pause; what went before the start is in nothing', () => {
+  const heap = new FakeHeap();
+  heap.drop(100);
+  heap.collect(50);
+  const { profiler } = begin({ sampleEveryMs: 100 }, heap);
+  for (const [bytes, pauseMs] of [
+    [900_000, 9],
+    [800_000, 7],
+  ] as const) {
+    heap.external = bytes;
+    heap.rss = bytes + 1;
+    heap.collect(pauseMs);
+    heap.clock.advance(100);
+  }
+  const { peak, total } = profiler.finish();
+  expect(peak).toMatchObject({ externalBytes: 900_000, rssBytes: 900_001 });
+  expect(total).toMatchObject({ collections: 2, pauseMs: 16, longestPauseMs: 9, freedBytes: 0 });
+});
+
 it('checkpoints past the bound are counted and not kept, and nothing of their spans is lost', () => {
   const { heap, profiler } = begin({ maxCheckpoints: 2 });
   const kept = [1, 2, 3, 4].map((number) => {

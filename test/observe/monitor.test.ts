@@ -84,6 +84,27 @@ describe('a monitor', () => {
     expect(monitor.stats).toMatchObject({ recorded: 0, refused: bad.length });
   });
 
+  it('numbers without gaps, also where reading one event records another', () => {
+    const monitor = new Monitor(quiet);
+    const inside = {
+      ...stage(),
+      get durationMs() {
+        monitor.record(stage('inside'));
+        return 1;
+      },
+    };
+    expect(monitor.record(inside)).toBe(false);
+    expect(monitor.query()).toMatchObject([{ number: 1, source: 'inside' }]);
+    expect(monitor.stats).toMatchObject({ recorded: 1, refused: 1 });
+  });
+
+  it('gives copies, which may be changed', () => {
+    const monitor = new Monitor(quiet);
+    monitor.record(stage('mine'));
+    Object.assign(monitor.query()[0]!, { source: 'changed' });
+    expect(monitor.query()[0]!.source).toBe('mine');
+  });
+
   it('refuses options that are none', () => {
     const bad: object[] = [{ maxEvents: 0 }, { flushEveryMs: 0 }, { sampleRate: 2 }, { sampleRate: Number.NaN }];
     bad.push({ sink: 5 }, { random: 5 }, { channels: 1 }, { clock: {} }, { sinkTimeoutMs: 0 }, { maxEvent: 5 });
@@ -123,7 +144,7 @@ describe('the sink of a monitor', () => {
     expect(clock.pending).toBe(0);
   });
 
-  it('is called ahead of time where half of the room is full', () => {
+  it('is called ahead of time where half of the room is full', async () => {
     const clock = new ManualClock();
     let got = 0;
     const monitor = new Monitor({ ...quiet, clock, maxEvents: 10, sink: (events) => void (got += events.length) });
@@ -131,6 +152,10 @@ describe('the sink of a monitor', () => {
     expect(got).toBe(0);
     clock.advance(0);
     expect(got).toBe(5);
+    for (let n = 0; n < 5; n++) monitor.record(stage());
+    await monitor[Symbol.asyncDispose]();
+    expect(got).toBe(10);
+    expect(clock.pending).toBe(0);
   });
 
   it('that throws or rejects is counted, and has the events again', async () => {

@@ -87,7 +87,7 @@ describe('a webhook', () => {
   });
 
   it('tries again with the same id and a new timestamp, twice as late each time, then gives up', async () => {
-    const { sent, fetch } = receiver(500, new Error(URL_TEXT), 429);
+    const { sent, fetch } = receiver(408, new Error(URL_TEXT), 429);
     const { clock, webhook } = made(fetch, { maxAttempts: 4 });
     webhook.send(1);
     await settled();
@@ -143,6 +143,15 @@ describe('a webhook', () => {
     await webhook.whenIdle();
     expect(webhook.send(3)).toBe(false);
     expect(webhook.stats).toMatchObject({ attempts: 1, failed: 1, dropped: 2, off: true });
+  });
+
+  it('does not try again what was under way when the receiver was found to be gone', async () => {
+    const { clock, webhook } = made(receiver(410, 500).fetch);
+    webhook.send(1);
+    webhook.send(2);
+    await webhook.whenIdle();
+    expect(webhook.stats).toMatchObject({ attempts: 2, failed: 2, queued: 0, off: true });
+    expect(clock.pending).toBe(0);
   });
 
   it('ends a request that takes too long, also where fetch minds no signal', async () => {
@@ -262,6 +271,9 @@ describe('a webhook', () => {
       { fetch: 1 },
       { clock: {} },
       { uri: 1 },
+      { url: 'http://not-localhost/' },
+      { url: 'http://localhost.example/' },
+      { secret: `whsec_${Buffer.alloc(513).toString('base64')}` },
     );
     for (const more of bad) expect(() => made(fetch, more)).toThrow(RangeError);
   });
