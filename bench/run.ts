@@ -9,6 +9,7 @@ import { benchOperations } from './governor/operations.ts';
 import { benchAttributes } from './intern/attributes.ts';
 import { benchGuards } from './lifetime/guards.ts';
 import { benchRegistry } from './lifetime/registry.ts';
+import { benchObserving } from './observe/cost.ts';
 import { drawPicture } from './picture.ts';
 import { benchCleanup } from './pipeline/cleanup.ts';
 import { benchOperators } from './pipeline/operators.ts';
@@ -36,6 +37,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   operators: { records: benchOperators },
   wasm: { workers: benchPluginWorkers },
   plugins: { stages: benchPlugins },
+  observe: { cost: benchObserving },
   picture: { draw: drawPicture },
 };
 
