@@ -115,6 +115,19 @@ describe('a webhook', () => {
     half.clock.advance(500);
     await settled();
     expect(half.webhook.stats.delivered).toBe(1);
+    const capped = receiver(500);
+    const { webhook: last, clock: hands } = made(capped.fetch, {
+      random: () => 0,
+      backOffMs: 900,
+      maxBackOffMs: 1_000,
+    });
+    last.send(1);
+    await settled();
+    for (const waitMs of [450, 500, 500, 500]) {
+      hands.advance(waitMs);
+      await settled();
+    }
+    expect(last.stats).toMatchObject({ attempts: 5, failed: 1 });
     const asked = receiver({ status: 503, after: '7' }, { status: 503, after: '9999' }, 200);
     const { clock, webhook } = made(asked.fetch);
     webhook.send(1);
