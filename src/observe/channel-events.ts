@@ -54,8 +54,8 @@ function hearGovernor(on: On): void {
   on(levelEvents, ({ from, to, meter, bytes, limitBytes }) => {
     return { kind: 'pressure', source: 'governor', from, to, meter, bytes, limitBytes };
   });
-  on(trainEvents, ({ strategy, targetBytes, claimedBytes, releasedBytes, elapsedMs, observed }) => {
-    const came = { targetBytes, claimedBytes, releasedBytes, durationMs: elapsedMs, observed };
+  on(trainEvents, ({ strategy, why, targetBytes, claimedBytes, releasedBytes, seenBytes, elapsedMs, observed }) => {
+    const came = { targetBytes, claimedBytes, releasedBytes, seenBytes, why, durationMs: elapsedMs, observed };
     return { kind: 'reclaim', source: 'train', how: strategy, ...came };
   });
   on(reclaimEvents, ({ consumer, how, targetBytes, claimedBytes, releasedBytes, elapsedMs, fault }) => {

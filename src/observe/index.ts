@@ -58,6 +58,14 @@ export {
   type NewMonitorEvent,
 } from './monitor-events.ts';
 export type { MonitorQuery } from './monitor-query.ts';
+export { type CommandPort, type Observation, type ObservationPoint, pointOf } from './observation.ts';
+export {
+  OBSERVATION_FEED_DEFAULTS,
+  ObservationFeed,
+  type ObservationFeedOptions,
+  type ObservationFeedStats,
+  type ObservationListener,
+} from './observation-feed.ts';
 export type { SnapshotSource } from './snapshot-source.ts';
 export { Webhook, type WebhookStats } from './webhook.ts';
 export { WEBHOOK_DEFAULTS, type WebhookFetch, type WebhookOptions } from './webhook-options.ts';

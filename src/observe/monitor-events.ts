@@ -35,12 +35,14 @@ export interface MonitorEventMap {
     readonly limitBytes: number;
   };
   readonly refused: { readonly requestedBytes: number; readonly availableBytes: number; readonly reason: string };
-  /** `observed`: nothing was done. */
+  /** What was claimed, what the ledger saw, and of a train what the deciding meter saw and why it ran. `observed`: nothing was done. */
   readonly reclaim: {
     readonly how: string;
     readonly targetBytes: number;
     readonly claimedBytes: number;
     readonly releasedBytes: number;
+    readonly seenBytes?: number;
+    readonly why?: string;
     readonly durationMs: number;
     readonly observed?: boolean;
     readonly message?: string;
@@ -114,7 +116,17 @@ const FIELDS: Readonly<Record<MonitorKind, readonly string[]>> = {
   cache: ['operation', 'count', 'bytes'],
   pressure: ['from', 'to', 'meter', 'bytes', 'limitBytes'],
   refused: ['requestedBytes', 'availableBytes', 'reason'],
-  reclaim: ['how', 'targetBytes', 'claimedBytes', 'releasedBytes', 'durationMs', 'observed', 'message'],
+  reclaim: [
+    'how',
+    'targetBytes',
+    'claimedBytes',
+    'releasedBytes',
+    'seenBytes',
+    'why',
+    'durationMs',
+    'observed',
+    'message',
+  ],
   spill: ['diskBytes', 'fileCount', 'rawBytes', 'ended'],
   plugin: ['what', 'code', 'failures', 'message'],
   mode: ['stage', 'from', 'to', 'why'],

@@ -17,7 +17,7 @@ export const PUBLISHED: readonly { readonly publish: () => void; readonly row: o
     },
     row: {
       ...{ kind: 'reclaim', source: 'train', how: 'deep', targetBytes: 1, claimedBytes: 2, releasedBytes: 3 },
-      ...{ durationMs: 5, observed: true },
+      ...{ seenBytes: 4, why: 'pressure', durationMs: 5, observed: true },
     },
   },
   {
