@@ -10,7 +10,7 @@ process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules', '.c
  * a third less processor time. All rooms in one would take more than none: a heap that only grows is what every later collection has to walk.
  */
 const NEEDS_ITS_OWN =
-  /spawn|fork\(|execFile|new Worker|process\.(chdir|env\.|umask|on\()|vi\.(mock|stub|spy|useFake)|gc[!?]?\.?\(|memoryUsage|heap|FinalizationRegistry|createGovernor\(|ProcessGovernor|generatePlaylist|auto/i;
+  /spawn|fork\(|execFile|new Worker|process\.(chdir|env\.|umask|on\()|vi\.(mock|useFake)|gc[!?]?\.?\(|memoryUsage|heapUsed|HeapStat|HeapSnapshot|FinalizationRegistry|WeakRef|createGovernor\(|ProcessGovernor|generate\(|\/auto\//;
 const LEAST_TO_SHARE = 3;
 
 const alone: string[] = [];

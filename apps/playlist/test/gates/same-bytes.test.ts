@@ -35,12 +35,11 @@ async function hashes(mode: string, limit: string): Promise<{ readonly playlist:
 }
 
 /** Many more are the gate `same-bytes-modes`. */
-it('the output is the same bytes with the governor on, observing and off, in much memory and in little', async () => {
+it('the output is the same bytes with the governor on and observing in little memory, and off in much', async () => {
   const expected = await hashes('off', MUCH);
   const others = [
     ['on', LITTLE],
     ['observe', LITTLE],
-    ['on', MUCH],
   ] as const;
   for (const [mode, limit] of others) expect(await hashes(mode, limit), `${mode}, ${limit}`).toEqual(expected);
 }, 120_000);
