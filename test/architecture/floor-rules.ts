@@ -7,8 +7,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ['spill'],
   ['cache', 'pool', 'intern', 'lifetime', 'shared', 'mmap', 'wasm', 'message', 'adopt', 'http'],
   ['pipeline'],
-  ['observe'],
-  ['cli', 'dashboard', 'auto'],
+  ['observe', 'metrics'],
+  ['cli', 'dashboard', 'auto', 'prometheus', 'otel'],
 ];
 
 /** Files of `src/` that are entries and no vocabulary: they put rooms together. */
