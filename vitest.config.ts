@@ -13,10 +13,14 @@ const NEEDS_ITS_OWN =
   /spawn|fork\(|execFile|new Worker|process\.(chdir|env\.|umask|on\()|vi\.(mock|useFake)|gc[!?]?\.?\(|memoryUsage|heapUsed|HeapStat|HeapSnapshot|FinalizationRegistry|WeakRef|createGovernor\(|ProcessGovernor|generate\(|\/auto\//;
 const LEAST_TO_SHARE = 3;
 
+/** `*.slow.test.ts` are not in `npm test`, but in the gates of `npm run verify`, which say `only` or `too`. */
+const SLOW = process.env.PLIMSOLL_SLOW_TESTS;
+const isWanted = (path: string): boolean => SLOW === 'too' || path.endsWith('.slow.test.ts') === (SLOW === 'only');
+
 const alone: string[] = [];
 const rooms = new Map<string, string[]>();
 for (const path of globSync(['test/**/*.test.ts', 'apps/*/test/**/*.test.ts'], { cwd: import.meta.dirname })) {
-  if (path.includes('node_modules')) continue;
+  if (path.includes('node_modules') || !isWanted(path)) continue;
   if (NEEDS_ITS_OWN.test(readFileSync(join(import.meta.dirname, path), 'utf8'))) alone.push(path);
   else rooms.set(dirname(path), [...(rooms.get(dirname(path)) ?? []), path]);
 }

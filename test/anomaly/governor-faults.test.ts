@@ -15,7 +15,7 @@ describe('the service without a fault', () => {
 
 describe('whichever call fails', () => {
   it.each(INJECTIONS.map((injection) => [injection.spot, injection] as const))('at %s', async (_, injection) => {
-    const reports = await failNth(injection, 3);
+    const reports = await failNth(injection, 2);
     expect(reports.flatMap(({ how, broken }) => broken.map((line) => `${how}: ${line}`))).toEqual([]);
     for (const { how, runs } of reports) expect(runs, how).toBeGreaterThan(1);
   });

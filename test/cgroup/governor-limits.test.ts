@@ -12,15 +12,8 @@ if (whyNot !== undefined) console.warn(`Tests of the governor in real limits are
 
 const LIMIT_MIB = 128;
 
-/** The whole of it is the gate `governor-limits`; here one load, one limit. */
+/** What the loads do with the governor and without is the gate `governor-limits`. */
 describe.skipIf(whyNot !== undefined)(`in ${LIMIT_MIB} MiB`, () => {
-  it('a cache is killed without the governor and lives with it', async () => {
-    judgeUngoverned('cache', LIMIT_MIB, await runLoad({ load: 'cache', limitMib: LIMIT_MIB, governed: false }));
-    const run = await runLoad({ load: 'cache', limitMib: LIMIT_MIB, governed: true });
-    judgeGoverned('cache', LIMIT_MIB, run);
-    judgeDrift('cache', LIMIT_MIB, run);
-  }, 60_000);
-
   it('with PLIMSOLL=off the same flags and the same program do not help', async () => {
     const run = await runLoad({ load: 'cache', limitMib: LIMIT_MIB, governed: true, env: { PLIMSOLL: 'off' } });
     expect(run.oomKilled, run.stdout).toBe(true);

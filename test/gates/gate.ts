@@ -4,6 +4,8 @@ export interface Gate {
   readonly name: string;
   /** What must be true, in a line. */
   readonly promise: string;
+  /** It judges neither time nor the memory of the whole machine: it may run beside another such gate. Default false. */
+  readonly patient?: boolean;
   /** `say` prints a line of progress. Resolves to the figures, in a line. */
   run(say: (line: string) => void): Promise<string>;
 }

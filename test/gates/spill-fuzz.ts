@@ -17,6 +17,7 @@ type Run = FuzzOutcome & { readonly warmPeakBytes: number; readonly peakBytes: n
 export const spillFuzzGate: Gate = {
   name: 'spill-fuzz',
   promise: `of ${SEGMENTS} damaged and forged segments each reads right or names its fault, within a bound of memory`,
+  patient: true,
   async run(say) {
     const seed = Number(process.env.PLIMSOLL_FUZZ_SEED ?? randomInt(1, 2 ** 30));
     say(`seed ${seed}; again with: PLIMSOLL_FUZZ_SEED=${seed} npm run verify -- spill-fuzz`);

@@ -23,6 +23,7 @@ const FUZZERS: readonly Fuzzer[] = [
 export const wasmFuzzGate: Gate = {
   name: 'wasm-fuzz',
   promise: `${COUNT} manifests, as many modules and as many calls, all forged: no crash, no hang, no byte outside, no memory above its cap`,
+  patient: true,
   async run(say) {
     const seed = Number(process.env.PLIMSOLL_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
     say(`PLIMSOLL_FUZZ_SEED=${seed} repeats it`);

@@ -4,7 +4,7 @@ import { simulate } from '../simulation/simulate.ts';
 import { settle } from '../simulation/virtual-clock.ts';
 import { FakeMeter, MIB, setUp } from './fake-meter.ts';
 
-const SEEDS = 100;
+const SEEDS = 50;
 
 describe('a simulated process', () => {
   it(`keeps all invariants, whoever is in it: ${SEEDS} seeds, and 10,000 in \`npm run verify -- simulation\``, async () => {

@@ -21,6 +21,7 @@ export const fuzzGate: Gate = {
   name: 'fuzz',
   promise:
     '100,000 mutated M3U and as many XMLTV inputs: no crash, no hang, no well-formed entry before the damage lost',
+  patient: true,
   async run(say) {
     const seed = Number(process.env.PLIMSOLL_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
     const figures: string[] = [];

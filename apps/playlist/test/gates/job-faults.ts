@@ -160,6 +160,7 @@ export const jobFaultsGate: Gate = {
   name: 'job-faults',
   promise:
     'whichever open, read, write, sync, rename, request for bytes or start of a worker fails: the output is right, or there is a clear error and the old output; nothing is left behind or held',
+  patient: true,
   async run(say) {
     if (!existsSync(APP)) throw new GateFailure('the application is not built: run `npm run build` first');
     const dir = freshDir('job-faults');

@@ -174,6 +174,7 @@ export const realDataGate: Gate = {
   name: 'real-data',
   promise:
     'real playlists and guides go through the command line with the counts made independently; channel numbers survive',
+  patient: true,
   async run(say) {
     const data = realDataDir();
     if (data === undefined) throw new GateSkipped('../shared/data is absent');

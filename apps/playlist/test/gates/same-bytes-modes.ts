@@ -176,6 +176,7 @@ export const sameBytesModesGate: Gate = {
   name: 'same-bytes-modes',
   promise:
     'whatever pressure, modes, refusals, plugins that fail and interruptions there are: the output is that of the plain run, byte for byte',
+  patient: true,
   async run(say) {
     const seed = Number(process.env.PLIMSOLL_FUZZ_SEED ?? Math.floor(Math.random() * 2 ** 31));
     say(`PLIMSOLL_FUZZ_SEED=${seed} repeats it`);

@@ -96,6 +96,8 @@ export const survivalGate: Gate = {
       const guide = `${size.guideBytes / 1e6} MB of guide (.${ending}${repeatEvery ? ', with repeats' : ''})`;
       say(`${size.channels} channels and ${guide} in ${mib(size.limitBytes)}`);
       const run = await surviveInLimit(size);
+      // Nobody told it.
+      demandEqual('the limit that was found', { limitBytes: run.report?.limitBytes }, { limitBytes: size.limitBytes });
       // The scripts cannot read packed guides at all.
       if (size !== HARD_CASE) await naiveIsKilled(size);
       figures.push(
