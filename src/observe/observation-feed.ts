@@ -31,6 +31,8 @@ export interface ObservationFeedOptions {
 
 export interface ObservationFeedStats {
   readonly looks: number;
+  /** What they took in all, listeners included, ms. */
+  readonly spentMs: number;
   readonly subscribers: number;
   /** Looks that could not be taken, and listeners that threw. */
   readonly faults: number;
@@ -83,6 +85,7 @@ export class ObservationFeed implements Disposable {
   #last: Observation | undefined;
   #timer: Disposable | undefined;
   #looks = 0;
+  #spentMs = 0;
   #lastEvent: number;
   #faults = 0;
   #lastFault: string | undefined;
@@ -103,29 +106,12 @@ export class ObservationFeed implements Disposable {
   /** Takes one now, keeps its point and tells who listens. Throws what the source throws, and `PLIMSOLL_DISPOSED`. */
   look(): Observation {
     if (this.#disposed) throw new DisposedError('The feed');
-    const { source, alerts, clock } = this.#options;
-    const snapshot = source.snapshot();
-    const { events, droppedEvents } = this.#events();
-    const observation: Observation = {
-      version: 1,
-      number: ++this.#looks,
-      at: clock.wall(),
-      pid: process.pid,
-      snapshot,
-      collections: this.#watch?.take() ?? NO_COLLECTIONS,
-      alerts: alerts?.rows() ?? [],
-      ...{ events, droppedEvents },
-    };
-    this.#keep(pointOf(observation, this.#last));
-    this.#last = observation;
-    for (const { tell } of [...this.#listeners]) {
-      try {
-        tell(observation);
-      } catch (cause) {
-        this.#fault(cause);
-      }
+    const started = this.#options.clock.now();
+    try {
+      return this.#look();
+    } finally {
+      this.#spentMs += this.#options.clock.now() - started;
     }
-    return observation;
   }
 
   get last(): Observation | undefined {
@@ -152,6 +138,7 @@ export class ObservationFeed implements Disposable {
   get stats(): ObservationFeedStats {
     return {
       looks: this.#looks,
+      spentMs: this.#spentMs,
       subscribers: this.#listeners.size,
       faults: this.#faults,
       ...(this.#lastFault === undefined ? {} : { lastFault: this.#lastFault }),
@@ -164,6 +151,32 @@ export class ObservationFeed implements Disposable {
     this.#timer?.[Symbol.dispose]();
     this.#watch?.[Symbol.dispose]();
     this.#listeners.clear();
+  }
+
+  #look(): Observation {
+    const { source, alerts, clock } = this.#options;
+    const snapshot = source.snapshot();
+    const { events, droppedEvents } = this.#events();
+    const observation: Observation = {
+      version: 1,
+      number: ++this.#looks,
+      at: clock.wall(),
+      pid: process.pid,
+      snapshot,
+      collections: this.#watch?.take() ?? NO_COLLECTIONS,
+      alerts: alerts?.rows() ?? [],
+      ...{ events, droppedEvents },
+    };
+    this.#keep(pointOf(observation, this.#last));
+    this.#last = observation;
+    for (const { tell } of [...this.#listeners]) {
+      try {
+        tell(observation);
+      } catch (cause) {
+        this.#fault(cause);
+      }
+    }
+    return observation;
   }
 
   /** What a monitor recorded since, as far as it still has it. */

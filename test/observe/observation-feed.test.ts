@@ -25,6 +25,7 @@ it('looks at its interval, tells who listens until they have enough, and keeps t
   const { clock, governor, feed } = make({ everyMs: 100 });
   const seen: number[] = [];
   const ended = feed.subscribe(({ number }) => seen.push(number));
+  feed.subscribe(() => clock.advance(1)); // a listener that takes its time
   clock.advance(100);
   clock.advance(100);
   ended[Symbol.dispose]();
@@ -37,7 +38,7 @@ it('looks at its interval, tells who listens until they have enough, and keeps t
   feed[Symbol.dispose]();
   feed[Symbol.dispose]();
   clock.advance(1_000);
-  expect(feed.stats).toEqual({ looks: 9, subscribers: 0, faults: 0 });
+  expect(feed.stats).toEqual({ looks: 9, spentMs: 9, subscribers: 0, faults: 0 });
   expect(() => feed.look()).toThrow(expect.objectContaining({ code: 'PLIMSOLL_DISPOSED' }));
   governor[Symbol.dispose]();
 });
