@@ -1,7 +1,7 @@
 // One thing that the room for observing does, many times over: time for each, what it leaves for the collector, and what it keeps.
 import { setImmediate as turn } from 'node:timers/promises';
-import { createGovernor, ManualClock, slowAcquireEvents } from 'plimsoll';
-import { Alerts, MemoryProfiler, Monitor, watchCollections } from 'plimsoll/observe';
+import { createGovernor, levelEvents, ManualClock, slowAcquireEvents, spillEvents, trainEvents } from 'plimsoll';
+import { Alerts, MemoryProfiler, Monitor, ObservationFeed, watchCollections } from 'plimsoll/observe';
 
 const [name, count] = [process.argv[2], Number(process.argv[3])];
 /** So few that they fit into the young generation that the process is started with: nothing is collected while bytes are counted. */
@@ -48,6 +48,22 @@ const OPERATIONS = {
         monitor.record(event(i));
         if (i % BATCH === BATCH - 1) await monitor.flush();
       }
+    };
+  },
+  'an event on a channel that nobody hears': () => {
+    // As each publisher of the library does it; in turn, or V8 would look once for the whole loop.
+    const channels = [slowAcquireEvents, levelEvents, trainEvents, spillEvents];
+    return (n) => {
+      for (let i = 0; i < n; i++) {
+        const channel = channels[i & 3];
+        if (channel.heard) channel.publish({ pool: 'main', waitedMs: i, waiting: 1, size: 8 });
+      }
+    };
+  },
+  'a look of a feed, 20 consumers': () => {
+    const feed = new ObservationFeed({ source: governor, maxPoints: 600, everyMs: 0 });
+    return (n) => {
+      for (let i = 0; i < n; i++) feed.look();
     };
   },
   'an event on a channel, heard by a monitor': () => {
