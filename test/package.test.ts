@@ -10,6 +10,7 @@ interface Manifest {
   readonly type: string;
   readonly files: readonly string[];
   readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>;
+  readonly bin?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
@@ -27,8 +28,10 @@ const doors = Object.entries(manifest.exports).flatMap(([door, target]) =>
 );
 
 describe('the package', () => {
-  it('depends on nothing at run time; what may be absent is an optional peer', () => {
-    expect(manifest.dependencies).toBeUndefined();
+  it('depends on the parser of its command line alone, which has no dependencies; what may be absent is an optional peer', () => {
+    // A program that fails for want of a peer is no pleasure. No other room imports it: see the floors of test/architecture.
+    expect(Object.keys(manifest.dependencies ?? {})).toEqual(['commander']);
+    expect(readManifest('node_modules/commander/package.json').dependencies).toBeUndefined();
     expect(manifest.optionalDependencies).toBeUndefined();
     expect(manifest.bundleDependencies).toBeUndefined();
     for (const name of Object.keys(manifest.peerDependencies ?? {})) {
@@ -91,6 +94,11 @@ describe.each(doors)('the door $door', ({ door, target }) => {
     const source = (await import(join(ROOT, target.source!))) as object;
     expect(Object.keys(built).sort(), 'dist/ is out of date: npm run build').toEqual(Object.keys(source).sort());
   });
+});
+
+it('has a program for the command line, that is run as it is', () => {
+  expect(manifest.bin).toEqual({ plimsoll: 'dist/cli.js' });
+  expect(readFileSync(join(ROOT, 'src/cli.ts'), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
 });
 
 it('every app stands on this package as it stands here', () => {

@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { parseBytes, parseDuration } from '../bytes.ts';
 
 /** What `plimsoll/auto` is to do, as the environment says it. */
@@ -21,6 +21,8 @@ export interface AutoSettings {
   readonly log: boolean;
   /** `PLIMSOLL_DUMP`: the folder of the flight recorder. An absolute path. */
   readonly dumpFolder?: string;
+  /** `PLIMSOLL_FEED`: a folder in which looks are written for `plimsoll run` and `plimsoll top`, or `on` for the user's own. An absolute path. */
+  readonly feedFolder?: string | 'on';
 }
 
 export interface ShedSettings {
@@ -86,6 +88,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     oneOf(AUTO_SIGNALS, (text) => text.toUpperCase()),
   );
   const dumpFolder = from.read('PLIMSOLL_DUMP', undefined, 'none', readPath);
+  const feedFolder = from.read('PLIMSOLL_FEED', undefined, 'none', readFeed);
   const shed = readShed(from);
   const recycle = readRecycle(from);
   const log = from.read('PLIMSOLL_LOG', 'on', 'on', oneOf(['on', 'off'])) === 'on';
@@ -99,6 +102,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     ...(controlPath !== undefined && { controlPath }),
     ...(signal !== undefined && { signal }),
     ...(dumpFolder !== undefined && { dumpFolder }),
+    ...(feedFolder !== undefined && { feedFolder }),
   };
   return { settings, complaints: from.complaints };
 }
@@ -186,6 +190,15 @@ function readPath(text: string): string {
   if (text.includes('\0')) throw unreadable('a path', text);
   // The program may change its folder.
   return resolve(text);
+}
+
+/** `off` is none; of other words it cannot be told whether a folder is meant. */
+function readFeed(text: string): string | undefined {
+  const word = text.toLowerCase();
+  if (word === 'off') return undefined;
+  if (word === 'on') return 'on';
+  if (!isAbsolute(text) || text.includes('\0')) throw unreadable('`on`, `off` or an absolute path', text);
+  return text;
 }
 
 function readPaths(text: string): readonly string[] {

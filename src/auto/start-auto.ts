@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { describeCause } from '../describe-cause.ts';
 import { FailOpen } from '../fail-open.ts';
 import { type Governor, heapFlagsFit, lendProcessGovernor, processGovernor } from '../governor/index.ts';
 import { tellFaults } from './fault-lines.ts';
@@ -56,6 +57,8 @@ export function startAuto(settings: AutoSettings, complaints: readonly string[],
   failOpen.run(() => tellHeapFlags(governor, write), undefined);
   if (settings.log) begin(() => new PressureLines({ governor, clock, write }));
   begin(() => switchMode(governor, settings, clock, write));
+  const { feedFolder } = settings;
+  if (feedFolder !== undefined) begin(() => loadFeed(governor, clock, feedFolder, write));
   if (settings.shed !== undefined || settings.recycle !== undefined) {
     const { exit = (code: number) => void process.exit(code) } = parts;
     begin(() => watchServers({ governor, settings, clock, write, exit, failOpen }));
@@ -134,6 +137,17 @@ function watchServers({ failOpen, settings, ...parts }: ServerParts): Disposable
       side?.[Symbol.dispose]();
     },
   };
+}
+
+/** Only where it is asked for: it takes the room that observes with it. */
+function loadFeed(governor: Governor, clock: Clock, folder: string, write: (line: string) => void): Disposable {
+  const { ProcessFeed } = loadBeside<typeof import('./process-feed.ts')>('process-feed');
+  try {
+    return new ProcessFeed({ governor, clock, folder });
+  } catch (cause) {
+    write(`no feed: ${describeCause(cause)}`);
+    throw cause;
+  }
 }
 
 function loadHttpSide(options: HttpSideOptions): HttpSide {

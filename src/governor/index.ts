@@ -70,9 +70,17 @@ export {
   type LimitOptions,
   type LimitSource,
   readLimits,
+  readOomKills,
 } from './limits.ts';
 export type { ShedRow, ShedRule } from './load-shed.ts';
-export { METER_NAMES, type Meter, type MeterName, type ProcessFigures, readProcessFigures } from './meters.ts';
+export {
+  METER_NAMES,
+  type Meter,
+  type MeterName,
+  type ProcessFigures,
+  readPeakRssBytes,
+  readProcessFigures,
+} from './meters.ts';
 export { PRESET_NAMES, PRESETS, type PresetName } from './presets.ts';
 export { DEFAULT_THRESHOLDS, levelRank, nextLevel, type PressureThresholds } from './pressure.ts';
 export type { PriceRow, PriceView } from './prices.ts';

@@ -148,6 +148,16 @@ function subfolders(folder: string): string[] {
   }
 }
 
+/**
+ * How often the kernel has killed a process for want of memory in a control group, or below it where it counts that; undefined where it does not count (version 1 before
+ * Linux 4.13) or it cannot be read. Source: `memory.events` in Documentation/admin-guide/cgroup-v2.rst, `memory.oom_control` of version 1.
+ */
+export function readOomKills({ version, folder }: Pick<CgroupLimit, 'version' | 'folder'>): number | undefined {
+  const text = readText(join(folder, version === 2 ? 'memory.events' : 'memory.oom_control'));
+  const count = /^oom_kill (\d+)$/m.exec(text ?? '')?.[1];
+  return count === undefined ? undefined : Number(count);
+}
+
 interface Mount {
   readonly version: 1 | 2;
   /** What of the hierarchy is mounted. */

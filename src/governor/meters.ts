@@ -18,7 +18,7 @@
  * `v8.getHeapStatistics().external_memory` is the same figure as `external`; `malloced_memory` is V8's own and has none of these. Both are
  * figures of one thread: what workers make themselves is in neither. RSS and the control group see all that was touched.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
 import { oldSpaceLimitBytes } from './heap-flags.ts';
@@ -254,6 +254,21 @@ export function readProcessFigures(): ProcessFigures {
 /** What of this process is in RAM now, bytes. About 7 µs. */
 export function readRssBytes(): number {
   return process.memoryUsage.rss();
+}
+
+/**
+ * The most that was ever in RAM of this process, as the system counted it, bytes; undefined where it does not say. On Linux `VmHWM`: what Node gives there
+ * (`resourceUsage`) counts what the process was before it became Node.
+ */
+export function readPeakRssBytes(root = '/'): number | undefined {
+  try {
+    const kib = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(join(root, 'proc/self/status'), 'latin1'))?.[1];
+    if (kib !== undefined) return Number(kib) * 1024;
+  } catch {
+    if (process.platform === 'linux') return undefined;
+  }
+  const { maxRSS } = process.resourceUsage();
+  return maxRSS > 0 ? maxRSS * 1024 : undefined;
 }
 
 function limitedMeter(name: MeterName, limitBytes: () => number, read: () => number): Meter {

@@ -34,8 +34,28 @@ export {
 } from './compare-with-baseline.ts';
 export type { Interval } from './confidence.ts';
 export type { EventTallyRow } from './event-tally.ts';
+export {
+  type FeedEnd,
+  FeedFile,
+  type FeedFileOptions,
+  FeedFolderError,
+  type FeedHeader,
+  type FeedLine,
+  feedHome,
+  feedPath,
+  feedsIn,
+  isRunning,
+  openFeedFolder,
+  sweepFeeds,
+} from './feed-file.ts';
+export { FeedReader, isFeedEnd, isFeedHeader, isObservation, readFeedLine } from './feed-reader.ts';
+export { formatLeakReport } from './format-leak-report.ts';
 export { formatMemoryReport } from './format-memory-report.ts';
+export type { CensusRequest, HeapCensus, HeapRow, HeapRowKind, HeapSource } from './heap-census.ts';
 export { HEAP_SAMPLING_DEFAULTS, HeapSampling, type HeapSamplingOptions } from './heap-sampling.ts';
+export { InspectorHeap } from './inspector-heap.ts';
+export { LEAK_FINDER_DEFAULTS, LeakFinder, type LeakFinderOptions } from './leak-finder.ts';
+export type { LeakCheckpoint, LeakKind, LeakPoint, LeakReport, LeakSuspect } from './leak-report.ts';
 export {
   MEASURE_MEMORY_DEFAULTS,
   type MeasureMemoryOptions,

@@ -1,0 +1,120 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { parseBytes } from '../bytes.ts';
+import { systemClock } from '../clock.ts';
+import { PlimsollError } from '../errors.ts';
+import { RunStartError } from './run-child.ts';
+import { type RunEnd, runCommand } from './run-command.ts';
+import type { Screen } from './screen.ts';
+import { UsageError } from './usage-error.ts';
+
+const USAGE_EXIT = 2;
+
+/** Where the version of the package stands. */
+export interface CommandLineOptions {
+  readonly version: string;
+  /** Default: this process's. */
+  readonly screen?: Screen;
+}
+
+/**
+ * Runs one command of `plimsoll`, without the name of the program: `['doctor', '--json']`. Resolves to how the process is to end: 0; 1 where something is wrong; 2
+ * for a command line that cannot be made sense of, told in one line on standard error; and as the program did for `run`. Rejects for faults of our own only.
+ */
+export async function runCommandLine(args: readonly string[], options: CommandLineOptions): Promise<RunEnd> {
+  const screen = options.screen ?? processScreen();
+  const ended: { by?: RunEnd } = {};
+  const program = commandTree(options.version, screen, (end) => {
+    ended.by = end;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return ended.by ?? { exitCode: 0 };
+  } catch (cause) {
+    return endOf(cause, screen);
+  }
+}
+
+function processScreen(): Screen {
+  const { stdout, stderr, env } = process;
+  return { stdout, stderr, env, clock: systemClock };
+}
+
+function endOf(cause: unknown, { stderr }: Screen): RunEnd {
+  // What it had to say was said when it was thrown.
+  if (cause instanceof CommanderError) return { exitCode: cause.exitCode === 0 ? 0 : USAGE_EXIT };
+  if (cause instanceof RunStartError) {
+    stderr.write(`plimsoll: ${cause.message}\n`);
+    return { exitCode: cause.exitCode };
+  }
+  if (cause instanceof UsageError || cause instanceof PlimsollError) {
+    stderr.write(`plimsoll: ${cause.message.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+    return { exitCode: USAGE_EXIT };
+  }
+  throw cause;
+}
+
+/** The commands with what they take. `end` is told how it ended where that is not 0. */
+export function commandTree(version: string, screen: Screen, end: (end: RunEnd) => void): Command {
+  const program = new Command('plimsoll')
+    .description('The load line for Node.js processes: what a machine gives, what a program takes, and where it goes.')
+    .version(version)
+    .enablePositionalOptions()
+    .showSuggestionAfterError(true)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void screen.stdout.write(text),
+      writeErr: (text) => void screen.stderr.write(text),
+      outputError: (text, write) => write(`plimsoll: ${oneLine(text)}\n`),
+      getOutHelpWidth: () => screen.stdout.columns ?? 80,
+      getErrHelpWidth: () => screen.stderr.columns ?? 80,
+    });
+  addRun(program, screen, end);
+  return program;
+}
+
+const oneLine = (text: string): string =>
+  text
+    .replace(/^error: /, '')
+    .trim()
+    .replaceAll(/\s*\n\s*/g, ' ');
+
+function addRun(program: Command, screen: Screen, end: (end: RunEnd) => void): void {
+  program
+    .command('run')
+    .description('runs a program of Node, unchanged, and tells where its memory went')
+    .argument('<command...>', 'the program with its arguments, after --')
+    .passThroughOptions()
+    .option('--limit <size>', 'the line, such as 256MiB; default: that of the container', sizeOf)
+    .addOption(new Option('--mode <mode>', 'whether the governor acts').choices(['observe', 'on']).default('observe'))
+    .option('--no-heap-flags', 'leave V8 its own heap limit')
+    .option('--no-live', 'no line at the foot of the terminal while it runs')
+    .option('--report <file>', 'write the report there; JSON for a name that ends in .json')
+    .option('--json', 'the report as JSON', false)
+    .option('--html <file>', 'write the report there as a page for a browser')
+    .addHelpText(
+      'after',
+      '\nExit code: that of the program; 126 or 127 where it cannot be started; 2 for a wrong command line.',
+    )
+    .action(async (command: string[], given: RunFlags) => {
+      const { limit, ...others } = given;
+      end(await runCommand(command, { ...others, ...(limit === undefined ? {} : { limitBytes: limit }) }, screen));
+    });
+}
+
+interface RunFlags {
+  readonly limit?: number;
+  readonly mode: 'observe' | 'on';
+  readonly heapFlags: boolean;
+  readonly live: boolean;
+  readonly report?: string;
+  readonly json: boolean;
+  readonly html?: string;
+}
+
+function sizeOf(text: string): number {
+  try {
+    return parseBytes(text);
+  } catch (cause) {
+    throw new InvalidArgumentError((cause as Error).message);
+  }
+}

@@ -1,0 +1,35 @@
+import { writeFileSync } from 'node:fs';
+import { describeCause } from '../describe-cause.ts';
+import type { Page } from './page.ts';
+import { renderPage } from './render.ts';
+import { renderHtml } from './render-html.ts';
+import { drawnOn, type Outlet, type Screen } from './screen.ts';
+import { UsageError } from './usage-error.ts';
+
+/** How a report is wanted. */
+export interface Told {
+  readonly json: boolean;
+  /** A file for the page of a browser. */
+  readonly html?: string;
+  /** A file in place of the terminal: JSON where its name ends so or `json` says so, text otherwise. */
+  readonly report?: string;
+}
+
+/** Writes a report wherever it is wanted. Throws `PLIMSOLL_USAGE` for a file that cannot be written. */
+export function tell(data: unknown, page: Page, wanted: Told, { env }: Screen, outlet: Outlet): void {
+  const { json, html, report } = wanted;
+  if (html !== undefined) writeText(html, renderHtml(page));
+  const asJson = json || report?.endsWith('.json') === true;
+  const drawn = report === undefined ? drawnOn(outlet, env) : {};
+  const text = asJson ? `${JSON.stringify(data, undefined, report === undefined ? 2 : 0)}\n` : renderPage(page, drawn);
+  if (report !== undefined) writeText(report, text);
+  else outlet.write(text);
+}
+
+function writeText(path: string, text: string): void {
+  try {
+    writeFileSync(path, text);
+  } catch (cause) {
+    throw new UsageError(`cannot write ${path}: ${describeCause(cause)}`, cause);
+  }
+}
