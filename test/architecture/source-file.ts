@@ -134,9 +134,10 @@ const SKIPPED = ['**/node_modules/**', '**/dist/**', 'bench/rivals/**', '**/.*/*
 
 /** All TypeScript and the papers of the project at `root`. */
 export function readTree(root: string): SourceTree {
-  const paths = globSync(['{src,test,bench,apps,plugins,deploy}/**/*', '*'], { cwd: root, exclude: SKIPPED }).map(
-    (path) => path.replaceAll('\\', '/'),
-  );
+  const paths = globSync(['{src,test,bench,apps,plugins,deploy,dashboard-page}/**/*', '*'], {
+    cwd: root,
+    exclude: SKIPPED,
+  }).map((path) => path.replaceAll('\\', '/'));
   const known = new Set(paths);
   const sources = paths.filter((path) => path.endsWith('.ts') && !ASSEMBLY_SCRIPT.test(path));
   const files = sources.map((path) => new SourceFile(path, read(root, path)));

@@ -1,0 +1,160 @@
+import type uPlot from 'uplot';
+import type { MeterName } from '../src/governor/index.ts';
+import type { Observation } from '../src/observe/index.ts';
+import { Chart, type ChartSeries } from './chart.ts';
+import { DataTable } from './data-table.ts';
+import { byId, element, setText, svgElement } from './element.ts';
+import type { PointHistory } from './point-history.ts';
+import { bytesText, percentText, signedBytesText } from './wording.ts';
+
+/** Where the levels begin, as parts of the limit. */
+export const BANDS = [
+  [0.5, 'moderate'],
+  [0.7, 'high'],
+  [0.85, 'critical'],
+  [0.95, 'emergency'],
+] as const;
+
+const METERS: readonly (readonly [MeterName, string])[] = [
+  ['cgroup', '--s5'],
+  ['rss', '--s1'],
+  ['heap', '--s2'],
+  ['external', '--s3'],
+  ['ledger', '--s4'],
+];
+const BAR_WIDTH = 1_000;
+
+interface MeterView {
+  readonly root: HTMLElement;
+  readonly fill: SVGElement;
+  readonly bar: SVGElement;
+  readonly figure: HTMLElement;
+}
+
+/** The meters over time against the line, now, and how far the books are off. */
+export class MemoryPanel {
+  readonly #history: PointHistory;
+  readonly #chart: Chart;
+  readonly #meters = new Map<string, MeterView>();
+  readonly #drift: DataTable<Observation['snapshot']['drift'][number]>;
+  #isZoomed = false;
+
+  constructor(history: PointHistory) {
+    this.#history = history;
+    this.#chart = new Chart({
+      label: 'memory against the line',
+      height: 300,
+      text: bytesText,
+      isBytes: true,
+      top: (largest) => this.#top(largest),
+      underlay: (plot, colour) => this.#drawBands(plot, colour),
+    });
+    byId('memory-chart').append(this.#chart.root);
+    const scale = byId('scale');
+    scale.addEventListener('click', () => {
+      this.#isZoomed = !this.#isZoomed;
+      scale.setAttribute('aria-pressed', String(this.#isZoomed));
+      this.showChart();
+    });
+    this.#drift = new DataTable({
+      label: 'Drift: what is reserved less what is observed',
+      none: 'Nothing to compare yet.',
+      key: ({ of }) => of,
+      columns: [
+        { title: 'Kind', text: ({ of }) => of },
+        { title: 'Reserved', isFigure: true, text: ({ reservedBytes }) => bytesText(reservedBytes) },
+        { title: 'Observed', isFigure: true, text: ({ observedBytes }) => bytesText(observedBytes) },
+        { title: 'Drift', isFigure: true, text: ({ driftBytes }) => signedBytesText(driftBytes) },
+      ],
+    });
+    byId('drift').append(this.#drift.root);
+  }
+
+  show({ snapshot }: Observation): void {
+    for (const { name, bytes, limitBytes, ratio, off } of snapshot.meters) {
+      const view = this.#meters.get(name) ?? this.#makeMeter(name);
+      const said = off ? 'not readable' : `${bytesText(bytes)} of ${bytesText(limitBytes)}`;
+      setText(view.figure, off ? said : `${percentText(ratio)} · ${said}`);
+      view.fill.setAttribute('width', String(Math.round(Math.min(1, off ? 0 : ratio) * BAR_WIDTH)));
+      view.bar.setAttribute('aria-label', `${name}: ${said}`);
+      view.root.dataset.level = levelOf(ratio);
+    }
+    this.#drift.show(snapshot.drift);
+    this.showChart();
+  }
+
+  showChart(): void {
+    const history = this.#history;
+    const present = METERS.filter(([name]) => history.points.some(({ meters }) => meters[name] !== undefined));
+    const series: ChartSeries[] = present.map(([label, colour]) => ({
+      label,
+      colour,
+      width: label === 'ledger' ? 1.5 : 2,
+      isDashed: label === 'ledger',
+    }));
+    const columns = present.map(([name]) => history.column(({ meters }) => meters[name]));
+    series.push({ label: 'the line', colour: '--emergency', width: 2 });
+    columns.push(history.column(({ limitBytes }) => limitBytes));
+    this.#chart.show(series, [history.times(), ...columns]);
+  }
+
+  #top(largest: number): number {
+    if (!this.#isZoomed) return largest * 1.05;
+    let most = 1;
+    for (const { meters } of this.#history.points) most = Math.max(most, ...Object.values(meters));
+    return most * 1.1;
+  }
+
+  #drawBands({ ctx, bbox, valToPos }: uPlot, colour: (name: string) => string): void {
+    const limit = this.#history.last?.limitBytes;
+    if (limit === undefined) return;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    for (const [i, [from, level]] of BANDS.entries()) {
+      const low = valToPos(from * limit, 'y', true);
+      const high = valToPos((BANDS[i + 1]?.[0] ?? 1) * limit, 'y', true);
+      ctx.fillStyle = colour(`--band-${level}`);
+      ctx.fillRect(bbox.left, high, bbox.width, low - high);
+      ctx.fillStyle = colour(`--${level}`);
+      ctx.font = `${Math.round(10.5 * devicePixelRatio)}px system-ui, sans-serif`;
+      ctx.textAlign = 'right';
+      if (low - high > 14 * devicePixelRatio)
+        ctx.fillText(level, bbox.left + bbox.width - 6 * devicePixelRatio, low - 5 * devicePixelRatio);
+    }
+    ctx.restore();
+  }
+
+  #makeMeter(name: string): MeterView {
+    const fill = svgElement('rect', { class: 'fill', height: 10, width: 0 });
+    const ticks = BANDS.map(([at]) =>
+      svgElement('line', {
+        class: 'tick',
+        x1: at * BAR_WIDTH,
+        x2: at * BAR_WIDTH,
+        y1: 0,
+        y2: 10,
+        'vector-effect': 'non-scaling-stroke',
+      }),
+    );
+    const back = svgElement('rect', { class: 'back', width: BAR_WIDTH, height: 10 });
+    const bar = svgElement(
+      'svg',
+      { class: 'bar', role: 'img', viewBox: `0 0 ${BAR_WIDTH} 10`, preserveAspectRatio: 'none' },
+      back,
+      fill,
+      ...ticks,
+    );
+    const figure = element('span', { class: 'figure' });
+    const root = element('div', { class: 'meter' }, element('span', {}, name), bar, figure);
+    byId('meters').append(root);
+    const view = { root, fill, bar, figure };
+    this.#meters.set(name, view);
+    return view;
+  }
+}
+
+export function levelOf(ratio: number): string {
+  return BANDS.findLast(([from]) => ratio >= from)?.[1] ?? 'optimal';
+}

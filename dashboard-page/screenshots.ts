@@ -1,0 +1,31 @@
+/** Makes the pictures of the documentation: `npm run screenshots`. Wants a chromium on the machine; writes into `docs/`. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { findBrowser, openBrowser } from '../test/dashboard/browser.ts';
+import { Scene } from '../test/dashboard/scene.ts';
+
+const DOCS = join(import.meta.dirname, '../docs');
+const SHOTS = [
+  { name: 'dashboard-light', colorScheme: 'light', width: 1_280, height: 1_180 },
+  { name: 'dashboard-dark', colorScheme: 'dark', width: 1_280, height: 1_180 },
+  { name: 'dashboard-phone', colorScheme: 'light', width: 360, height: 780 },
+] as const;
+
+if (findBrowser() === undefined)
+  throw new Error('There is no chromium: apt-get install --no-install-recommends chromium');
+const folder = process.argv[2] ?? DOCS;
+mkdirSync(folder, { recursive: true });
+await using scene = new Scene();
+await scene.play();
+await using address = await scene.dashboard.listen({ port: 0 });
+await using browser = await openBrowser();
+for (const { name, colorScheme, width, height } of SHOTS) {
+  await using context = await browser.newContext({ colorScheme, viewport: { width, height }, timezoneId: 'UTC' });
+  const page = await context.newPage();
+  await page.goto(address.url);
+  await page.waitForFunction(() => document.querySelectorAll('#journal tbody tr').length > 0);
+  await page.waitForTimeout(400);
+  const path = join(folder, `${name}.png`);
+  await page.screenshot({ path, fullPage: process.argv.includes('--full') });
+  console.log(path);
+}
