@@ -17,11 +17,13 @@ import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
 import { adoptionGate } from './gates/adoption.ts';
 import { cacheHitRatesGate } from './gates/cache-hit-rates.ts';
 import { connectionsGate } from './gates/connections.ts';
+import { exportersGate } from './gates/exporters.ts';
 import { forcedSpillGate } from './gates/forced-spill.ts';
 import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
 import { governorFaultsGate } from './gates/governor-faults.ts';
 import { governorLimitsGate } from './gates/governor-limits.ts';
 import { kernelMemoryGate } from './gates/kernel-memory.ts';
+import { leaksGate } from './gates/leaks.ts';
 import { lifetimeDrainGate } from './gates/lifetime-drain.ts';
 import { operatorsGate } from './gates/operators.ts';
 import { packedPackageGate } from './gates/packed-package.ts';
@@ -46,10 +48,12 @@ const GATES: readonly Gate[] = [
   governorFaultsGate,
   untouchedProgramsGate,
   recipesGate,
+  exportersGate,
   adoptionGate,
   pooledBuffersGate,
   connectionsGate,
   lifetimeDrainGate,
+  leaksGate,
   operatorsGate,
   cacheHitRatesGate,
   spillFuzzGate,

@@ -1,0 +1,118 @@
+import type { LeakSuspect } from './leak-report.ts';
+import type { LeakRow, SeriesPoint } from './leak-series.ts';
+import { type Trend, trendOf } from './trend-test.ts';
+
+/** Fewer figures say nothing: of three in a row one in six rises by chance. */
+export const LEAST_COMPARED = 5;
+
+export interface LeakLevels {
+  readonly leastBytes: number;
+  readonly leastCount: number;
+  readonly leastConfidence: number;
+}
+
+/** Names that say nothing of who holds. */
+const COMMON: readonly string[] = [
+  'Object',
+  'Array',
+  'Map',
+  'Set',
+  'system / Context',
+  '(array)',
+  '(anonymous)',
+  'Generator',
+];
+
+interface Asked {
+  readonly row: LeakRow;
+  readonly points: readonly SeriesPoint[];
+  readonly trend: Trend;
+}
+
+/**
+ * What of these rows leaks, as far as the figures say. `from` is the first checkpoint that is compared. The confidence is the product of
+ *
+ * - 1 minus the probability that a row without a trend rises as clearly (Mann and Kendall, exact), times the number of rows that moved enough to be asked: with many rows one of them
+ *   would rise by chance (Bonferroni; Dunn 1961). Rows hang together, so that this asks for more than it must.
+ * - how much of its slope (Theil and Sen) is left in the later half, doubled, at most 1: what fills and stops, a cache with a bound, a warm-up, does not go on.
+ *
+ * Rows that grew by less than the least are left out. Pure.
+ */
+export function judgeLeaks(
+  rows: Iterable<LeakRow>,
+  from: number,
+  levels: LeakLevels,
+): { suspects: LeakSuspect[]; asked: number } {
+  const asked: Asked[] = [];
+  for (const row of rows) {
+    const points = row.points.filter(({ checkpoint }) => checkpoint >= from);
+    if (points.length < LEAST_COMPARED) continue;
+    const figures = points.map(({ figure }) => figure);
+    const moved = Math.max(...figures) - Math.min(...figures);
+    if (moved < (row.last.inBytes ? levels.leastBytes : levels.leastCount)) continue;
+    asked.push({ row, points, trend: trendOf(figures) });
+  }
+  const suspects = asked.flatMap((each) => {
+    const confidence = confidenceOf(each.trend, asked.length);
+    const { first, last } = endsOf(each.points);
+    const grown = last.figure - first.figure;
+    const isEnough = grown >= (each.row.last.inBytes ? levels.leastBytes : levels.leastCount);
+    return confidence >= levels.leastConfidence && isEnough ? [suspectOf(each, confidence)] : [];
+  });
+  suspects.sort(
+    (a, b) => b.confidence - a.confidence || b.growthBytes - a.growthBytes || b.growthCount - a.growthCount,
+  );
+  const placed = suspects.map((suspect) => withHolder(suspect, suspects));
+  // What is held by another suspect comes behind those that are not.
+  const isInside = ({ within }: LeakSuspect) => within !== undefined;
+  return { suspects: [...placed.filter((each) => !isInside(each)), ...placed.filter(isInside)], asked: asked.length };
+}
+
+function confidenceOf({ probability, slope, lateSlope }: Trend, asked: number): number {
+  if (slope <= 0) return 0;
+  const goesOn = Math.min(1, Math.max(0, (2 * lateSlope) / slope));
+  return Math.max(0, 1 - probability * asked) * goesOn;
+}
+
+function endsOf(points: readonly SeriesPoint[]): { first: SeriesPoint; last: SeriesPoint } {
+  return { first: points[0]!, last: points.at(-1)! };
+}
+
+function suspectOf({ row, points }: Asked, confidence: number): LeakSuspect {
+  const { kind, what, at, heldBy, heldShare } = row.last;
+  const { first, last } = endsOf(points);
+  return {
+    kind,
+    what,
+    ...(at === undefined ? {} : { at }),
+    confidence,
+    growthBytes: last.bytes - first.bytes,
+    growthCount: last.count - first.count,
+    bytesEach: trendOf(points.map(({ bytes }) => bytes)).slope,
+    countEach: trendOf(points.map(({ count }) => count)).slope,
+    points: points.map(({ checkpoint, bytes, count }) => ({ checkpoint, bytes, count })),
+    ...(heldBy === undefined || heldShare === undefined ? {} : { heldBy, heldShare }),
+  };
+}
+
+/** The nearest holder on its path that is a suspect too, and of which there are not many sorts in every program. */
+function withHolder(suspect: LeakSuspect, all: readonly LeakSuspect[]): LeakSuspect {
+  const steps = suspect.heldBy ?? [];
+  for (let at = steps.length - 1; at >= 0; at--) {
+    const names = holdersAt(steps, at);
+    const holder = all.find((each) => names.includes(each.what) && each.what !== suspect.what);
+    if (holder !== undefined) return { ...suspect, within: holder.what };
+  }
+  return suspect;
+}
+
+/** As suspects are called: the owner of the reference and, where that is a table of listeners, its event. */
+function holdersAt(steps: readonly string[], at: number): readonly string[] {
+  const owner = /^(?!variable )(.+?)(?:\(\))?(?:\.|\[)/.exec(steps[at]!)?.[1];
+  if (owner === undefined || COMMON.includes(owner)) {
+    const emitter = /^(.+)\._events$/.exec(steps[at - 1] ?? '')?.[1];
+    const event = /^Object\.(.+)$/.exec(steps[at]!)?.[1];
+    return emitter === undefined || event === undefined ? [] : [`'${event}' of ${emitter}`];
+  }
+  return [owner];
+}
