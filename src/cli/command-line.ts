@@ -3,8 +3,9 @@ import { parseBytes } from '../bytes.ts';
 import { systemClock } from '../clock.ts';
 import { PlimsollError } from '../errors.ts';
 import { RunStartError } from './run-child.ts';
-import { type RunEnd, runCommand } from './run-command.ts';
+import type { RunEnd } from './run-command.ts';
 import type { Screen } from './screen.ts';
+import type { Told } from './tell.ts';
 import { UsageError } from './usage-error.ts';
 
 const USAGE_EXIT = 2;
@@ -68,7 +69,9 @@ export function commandTree(version: string, screen: Screen, end: (end: RunEnd) 
       getOutHelpWidth: () => screen.stdout.columns ?? 80,
       getErrHelpWidth: () => screen.stderr.columns ?? 80,
     });
+  addDoctor(program, screen, end);
   addRun(program, screen, end);
+  addRecords(program, screen);
   return program;
 }
 
@@ -97,7 +100,46 @@ function addRun(program: Command, screen: Screen, end: (end: RunEnd) => void): v
     )
     .action(async (command: string[], given: RunFlags) => {
       const { limit, ...others } = given;
+      const { runCommand } = await import('./run-command.ts');
       end(await runCommand(command, { ...others, ...(limit === undefined ? {} : { limitBytes: limit }) }, screen));
+    });
+}
+
+function addDoctor(program: Command, screen: Screen, end: (end: RunEnd) => void): void {
+  program
+    .command('doctor')
+    .description('what this machine or container gives a program of Node, what is wrong, and the line that mends it')
+    .option('--limit <size>', 'as if this were the limit, such as 256MiB', sizeOf)
+    .option('--json', 'as JSON', false)
+    .option('--html <file>', 'write it there as a page for a browser')
+    .addHelpText('after', '\nExit code: 0 where all is well, 1 where something is wrong, 2 for a wrong command line.')
+    .action(async ({ limit, ...wanted }: Told & { readonly limit?: number }) => {
+      const { doctorCommand } = await import('./doctor-command.ts');
+      end({ exitCode: doctorCommand(limit, wanted, screen) });
+    });
+}
+
+function addRecords(program: Command, screen: Screen): void {
+  program
+    .command('report')
+    .description('shows what a process left behind: a flight recording, a termination log, a profile, a run, a feed')
+    .argument('<file>', 'the file, - for standard input')
+    .option('--json', 'as JSON', false)
+    .option('--html <file>', 'write it there as a page for a browser')
+    .action(async (file: string, wanted: Told) => {
+      const { reportCommand } = await import('./report-command.ts');
+      reportCommand(file, wanted, screen);
+    });
+  program
+    .command('diff')
+    .description('shows two records of one kind beside each other')
+    .argument('<a>', 'what was before')
+    .argument('<b>', 'what came after')
+    .option('--json', 'as JSON', false)
+    .option('--html <file>', 'write it there as a page for a browser')
+    .action(async (a: string, b: string, wanted: Told) => {
+      const { diffCommand } = await import('./report-command.ts');
+      diffCommand(a, b, wanted, screen);
     });
 }
 

@@ -4,6 +4,8 @@
  * @module
  */
 export { type CommandLineOptions, runCommandLine } from './command-line.ts';
+export { doctorPage } from './doctor-page.ts';
+export { type DoctorOptions, type DoctorReport, examine, type Finding } from './doctor-report.ts';
 export { endProcess } from './end-process.ts';
 export { type RenderOptions, renderPage } from './render.ts';
 export { renderHtml } from './render-html.ts';

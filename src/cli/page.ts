@@ -10,6 +10,11 @@ export interface Cell {
   readonly tone: Tone;
 }
 
+/** A sentence, and a line for a shell that goes with it, which stands alone so that it can be copied. */
+export interface Note extends Cell {
+  readonly command?: string;
+}
+
 export interface Fact {
   readonly label: string;
   readonly value: string;
@@ -49,7 +54,7 @@ export type Block =
       /** Drawn across where there is room for it. */
       readonly limit?: number;
     }
-  | { readonly kind: 'notes'; readonly title?: string; readonly rows: readonly Cell[] };
+  | { readonly kind: 'notes'; readonly title?: string; readonly rows: readonly Note[] };
 
 export interface Page {
   readonly title: string;

@@ -1,7 +1,7 @@
 /** Pages as one file for a browser: no script, nothing loaded from elsewhere, and a policy in it that allows nothing else. */
 import { formatBytes } from '../bytes.ts';
 import { withoutControlCharacters as plain } from '../control-characters.ts';
-import { type Block, type Cell, formatDuration, formatShare, type Page, type Series } from './page.ts';
+import { type Block, type Cell, formatDuration, formatShare, type Note, type Page, type Series } from './page.ts';
 
 const STYLE = `
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #5b6675; --paper: #fff; --line: #d9dee5; --good: #1a7f4b; --warn: #9a6200; --bad: #b3261e; --bar: #e9edf2; }
@@ -68,10 +68,13 @@ function draw(block: Block): string {
     case 'chart':
       return chart(block);
     case 'notes':
-      return block.rows.length === 0
-        ? ''
-        : `<ul>${block.rows.map(({ text, tone }) => `<li${classOf(tone)}>${escaped(text)}</li>`).join('\n')}</ul>`;
+      return block.rows.length === 0 ? '' : `<ul>${block.rows.map(note).join('\n')}</ul>`;
   }
+}
+
+function note({ text, tone, command }: Note): string {
+  const line = command === undefined ? '' : `<br><code>${escaped(command)}</code>`;
+  return `<li${classOf(tone)}>${escaped(text)}${line}</li>`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly (string | Cell)[])[]): string {

@@ -5,7 +5,7 @@
 import { styleText } from 'node:util';
 import { formatBytes } from '../bytes.ts';
 import { withoutControlCharacters as plain } from '../control-characters.ts';
-import type { Bar, Block, Cell, Fact, Page, Series, Tone } from './page.ts';
+import type { Bar, Block, Cell, Fact, Note, Page, Series, Tone } from './page.ts';
 import { formatDuration, formatShare } from './page.ts';
 
 export interface RenderOptions {
@@ -68,7 +68,7 @@ function draw(block: Block, width: number, paint: Paint): string[] {
     case 'chart':
       return drawChart(block, width, paint);
     case 'notes':
-      return block.rows.flatMap(({ text, tone }) => bullet(plain(text), width, (line) => paint(tone, line)));
+      return block.rows.flatMap((note) => drawNote(note, width, paint));
   }
 }
 
@@ -183,8 +183,11 @@ export function sparkline({ values }: Series, width: number): string {
   return text;
 }
 
-function bullet(text: string, width: number, paint: (line: string) => string): string[] {
-  return wrap(text, width - GAP).map((line, index) => `${index === 0 ? '- ' : '  '}${paint(line)}`);
+function drawNote({ text, tone, command }: Note, width: number, paint: Paint): string[] {
+  const lines = wrap(plain(text), width - GAP).map((line, at) => `${at === 0 ? '- ' : '  '}${paint(tone, line)}`);
+  if (command === undefined) return lines;
+  const indent = ' '.repeat(GAP * 2);
+  return [...lines, ...wrap(plain(command), width - GAP * 2).map((line) => `${indent}${paint('strong', line)}`)];
 }
 
 /** By words; a word that is longer than a line stands alone, and is broken where it does not fit. */

@@ -70,6 +70,31 @@ const SMALLEST_DEFAULT_SEMI_SPACE_MIB = 16;
  */
 const MOST_YOUNG_SHARE = 1 / 8;
 
+/** What V8 may grow to in this process. */
+export interface HeapBounds {
+  /** All of the heap, as V8 itself says. */
+  readonly heapLimitBytes: number;
+  /** Objects that live longer: there a heap runs out. */
+  readonly oldSpaceBytes: number;
+  /** One of the three halves of the young generation; `default` is what this version chooses on a large machine, and is smaller on small ones. */
+  readonly semiSpaceBytes: number;
+  readonly semiSpaceFrom: 'flag' | 'default';
+}
+
+/** Of this process as it was started. About 5 µs. */
+export function readHeapBounds(
+  args: readonly string[] = process.execArgv,
+  nodeOptions: string | undefined = process.env.NODE_OPTIONS,
+): HeapBounds {
+  const heapLimitBytes = getHeapStatistics().heap_size_limit;
+  const given = [...(nodeOptions?.split(/\s+/) ?? []), ...args].join(' ');
+  const flag = [...given.matchAll(/--max[-_]semi[-_]space[-_]size[= ](\d+)/g)].at(-1)?.[1];
+  const byDefault = DEFAULT_SEMI_SPACE_MIB[process.versions.node.split('.')[0]!] ?? SMALLEST_DEFAULT_SEMI_SPACE_MIB;
+  const oldSpaceBytes = oldSpaceLimitBytes(args, nodeOptions, heapLimitBytes);
+  const semiSpaceBytes = (flag === undefined ? byDefault : Number(flag)) * MIB;
+  return { heapLimitBytes, oldSpaceBytes, semiSpaceBytes, semiSpaceFrom: flag === undefined ? 'default' : 'flag' };
+}
+
 /**
  * What objects in V8's old space may grow to, bytes: it is there that a heap runs out. `heap_size_limit` also has the young generation in it, three semi-spaces, which
  * is most of it in small heaps: with an old space of 32 MiB and no word of semi-spaces Node 24 ends at 0.15 of that limit. About 2 µs.

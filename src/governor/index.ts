@@ -24,6 +24,8 @@ export type {
   CgroupCapability,
   PsiCapability,
 } from './capabilities.ts';
+export { type CapabilityOptions, readCapabilities } from './capabilities.ts';
+export { CgroupMeter } from './cgroup-meter.ts';
 export { checkGovernor } from './check-governor.ts';
 export type { CollectFunction, CollectionType } from './collector.ts';
 export {
@@ -59,17 +61,20 @@ export {
   type GovernorOptions,
   type GovernorTuning,
 } from './governor-options.ts';
-export { deriveHeapFlags, type HeapFlags, heapFlagsFit } from './heap-flags.ts';
+export { deriveHeapFlags, type HeapBounds, type HeapFlags, heapFlagsFit, readHeapBounds } from './heap-flags.ts';
 export type { Sample } from './history.ts';
 export { HolderBook, type HolderBookOptions, type HolderGovernor } from './holder-book.ts';
 export type { TrainPart, TrainPartName, TrainReason, TrainReport } from './journal.ts';
+export { type KernelSettings, readKernelSettings } from './kernel-settings.ts';
 export {
   type CgroupLimit,
   type EffectiveLimit,
   type FoundLimit,
   type LimitOptions,
   type LimitSource,
+  type MachineMemory,
   readLimits,
+  readMachineMemory,
   readOomKills,
 } from './limits.ts';
 export type { ShedRow, ShedRule } from './load-shed.ts';
@@ -90,7 +95,7 @@ export {
   processGovernor,
   setProcessGovernor,
 } from './process-governor.ts';
-export type { PsiReading } from './psi.ts';
+export { Psi, type PsiOptions, type PsiReading } from './psi.ts';
 export { isGovernorRefusal } from './refusal-codes.ts';
 export type { DecidingTrendRow, MeterRow } from './sampler.ts';
 export type { ScaledRange } from './scaled-range.ts';

