@@ -10,6 +10,7 @@ import { benchAttributes } from './intern/attributes.ts';
 import { benchGuards } from './lifetime/guards.ts';
 import { benchRegistry } from './lifetime/registry.ts';
 import { benchObserving } from './observe/cost.ts';
+import { benchWatched } from './observe/watched.ts';
 import { drawPicture } from './picture.ts';
 import { benchCleanup } from './pipeline/cleanup.ts';
 import { benchOperators } from './pipeline/operators.ts';
@@ -37,7 +38,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   operators: { records: benchOperators },
   wasm: { workers: benchPluginWorkers },
   plugins: { stages: benchPlugins },
-  observe: { cost: benchObserving },
+  observe: { cost: benchObserving, watched: benchWatched },
   picture: { draw: drawPicture },
 };
 
