@@ -27,6 +27,10 @@ export interface ChartOptions {
   readonly top?: (largest: number) => number;
   /** Drawn under the series. */
   readonly underlay?: (plot: uPlot, colour: (name: string) => string) => void;
+  /** Drawn over them. */
+  readonly overlay?: (plot: uPlot, colour: (name: string) => string) => void;
+  /** Room to the right of the series, pixels. Default 8. */
+  readonly marginRight?: number;
   /** Steps between the values of the axis: powers of two for bytes. */
   readonly isBytes?: boolean;
 }
@@ -93,7 +97,7 @@ export class Chart {
   }
 
   #plotOptions(width: number): uPlot.Options {
-    const { height, text, top, underlay, isBytes } = this.#options;
+    const { height, text, top, underlay, overlay, marginRight = 8, isBytes } = this.#options;
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string) => style.getPropertyValue(name).trim();
     const areas = this.#series.flatMap(({ isArea }, i) => (isArea === true ? [i + 1] : []));
@@ -102,14 +106,14 @@ export class Chart {
       width,
       height,
       legend: { show: false },
-      padding: [8, 4, 0, 0],
+      padding: [10, marginRight, 0, 0],
       cursor: { y: false, drag: { x: false, y: false }, sync: { key: 'page' }, points: { size: 6 } },
       scales: {
         x: { time: true },
         y: { range: (_plot, _min, max) => [0, Math.max(top?.(max ?? 0) ?? (max ?? 0) * 1.08, 1e-6)] },
       },
       axes: [
-        { ...axis, values: (_plot, splits) => splits.map((at) => clockText(at * 1_000)), space: 90, size: 28 },
+        { ...axis, values: (_plot, splits) => splits.map((at) => clockText(at * 1_000)), space: 74, size: 28 },
         {
           ...axis,
           values: (_plot, splits) => splits.map(text),
@@ -122,6 +126,7 @@ export class Chart {
       bands: areas.slice(1).map((upper, i) => ({ series: [upper, areas[i]!] })),
       hooks: {
         drawClear: [(plot) => underlay?.(plot, colour)],
+        draw: [(plot) => overlay?.(plot, colour)],
         setCursor: [(plot) => this.#fillLegend(plot.cursor.idx ?? null)],
       },
     };

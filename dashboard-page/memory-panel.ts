@@ -28,6 +28,7 @@ interface MeterView {
   readonly root: HTMLElement;
   readonly fill: SVGElement;
   readonly bar: SVGElement;
+  readonly share: HTMLElement;
   readonly figure: HTMLElement;
 }
 
@@ -48,6 +49,8 @@ export class MemoryPanel {
       isBytes: true,
       top: (largest) => this.#top(largest),
       underlay: (plot, colour) => this.#drawBands(plot, colour),
+      overlay: (plot, colour) => this.#nameBands(plot, colour),
+      marginRight: 66,
     });
     byId('memory-chart').append(this.#chart.root);
     const scale = byId('scale');
@@ -74,7 +77,9 @@ export class MemoryPanel {
     for (const { name, bytes, limitBytes, ratio, off } of snapshot.meters) {
       const view = this.#meters.get(name) ?? this.#makeMeter(name);
       const said = off ? 'not readable' : `${bytesText(bytes)} of ${bytesText(limitBytes)}`;
-      setText(view.figure, off ? said : `${percentText(ratio)} · ${said}`);
+      setText(view.share, off ? '' : percentText(ratio));
+      setText(view.figure, off ? 'unreadable' : bytesText(bytes));
+      view.root.title = `${name}: ${said}`;
       view.fill.setAttribute('width', String(Math.round(Math.min(1, off ? 0 : ratio) * BAR_WIDTH)));
       view.bar.setAttribute('aria-label', `${name}: ${said}`);
       view.root.dataset.level = levelOf(ratio);
@@ -117,11 +122,25 @@ export class MemoryPanel {
       const high = valToPos((BANDS[i + 1]?.[0] ?? 1) * limit, 'y', true);
       ctx.fillStyle = colour(`--band-${level}`);
       ctx.fillRect(bbox.left, high, bbox.width, low - high);
+    }
+    ctx.restore();
+  }
+
+  /** In the margin, where no line crosses them. */
+  #nameBands({ ctx, bbox, valToPos }: uPlot, colour: (name: string) => string): void {
+    const limit = this.#history.last?.limitBytes;
+    if (limit === undefined) return;
+    ctx.save();
+    ctx.font = `${Math.round(11 * devicePixelRatio)}px system-ui, sans-serif`;
+    ctx.textBaseline = 'middle';
+    ctx.textAlign = 'left';
+    for (const [i, [from, level]] of BANDS.entries()) {
+      const low = valToPos(from * limit, 'y', true);
+      const high = valToPos((BANDS[i + 1]?.[0] ?? 1) * limit, 'y', true);
+      const middle = (low + high) / 2;
+      if (middle < bbox.top || middle > bbox.top + bbox.height) continue;
       ctx.fillStyle = colour(`--${level}`);
-      ctx.font = `${Math.round(10.5 * devicePixelRatio)}px system-ui, sans-serif`;
-      ctx.textAlign = 'right';
-      if (low - high > 14 * devicePixelRatio)
-        ctx.fillText(level, bbox.left + bbox.width - 6 * devicePixelRatio, low - 5 * devicePixelRatio);
+      ctx.fillText(level, bbox.left + bbox.width + 6 * devicePixelRatio, middle);
     }
     ctx.restore();
   }
@@ -146,10 +165,11 @@ export class MemoryPanel {
       fill,
       ...ticks,
     );
+    const share = element('span', { class: 'figure' });
     const figure = element('span', { class: 'figure' });
-    const root = element('div', { class: 'meter' }, element('span', {}, name), bar, figure);
+    const root = element('div', { class: 'meter' }, element('span', {}, name), bar, share, figure);
     byId('meters').append(root);
-    const view = { root, fill, bar, figure };
+    const view = { root, fill, bar, share, figure };
     this.#meters.set(name, view);
     return view;
   }

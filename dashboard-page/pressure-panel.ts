@@ -79,13 +79,16 @@ export class PressurePanel {
   #drawLevels({ ctx, bbox, valToPos }: uPlot, colour: (name: string) => string): void {
     const { points } = this.#history;
     const height = STRIP * devicePixelRatio;
+    const right = bbox.left + bbox.width;
     ctx.save();
-    for (const [i, { at, level }] of points.entries()) {
-      const from = Math.max(bbox.left, valToPos(at / 1_000, 'x', true));
-      const next = points[i + 1];
-      const to = next === undefined ? bbox.left + bbox.width : valToPos(next.at / 1_000, 'x', true);
-      ctx.fillStyle = colour(`--${level}`);
-      ctx.fillRect(from, bbox.top + bbox.height - height, Math.max(1, to - from), height);
+    for (let first = 0; first < points.length; ) {
+      let next = first + 1;
+      while (next < points.length && points[next]!.level === points[first]!.level) next++;
+      const from = Math.round(Math.max(bbox.left, valToPos(points[first]!.at / 1_000, 'x', true)));
+      const to = next < points.length ? Math.round(valToPos(points[next]!.at / 1_000, 'x', true)) : right;
+      ctx.fillStyle = colour(`--${points[first]!.level}`);
+      ctx.fillRect(from, bbox.top + bbox.height - height, Math.max(1, Math.min(to, right) - from), height);
+      first = next;
     }
     ctx.restore();
   }

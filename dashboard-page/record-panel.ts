@@ -8,6 +8,7 @@ import { bytesText, clockText, countText, holderCountText, msText, percentText, 
 
 const MOST_EVENTS = 120;
 const SHOWN_COUNTS = 4;
+const OF_RUNS: ReadonlySet<string> = new Set(['stage', 'tool', 'spill']);
 
 /** What was given back, who holds what for whom, what runs, what is wrong, and what happened lately. */
 export class RecordPanel {
@@ -46,7 +47,9 @@ export class RecordPanel {
 
   addEvents(events: readonly MonitorEvent[]): void {
     const known = this.#kept[0]?.number ?? 0;
-    const added = events.filter(({ number }) => number > known);
+    const news = events.filter(({ number }) => number > known);
+    // What runs report of their stages stands in the tables of the runs.
+    const added = news.filter(({ kind }) => !OF_RUNS.has(kind));
     for (const event of added) if (event.kind === 'plugin') this.#pluginEvents.set(event.source, event);
     if (added.length === 0 && known > 0) return;
     this.#kept = [...added.toReversed(), ...this.#kept].slice(0, MOST_EVENTS);
@@ -253,6 +256,8 @@ function alertTable(): DataTable<AlertRow> {
 
 function inUnit(value: number, unit: string): string {
   if (unit === 'bytes') return bytesText(value);
+  if (unit === 'ratio') return percentText(value);
+  if (unit === 'count') return countText(value);
   return `${countText(value)}${unit === '' ? '' : `\u00a0${unit}`}`;
 }
 

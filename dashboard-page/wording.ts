@@ -19,7 +19,7 @@ export function percentText(ratio: number): string {
 export function msText(ms: number): string {
   if (ms >= 60_000) return `${Math.floor(ms / 60_000)}m ${Math.round((ms % 60_000) / 1_000)}s`;
   if (ms >= 1_000) return `${(ms / 1_000).toFixed(1)}\u00a0s`;
-  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms`;
+  return `${ms < 10 && ms > 0 ? ms.toFixed(1) : Math.round(ms)}\u00a0ms`;
 }
 
 export function countText(count: number): string {

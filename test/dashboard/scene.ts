@@ -1,5 +1,5 @@
 /** A service in the afternoon, made up: ten minutes in a moment, the same each time. For pictures, and for whoever looks at the page. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -87,10 +87,11 @@ export class Scene implements AsyncDisposable {
   #hits = 81_000;
   #second = 0;
   #garbage = 20 * MiB;
+  /** Percent. */
+  #waited = 0;
 
   constructor(token?: string) {
     const { clock } = this;
-    writeFileSync(this.#pathOfPsi(), this.#psi(0));
     const ledger = () => this.governor?.heldBytes ?? 0;
     const meters = [
       { name: 'ledger' as const, limitBytes: LIMIT, read: ledger },
@@ -124,7 +125,7 @@ export class Scene implements AsyncDisposable {
     let count = 0;
     this.feed = new ObservationFeed({
       ...{
-        source: this.governor,
+        source: { snapshot: () => ({ ...this.governor.snapshot(), psi: this.#psi(), warnings: [] }) },
         maxPoints: 1_000,
         everyMs: 1_000,
         monitor: this.#monitor,
@@ -179,7 +180,7 @@ export class Scene implements AsyncDisposable {
     exports.toward((130 * wave(255, 325) + 190 * wave(470, 545)) * MiB);
     this.#garbage = this.#garbage > 52 * MiB ? 9 * MiB : this.#garbage + this.#noise() * 2.6 * MiB;
     this.#hits += Math.round(120 * this.#noise());
-    writeFileSync(this.#pathOfPsi(), this.#psi(18 * wave(275, 340) + 31 * wave(490, 560)));
+    this.#waited = 18 * wave(275, 340) + 31 * wave(490, 560);
     this.#report(second);
   }
 
@@ -248,15 +249,8 @@ export class Scene implements AsyncDisposable {
     return names.reduce((sum, name) => sum + (this.#holders?.[name].bytes ?? 0), 0);
   }
 
-  #pathOfPsi(): string {
-    const folder = join(this.#root, 'proc/pressure');
-    mkdirSync(folder, { recursive: true });
-    return join(folder, 'memory');
-  }
-
-  #psi(percent: number): string {
-    const line = (of: string, value: number) =>
-      `${of} avg10=${value.toFixed(2)} avg60=0.00 avg300=0.00 total=${this.#second * 1_000}\n`;
-    return line('some', percent) + line('full', percent / 3);
+  #psi() {
+    const [some, full] = [this.#waited, this.#waited / 3];
+    return { ofGroup: true, someAvg10: some, fullAvg10: full, someTotalMs: 0, fullTotalMs: 0 };
   }
 }
