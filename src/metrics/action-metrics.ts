@@ -1,13 +1,18 @@
-import { labelText } from './consumer-series.ts';
+import { labelText, OTHER } from './consumer-series.ts';
 import type { Look, MetricPoint, MetricRow } from './metric.ts';
 import { oneOf, single } from './metric-points.ts';
 
 const BREAKER_STATES = ['closed', 'open', 'half-open'];
 
+/** Points that have series of their own. */
+const MOST_POINTS = 50;
+
+/** The first in the order of the snapshot, in which points never go: no total moves from one to another. */
 function shed({ snapshot }: Look, of: 'asked' | 'shed'): MetricPoint[] {
   const sums = new Map<string, number>();
   for (const row of snapshot.shed) {
-    const point = labelText(row.point);
+    const name = labelText(row.point);
+    const point = sums.has(name) || sums.size < MOST_POINTS ? name : OTHER;
     sums.set(point, (sums.get(point) ?? 0) + row[of]);
   }
   return [...sums].map(([point, value]) => ({ labels: { point }, value }));
@@ -115,7 +120,7 @@ export const ACTION_METRICS: readonly MetricRow[] = [
     name: 'plimsoll.shed.asked',
     type: 'counter',
     unit: '{call}',
-    help: 'Calls that came to a point at which calls may be turned away.',
+    help: 'Calls that came to a point at which calls may be turned away; beyond fifty points the rest as other.',
     labels: ['point'],
     points: (look) => shed(look, 'asked'),
   },

@@ -24,6 +24,7 @@ export const exportersGate: Gate = {
   name: 'exporters',
   promise:
     'metrics of a service as built are taken by promtool, scraped by a real Prometheus, shown by the dashboard, and received over OTLP',
+  patient: true,
   async run(say) {
     // Loaded on first use: of all gates only this one needs it.
     const { startOtlpServer } = await import('./otlp-server.ts');
@@ -124,7 +125,8 @@ type Vector = { readonly result: readonly { readonly value: readonly [number, st
 async function checkPrometheus(servicePort: number): Promise<string> {
   const dir = mkdtempSync(join(tmpdir(), 'plimsoll-prometheus-'));
   const port = await freePort();
-  const config = `global: { scrape_interval: 500ms }\nscrape_configs: [{ job_name: service, static_configs: [{ targets: ['127.0.0.1:${servicePort}'] }] }]\n`;
+  const rules = join(ROOT, 'deploy/prometheus-rules.yaml');
+  const config = `global: { scrape_interval: 500ms, evaluation_interval: 500ms }\nrule_files: ['${rules}']\nscrape_configs: [{ job_name: service, static_configs: [{ targets: ['127.0.0.1:${servicePort}'] }] }]\n`;
   writeFileSync(join(dir, 'prometheus.yml'), config);
   const args = [`--config.file=${dir}/prometheus.yml`, `--storage.tsdb.path=${dir}/data`];
   const prometheus = await startProgram({
@@ -141,8 +143,22 @@ async function checkPrometheus(servicePort: number): Promise<string> {
   }
 }
 
+type Get = <Data>(path: string) => Promise<Answer<Data>>;
+
+/** How many alerts of `deploy/prometheus-rules.yaml` there are, once all were evaluated. None may fail, and none fires for a calm service. */
+async function checkedAlerts(get: Get): Promise<number | undefined> {
+  type Rule = { readonly name: string; readonly health: string; readonly state: string; readonly lastError?: string };
+  const { data } = await get<{ groups: { rules: Rule[] }[] }>('rules');
+  const rules = data.groups.flatMap((group) => group.rules);
+  for (const { name, lastError = '', state } of rules) {
+    demand(lastError === '', `alert ${name}: ${lastError}`);
+    demand(state !== 'firing', `alert ${name} fires`);
+  }
+  return rules.length > 0 && rules.every(({ health }) => health === 'ok') ? rules.length : undefined;
+}
+
 async function askPrometheus(api: string): Promise<string> {
-  const get = async <Data>(path: string): Promise<Answer<Data>> =>
+  const get: Get = async <Data>(path: string): Promise<Answer<Data>> =>
     (await fetch(`${api}/${path}`)).json() as Promise<Answer<Data>>;
   const query = (expr: string) => get<Vector>(`query?query=${encodeURIComponent(expr)}`);
   await until('five scrapes', async () => {
@@ -171,13 +187,14 @@ async function askPrometheus(api: string): Promise<string> {
     const type = definition.type === 'counter' ? 'counter' : 'gauge';
     demand(types[name]?.[0]?.type === type, `${name} is a ${types[name]?.[0]?.type} to Prometheus`);
   }
+  const alerts = await until('each alert is evaluated', () => checkedAlerts(get));
   const queries = queriesOf(readDashboard());
   for (const { where, expr } of queries) {
     const { status, error, data } = await query(asShown(expr));
     demand(status === 'success', `dashboard, ${where}: ${error}`);
     demand(data.result.length > 0 || MAY_BE_ABSENT.test(expr), `dashboard, ${where}: nothing is shown for ${expr}`);
   }
-  return `${names.filter((name) => name.startsWith('plimsoll_')).length} metrics in Prometheus, ${queries.length} queries of the dashboard answered`;
+  return `${names.filter((name) => name.startsWith('plimsoll_')).length} metrics in Prometheus, ${queries.length} queries of the dashboard answered, ${alerts} alerts evaluated`;
 }
 
 function checkOtlp(received: ReadonlyMap<string, OtlpMetric>): string {

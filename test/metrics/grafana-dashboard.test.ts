@@ -1,37 +1,13 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { METRICS } from '../../src/metrics/index.ts';
-import { prometheusName } from '../../src/prometheus/index.ts';
+import { parse } from 'yaml';
 import { asShown, queriesOf, readDashboard } from './grafana-dashboard.ts';
+import { faultsOf } from './query-faults.ts';
 
 const dashboard = readDashboard();
-const known = new Map(METRICS.map((metric) => [prometheusName(metric), metric]));
 /** As Grafana writes its variables. */
 const SOURCE = `\${datasource}`;
-const OF_PROMETHEUS = ['job', 'instance'];
-
-/** What is wrong with a query; empty when nothing is. */
-function faultsOf(expr: string): string[] {
-  const faults: string[] = [];
-  const labels = new Set(OF_PROMETHEUS);
-  for (const [, name = '', matchers = ''] of expr.matchAll(/\b(plimsoll_\w+)(?:\{([^}]*)\})?/g)) {
-    const metric = known.get(name);
-    if (metric === undefined) {
-      faults.push(`there is no ${name}`);
-      continue;
-    }
-    for (const label of metric.labels) labels.add(label);
-    for (const [, label = ''] of matchers.matchAll(/(\w+)\s*(?:=~|!~|!=|=)/g)) {
-      if (![...OF_PROMETHEUS, ...metric.labels].includes(label as never)) faults.push(`${name} has no ${label}`);
-    }
-    const rated = new RegExp(`(?:rate|increase)\\(${name}\\b`).test(expr);
-    if (metric.type === 'counter' && !rated) faults.push(`${name} is a total`);
-    if (metric.type !== 'counter' && rated && name !== 'plimsoll_holder_value') faults.push(`${name} is no total`);
-  }
-  for (const [, list = ''] of expr.matchAll(/\b(?:by|ignoring)\s*\(([^)]*)\)/g)) {
-    for (const label of list.split(/,\s*/)) if (!labels.has(label)) faults.push(`nothing has ${label}`);
-  }
-  return faults;
-}
 
 describe('deploy/grafana-plimsoll.json', () => {
   it('asks for nothing that is not exported, by labels that are there, totals as rates', () => {
@@ -95,4 +71,17 @@ describe('deploy/grafana-plimsoll.json', () => {
   it('nothing of Grafana is left in a query as it is shown', () => {
     for (const { expr } of queriesOf(dashboard)) expect(asShown(expr)).not.toContain('$');
   });
+});
+
+it('deploy/prometheus-rules.yaml asks for nothing that is not exported, and says what is the matter', () => {
+  const path = join(import.meta.dirname, '../../deploy/prometheus-rules.yaml');
+  const { groups } = parse(readFileSync(path, 'utf8')) as {
+    groups: { rules: { alert: string; expr: string; annotations: { summary: string } }[] }[];
+  };
+  const rules = groups.flatMap((group) => group.rules);
+  expect(rules.length).toBeGreaterThan(5);
+  for (const { alert, expr, annotations } of rules) {
+    expect(faultsOf(expr), alert).toEqual([]);
+    expect(annotations.summary, alert).toContain('$labels.instance');
+  }
 });

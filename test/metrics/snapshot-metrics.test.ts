@@ -99,6 +99,13 @@ describe('the metrics', () => {
     expect(read(shows, 1, ['constructor', '__proto__']).get('plimsoll.holder.value')).toEqual([]);
   });
 
+  it('points at which calls are turned away are bounded: who names them for requests', () => {
+    const shed = Array.from({ length: 300 }, (_, n) => ({ point: `/user/${n}`, asked: 2, shed: 1 }));
+    const found = points(read(madeSnapshot({ shed })), 'plimsoll.shed.asked', 'point');
+    expect(Object.keys(found)).toHaveLength(51);
+    expect(found).toMatchObject({ '/user/0': 2, '/user/49': 2, other: 500 });
+  });
+
   it('a thousand consumers come to no more than the bound, by name and by the rest of each kind', () => {
     const consumers = Array.from({ length: 1_000 }, (_, n) => madeConsumer(`tenant ${n}`, n));
     const reading = read(madeSnapshot({ consumers }), 20);
