@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { describeCause } from '../describe-cause.ts';
 import { DisposedError, PlimsollError } from '../errors.ts';
+import type { Governor } from '../governor/index.ts';
 import { Alerts, type CommandPort, Monitor, type Observation, ObservationFeed } from '../observe/index.ts';
 import { shortText } from '../short-text.ts';
 import { refuse } from './answer.ts';
@@ -94,6 +95,7 @@ export class Dashboard implements AsyncDisposable {
     this.#feed = resolved.feed ?? this.#makeFeed();
     const shelf = new ObservationShelf();
     this.#own.push(this.#feed.subscribe((observation) => this.#tell(observation, shelf)));
+    if (governor !== undefined) this.#hearLevel(governor);
     const canSnapshot = options.commands !== undefined || resolved.snapshotFolder !== undefined;
     this.#desk = new DashboardDesk({
       ...{ basePath: resolved.basePath, title: resolved.title, hasToken: token !== undefined },
@@ -167,8 +169,13 @@ export class Dashboard implements AsyncDisposable {
     this.#gate.sessions.clear();
     if (this.#server !== undefined) await this.#close(this.#server);
     for (const each of this.#own.toReversed()) {
-      if (Symbol.asyncDispose in each) await each[Symbol.asyncDispose]();
-      else each[Symbol.dispose]();
+      try {
+        if (Symbol.asyncDispose in each) await each[Symbol.asyncDispose]();
+        else each[Symbol.dispose]();
+      } catch (cause) {
+        // Of a governor that is broken; the others end all the same.
+        this.#fault(cause);
+      }
     }
   }
 
@@ -189,11 +196,16 @@ export class Dashboard implements AsyncDisposable {
     if (monitor === undefined) this.#own.push((monitor = new Monitor({ clock })));
     if (alerts === undefined) this.#own.push((alerts = new Alerts({ source: governor, clock })));
     const feed = new ObservationFeed({ source: governor, monitor, alerts, clock, maxPoints, everyMs });
-    this.#own.push(
-      feed,
-      governor.onLevel(() => this.#lookSoon()),
-    );
+    this.#own.push(feed);
     return feed;
+  }
+
+  #hearLevel(governor: Governor): void {
+    try {
+      this.#own.push(governor.onLevel(() => this.#lookSoon()));
+    } catch (cause) {
+      this.#fault(cause);
+    }
   }
 
   /** So that a wave of pressure shows at once. Any number of changes in that time are one look. */
