@@ -1,13 +1,15 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { parseBytes } from '../bytes.ts';
+import { parseBytes, parseDuration } from '../bytes.ts';
 import { systemClock } from '../clock.ts';
 import { PlimsollError } from '../errors.ts';
+import { NoFeedError } from './no-feed-error.ts';
 import { RunStartError } from './run-child.ts';
 import type { RunEnd } from './run-command.ts';
 import type { Screen } from './screen.ts';
 import type { Told } from './tell.ts';
-import { UsageError } from './usage-error.ts';
+import type { TopOptions } from './top-command.ts';
 
+const NOTHING_EXIT = 1;
 const USAGE_EXIT = 2;
 
 /** Where the version of the package stands. */
@@ -47,12 +49,16 @@ function endOf(cause: unknown, { stderr }: Screen): RunEnd {
     stderr.write(`plimsoll: ${cause.message}\n`);
     return { exitCode: cause.exitCode };
   }
-  if (cause instanceof UsageError || cause instanceof PlimsollError) {
+  if (cause instanceof PlimsollError || isInvalidOption(cause)) {
     stderr.write(`plimsoll: ${cause.message.replaceAll(/\s*\n\s*/g, ' ')}\n`);
-    return { exitCode: USAGE_EXIT };
+    return { exitCode: cause instanceof NoFeedError ? NOTHING_EXIT : USAGE_EXIT };
   }
   throw cause;
 }
+
+/** A number that was read and is out of its range. */
+const isInvalidOption = (cause: unknown): cause is RangeError =>
+  cause instanceof RangeError && (cause as { code?: unknown }).code === 'PLIMSOLL_INVALID_OPTION';
 
 /** The commands with what they take. `end` is told how it ended where that is not 0. */
 export function commandTree(version: string, screen: Screen, end: (end: RunEnd) => void): Command {
@@ -71,6 +77,7 @@ export function commandTree(version: string, screen: Screen, end: (end: RunEnd) 
     });
   addDoctor(program, screen, end);
   addRun(program, screen, end);
+  addTop(program, screen);
   addRecords(program, screen);
   return program;
 }
@@ -119,6 +126,24 @@ function addDoctor(program: Command, screen: Screen, end: (end: RunEnd) => void)
     });
 }
 
+function addTop(program: Command, screen: Screen): void {
+  program
+    .command('top')
+    .description('shows live what a process holds: meters against the line, consumers, what was done')
+    .argument('[target]', 'the number of a process, or the URL of a dashboard; default: the one that writes a feed')
+    .option('--once', 'one picture', false)
+    .option('--json', 'a line of JSON for each look', false)
+    .option('--every <time>', 'in a pipe, the shortest time between two pictures', timeOf, 1_000)
+    .option('--feed <folder>', 'where feeds are written; default: where PLIMSOLL_FEED=on has them')
+    .option('--token <text>', 'of the dashboard; better in PLIMSOLL_TOKEN, where nobody sees it in a list of processes')
+    .addHelpText('after', '\nq ends it. Exit code: 0; 1 where there is nothing to watch; 2 for a wrong command line.')
+    .action(async (target: string | undefined, given: Omit<TopOptions, 'everyMs'> & { readonly every: number }) => {
+      const { topCommand } = await import('./top-command.ts');
+      const { every: everyMs, ...others } = given;
+      await topCommand(target, { ...others, everyMs }, screen);
+    });
+}
+
 function addRecords(program: Command, screen: Screen): void {
   program
     .command('report')
@@ -151,6 +176,14 @@ interface RunFlags {
   readonly report?: string;
   readonly json: boolean;
   readonly html?: string;
+}
+
+function timeOf(text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (cause) {
+    throw new InvalidArgumentError((cause as Error).message);
+  }
 }
 
 function sizeOf(text: string): number {

@@ -56,6 +56,10 @@ export class RunRecorder {
     return this.#points;
   }
 
+  get events(): readonly MonitorEvent[] {
+    return this.#events;
+  }
+
   get collections(): number {
     return this.#collections.count;
   }

@@ -1,0 +1,153 @@
+import type { Clock } from '../clock.ts';
+import { describeCause } from '../describe-cause.ts';
+import {
+  type FeedLine,
+  FeedReader,
+  feedPath,
+  isFeedEnd,
+  isObservation,
+  isRunning,
+  type Observation,
+} from '../observe/index.ts';
+import { EventStreamParser } from './event-stream.ts';
+import { NoFeedError } from './no-feed-error.ts';
+
+const EVERY_MS = 250;
+const RETRY_MS = 1_000;
+const MOST_RETRIES = 30;
+
+/** Waits, or until the signal. */
+export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const end = () => {
+      timer[Symbol.dispose]();
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = clock.after(ms, end, true);
+    signal.addEventListener('abort', end);
+  });
+}
+
+/** What a process of this machine writes, a list whenever there is something new, until it has ended. Throws `PLIMSOLL_NO_FEED`. */
+export async function* followProcess(
+  folder: string,
+  pid: number,
+  clock: Clock,
+  signal: AbortSignal,
+): AsyncGenerator<readonly FeedLine[]> {
+  using reader = new FeedReader(feedPath(folder, pid));
+  let lines = readLines(reader);
+  if (lines.length === 0) {
+    const start = 'start it with PLIMSOLL_FEED=on node --import plimsoll/auto';
+    throw new NoFeedError(isRunning(pid) ? `process ${pid} writes no feed: ${start}` : `there is no process ${pid}`);
+  }
+  while (!signal.aborted) {
+    const isGone = !isRunning(pid);
+    if (lines.length > 0) yield lines;
+    if (lines.some(isFeedEnd) || (isGone && lines.length === 0)) return;
+    await pause(clock, EVERY_MS, signal);
+    lines = readLines(reader);
+  }
+}
+
+function readLines(reader: FeedReader): readonly FeedLine[] {
+  try {
+    return reader.read();
+  } catch (cause) {
+    throw new NoFeedError(`the feed cannot be read: ${describeCause(cause)}`, cause);
+  }
+}
+
+export interface RemoteOptions {
+  /** Of the dashboard, where its page stands. */
+  readonly url: URL;
+  readonly token: string | undefined;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Default: Node's own. */
+  readonly request?: typeof fetch;
+}
+
+/** One look at what a dashboard shows. Throws `PLIMSOLL_NO_FEED`. */
+export async function askOnce(options: RemoteOptions): Promise<Observation> {
+  const response = await ask(options, 'api/observation', {});
+  const look: unknown = await response.json().catch((cause: unknown) => {
+    throw new NoFeedError(`${shown(options.url)} answers what is no look`, cause);
+  });
+  if (!isObservation(look)) throw new NoFeedError(`${shown(options.url)} answers what is no look`);
+  return look;
+}
+
+/**
+ * What a dashboard shows, look by look. A connection that breaks is made anew, once a second, thirty times; it ends when that is in vain. Throws
+ * `PLIMSOLL_NO_FEED`, at once where the first cannot be made.
+ */
+export async function* followDashboard(options: RemoteOptions): AsyncGenerator<readonly FeedLine[]> {
+  const { clock, signal } = options;
+  const after: { id?: string } = {};
+  for (let tries = 0; !signal.aborted; tries++) {
+    try {
+      const headers = after.id === undefined ? {} : { 'last-event-id': after.id };
+      const response = await ask(options, 'api/stream', { ...headers, accept: 'text/event-stream' });
+      for await (const look of looksIn(response, after)) {
+        tries = 0;
+        yield [look];
+      }
+    } catch (cause) {
+      if (signal.aborted) return;
+      if (after.id === undefined || tries >= MOST_RETRIES) throw cause;
+    }
+    await pause(clock, RETRY_MS, signal);
+  }
+}
+
+async function* looksIn(response: Response, after: { id?: string }): AsyncGenerator<Observation> {
+  if (response.body === null) return;
+  const parser = new EventStreamParser();
+  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+    for (const { event, data, id } of parser.take(piece)) {
+      if (id !== undefined) after.id = id;
+      const look = event === 'observation' ? parse(data) : undefined;
+      if (isObservation(look)) yield look;
+    }
+  }
+}
+
+function parse(data: string): unknown {
+  try {
+    return JSON.parse(data);
+  } catch {
+    return undefined;
+  }
+}
+
+async function ask(
+  { url, token, signal, request = fetch }: RemoteOptions,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<Response> {
+  const target = new URL(url);
+  target.pathname = `${target.pathname.replace(/\/+$/, '')}/${path}`;
+  let response: Response;
+  try {
+    response = await request(target, {
+      headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+      // A token is for the host that was named, and for no other.
+      redirect: 'manual',
+      signal,
+    });
+  } catch (cause) {
+    const why = describeCause((cause as Error).cause ?? cause);
+    throw new NoFeedError(`${shown(url)} cannot be reached: ${why === '' ? describeCause(cause) : why}`, cause);
+  }
+  if (response.ok) return response;
+  await response.body?.cancel();
+  const { status } = response;
+  const advice = status === 401 || status === 403 ? ': give its token by PLIMSOLL_TOKEN or --token' : '';
+  throw new NoFeedError(`${shown(url)} answers ${status} to ${path}${advice}`);
+}
+
+/** Without a name and a password that may stand in it. */
+const shown = (url: URL): string => `${url.origin}${url.pathname}`;
