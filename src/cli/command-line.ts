@@ -1,7 +1,8 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { parseBytes, parseDuration } from '../bytes.ts';
 import { systemClock } from '../clock.ts';
 import { PlimsollError } from '../errors.ts';
+import { COMPLETION_SHELLS, type CompletionShell, completionScript } from './completion.ts';
 import { NoFeedError } from './no-feed-error.ts';
 import { RunStartError } from './run-child.ts';
 import type { RunEnd } from './run-command.ts';
@@ -79,6 +80,7 @@ export function commandTree(version: string, screen: Screen, end: (end: RunEnd) 
   addRun(program, screen, end);
   addTop(program, screen);
   addRecords(program, screen);
+  addCompletion(program, screen);
   return program;
 }
 
@@ -124,6 +126,14 @@ function addDoctor(program: Command, screen: Screen, end: (end: RunEnd) => void)
       const { doctorCommand } = await import('./doctor-command.ts');
       end({ exitCode: doctorCommand(limit, wanted, screen) });
     });
+}
+
+function addCompletion(program: Command, { stdout }: Screen): void {
+  program
+    .command('completion')
+    .description('prints a script that completes commands and options: source <(plimsoll completion bash)')
+    .addArgument(new Argument('<shell>', 'of which shell').choices(COMPLETION_SHELLS))
+    .action((shell: CompletionShell) => void stdout.write(completionScript(program, shell)));
 }
 
 function addTop(program: Command, screen: Screen): void {
