@@ -11,6 +11,7 @@ export interface LeakLevels {
   readonly leastConfidence: number;
 }
 
+const ROUGH = 256;
 /** Names that say nothing of who holds. */
 const COMMON: readonly string[] = [
   'Object',
@@ -34,7 +35,8 @@ interface Asked {
  *
  * - 1 minus the probability that a row without a trend rises as clearly (Mann and Kendall, exact), times the number of rows that moved enough to be asked: with many rows one of them
  *   would rise by chance (Bonferroni; Dunn 1961). Rows hang together, so that this asks for more than it must.
- * - how much of its slope (Theil and Sen) is left in the later half, doubled, at most 1: what fills and stops, a cache with a bound, a warm-up, does not go on.
+ * - whether it goes on: how much of its slope (Theil and Sen) is left in the later half, and how many more pairs rise there than fall, the less of the two, doubled, at most 1. What fills and stops, a
+ *   cache with a bound or a warm-up, does not go on.
  *
  * Rows that grew by less than the least are left out. Pure.
  */
@@ -49,14 +51,14 @@ export function judgeLeaks(
     if (points.length < LEAST_COMPARED) continue;
     const figures = points.map(({ figure }) => figure);
     const moved = Math.max(...figures) - Math.min(...figures);
-    if (moved < (row.last.inBytes ? levels.leastBytes : levels.leastCount)) continue;
+    if (moved < leastOf(row, levels)) continue;
     asked.push({ row, points, trend: trendOf(figures) });
   }
   const suspects = asked.flatMap((each) => {
     const confidence = confidenceOf(each.trend, asked.length);
     const { first, last } = endsOf(each.points);
     const grown = last.figure - first.figure;
-    const isEnough = grown >= (each.row.last.inBytes ? levels.leastBytes : levels.leastCount);
+    const isEnough = grown >= leastOf(each.row, levels);
     return confidence >= levels.leastConfidence && isEnough ? [suspectOf(each, confidence)] : [];
   });
   suspects.sort(
@@ -68,9 +70,15 @@ export function judgeLeaks(
   return { suspects: [...placed.filter((each) => !isInside(each)), ...placed.filter(isInside)], asked: asked.length };
 }
 
-function confidenceOf({ probability, slope, lateSlope }: Trend, asked: number): number {
+/** What the process holds as a whole is a rough figure. */
+function leastOf({ last: { inBytes, kind } }: LeakRow, { leastBytes, leastCount }: LeakLevels): number {
+  if (!inBytes) return leastCount;
+  return kind === 'process' ? leastBytes * ROUGH : leastBytes;
+}
+
+function confidenceOf({ probability, slope, lateSlope, lateRise }: Trend, asked: number): number {
   if (slope <= 0) return 0;
-  const goesOn = Math.min(1, Math.max(0, (2 * lateSlope) / slope));
+  const goesOn = Math.max(0, Math.min(1, (2 * lateSlope) / slope, 2 * lateRise));
   return Math.max(0, 1 - probability * asked) * goesOn;
 }
 

@@ -20,11 +20,11 @@ export interface LeakFinderOptions {
   readonly maxRows: number;
   /** Checkpoints at the start that are not compared, 1 to 100: code is compiled, tables and caches are filled. Default 1. */
   readonly warmUp?: number;
-  /** Growth below that is none, over all that is compared, bytes, 1 up. Default 16 KiB. */
+  /** Growth below that is none, over all that is compared, bytes, 1 up; 256 times that for figures of the process as a whole. Default 16 KiB. */
   readonly leastBytes?: number;
   /** The same of what is counted and has no bytes, listeners and resources, 1 up. Default 8. */
   readonly leastCount?: number;
-  /** Below it nobody is suspected, above 0 up to 1. Default 0.9. */
+  /** Below it nobody is suspected, above 0 up to 1. Default 0.95. */
   readonly leastConfidence?: number;
   /** A governor, say: for consumers, and for what is free. Default: none. */
   readonly source?: SnapshotSource;
@@ -47,7 +47,7 @@ export const LEAK_FINDER_DEFAULTS = {
   warmUp: 1,
   leastBytes: 16 * KIB,
   leastCount: 8,
-  leastConfidence: 0.9,
+  leastConfidence: 0.95,
   memoryFactor: 20,
 } as const;
 

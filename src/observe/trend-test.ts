@@ -10,14 +10,20 @@ export interface Trend {
   readonly probability: number;
   /** A step from one figure to the next. */
   readonly slope: number;
-  /** Of the later half of the figures alone. */
+  /** Of the later half of the figures alone, the middle one included; and by how much more of their pairs rise than fall, -1 to 1. */
   readonly lateSlope: number;
+  readonly lateRise: number;
 }
 
 /** At least two figures, at equal distances. n² / 2 slopes are held. */
 export function trendOf(figures: readonly number[]): Trend {
-  const half = figures.slice(Math.floor((figures.length - 1) / 2));
-  return { probability: riseProbability(figures), slope: theilSen(figures), lateSlope: theilSen(half) };
+  const late = figures.slice(Math.floor((figures.length - 1) / 2));
+  return {
+    probability: riseProbability(figures),
+    slope: theilSen(figures),
+    lateSlope: theilSen(late),
+    lateRise: risesOf(late) / pairsOf(late.length),
+  };
 }
 
 function theilSen(figures: readonly number[]): number {
@@ -31,14 +37,19 @@ function theilSen(figures: readonly number[]): number {
   return slopes.length % 2 === 1 ? slopes[middle]! : (slopes[middle - 1]! + slopes[middle]!) / 2;
 }
 
+const pairsOf = (n: number): number => (n * (n - 1)) / 2;
+
+/** S: pairs that rise minus pairs that fall. */
+function risesOf(figures: readonly number[]): number {
+  let rises = 0;
+  for (let j = 1; j < figures.length; j++) for (let i = 0; i < j; i++) rises += Math.sign(figures[j]! - figures[i]!);
+  return rises;
+}
+
 function riseProbability(figures: readonly number[]): number {
-  const n = figures.length;
-  let s = 0;
-  for (let j = 1; j < n; j++) for (let i = 0; i < j; i++) s += Math.sign(figures[j]! - figures[i]!);
-  const pairs = (n * (n - 1)) / 2;
-  // S is pairs minus twice the pairs turned around: at least S is at most so many.
-  const turned = Math.floor((pairs - s) / 2);
-  const chances = turnedChances(n);
+  // S is all pairs minus twice those turned around: at least S is at most so many.
+  const turned = Math.floor((pairsOf(figures.length) - risesOf(figures)) / 2);
+  const chances = turnedChances(figures.length);
   let sum = 0;
   for (let count = 0; count <= turned && count < chances.length; count++) sum += chances[count]!;
   return Math.min(1, sum);
@@ -46,7 +57,7 @@ function riseProbability(figures: readonly number[]): number {
 
 /** By number of pairs turned around, how probable that is among all orders of n things. */
 function turnedChances(n: number): Float64Array {
-  const pairs = (n * (n - 1)) / 2;
+  const pairs = pairsOf(n);
   let chances = new Float64Array(pairs + 1);
   chances[0] = 1;
   for (let things = 2; things <= n; things++) {

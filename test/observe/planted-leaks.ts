@@ -45,7 +45,7 @@ const between = (random: () => number, least: number, most: number): number =>
 
 /** Something that leaks each time: about as much, give or take a fifth. */
 function plant(leak: Leak, random: () => number): Work {
-  const size = between(random, 60, 240);
+  const size = between(random, 120, 300);
   const count = () => Math.round(size * (0.8 + 0.4 * random()));
   const times = (action: (index: number) => void) => () => {
     for (let n = count(); n > 0; n--) action(n);

@@ -1,0 +1,128 @@
+import { expect, it } from 'vitest';
+import { censusOf } from '../../src/observe/census-of-graph.ts';
+import type { CensusRequest, HeapRow } from '../../src/observe/index.ts';
+import { SnapshotParser } from '../../src/observe/snapshot-parser.ts';
+import { MadeHeap } from './made-heap.ts';
+
+function census(heap: MadeHeap, request: CensusRequest, marks: readonly number[] = []) {
+  const parser = new SnapshotParser();
+  parser.push(heap.json());
+  return censusOf(parser.finish(), request, marks);
+}
+
+const rowOf = (rows: readonly HeapRow[], what: string) => rows.find((row) => row.what === what);
+
+it('counts by constructor, and apart from that what was there the time before', () => {
+  const heap = new MadeHeap();
+  for (const id of [10, 20, 30]) heap.node('object', 'Entry', { id, size: 40 });
+  heap.node('string', 'some text', { id: 12, size: 16 });
+  heap.node('string', 'another', { id: 32, size: 24 });
+  heap.node('native', 'system / JSArrayBufferData', { id: 14, size: 65_536 });
+  heap.node('code', 'code of V8', { id: 15, size: 999 });
+  heap.node('hidden', 'system / Map', { id: 16, size: 999 });
+  const { rows, lastId, objects } = census(heap, { livedId: 20 });
+  expect({ lastId, objects }).toEqual({ lastId: 32, objects: 9 });
+  expect(rows).toHaveLength(3);
+  expect(rowOf(rows, 'Entry')).toMatchObject({ count: 3, bytes: 120, livedCount: 2, livedBytes: 80 });
+  expect(rowOf(rows, '(string)')).toMatchObject({ count: 2, bytes: 40, livedCount: 1, livedBytes: 16 });
+  expect(rowOf(rows, 'ArrayBuffer')).toMatchObject({ kind: 'buffers', count: 1, bytes: 65_536, livedBytes: 65_536 });
+});
+
+it('functions of the same name are apart where they are written apart, with file and line', () => {
+  const heap = new MadeHeap();
+  const script = heap.node('code', 'file:///app/server.js', { id: 2 });
+  for (const [line, count] of [
+    [3, 2],
+    [8, 1],
+  ] as const) {
+    const shared = heap.node('code', 'onData', { id: 100 * line });
+    heap.refer(shared, 'internal', 'script', script);
+    for (let n = 0; n < count; n++) {
+      const made = heap.node('closure', 'onData', { id: 1_000 * line + n, size: 64, line });
+      heap.refer(made, 'internal', 'shared', shared);
+    }
+  }
+  heap.node('closure', '', { id: 7, size: 32 });
+  const { rows } = census(heap, { livedId: 0 });
+  expect(rows.map(({ what, at, count }) => [what, at, count])).toEqual([
+    ['onData', 'file:///app/server.js:3', 2],
+    ['onData', 'file:///app/server.js:8', 1],
+    ['(anonymous)', undefined, 1],
+  ]);
+});
+
+it('counts listeners by emitter and event, one by itself or many in an array', () => {
+  const heap = new MadeHeap();
+  const emitter = heap.node('object', 'Socket', { id: 5 });
+  const events = heap.node('object', 'Object', { id: 6 });
+  const many = heap.node('object', 'Array', { id: 7 });
+  const [one, two] = [heap.node('closure', 'a', { id: 8 }), heap.node('closure', 'b', { id: 9 })];
+  heap.refer(emitter, 'property', '_events', events);
+  heap.refer(events, 'property', 'data', many);
+  heap.refer(events, 'property', 'close', one);
+  heap.refer(events, 'property', '__proto__', one);
+  heap.refer(events, 'internal', 'map', one);
+  for (const [index, listener] of [one, two, two].entries()) heap.refer(many, 'element', index, listener);
+  heap.refer(many, 'internal', 'elements', one);
+  const { rows } = census(heap, { livedId: 0 });
+  expect(rows.filter(({ kind }) => kind === 'listeners')).toEqual([
+    expect.objectContaining({ what: "'data' of Socket", count: 3, livedCount: 3, bytes: 0 }),
+    expect.objectContaining({ what: "'close' of Socket", count: 1 }),
+  ]);
+});
+
+it('says how what came and stayed is held: by the shortest way that is not weak, and what most have', () => {
+  const heap = new MadeHeap();
+  const module = heap.node('object', 'system / Context', { id: 3 });
+  const cache = heap.node('object', 'Map', { id: 4 });
+  const table = heap.node('array', '', { id: 5 });
+  const weak = heap.node('object', 'Weak', { id: 6 });
+  const list = heap.node('object', 'Node', { id: 8 });
+  const longer = heap.node('object', 'Node', { id: 9 });
+  heap.refer(heap.root, 'element', 1, module);
+  heap.refer(heap.root, 'element', 2, weak);
+  heap.refer(module, 'context', 'cache', cache);
+  heap.refer(cache, 'internal', 'table', table);
+  heap.refer(module, 'context', 'list', list);
+  heap.refer(list, 'property', 'next', longer);
+  const born = (id: number) => heap.node('object', 'Entry', { id, size: 8 });
+  for (const [index, entry] of [30, 31, 32].map(born).entries()) {
+    heap.refer(weak, 'weak', 'target', entry);
+    heap.refer(table, 'internal', String(index), entry);
+  }
+  heap.refer(longer, 'property', 'next', born(33));
+  // Neither what was there before nor what came just now is asked.
+  heap.refer(list, 'property', 'first', born(2));
+  heap.refer(list, 'property', 'last', born(90));
+  const { rows } = census(heap, { livedId: 50, bornAfter: 20 });
+  const { heldBy, heldShare } = rowOf(rows, 'Entry')!;
+  expect(heldBy).toEqual(['variable cache', 'Map.table', '(array)[]']);
+  expect(heldShare).toBe(0.75);
+  expect(rowOf(census(heap, { livedId: 50 }).rows, 'Entry')?.heldBy).toBeUndefined();
+  const late = census(heap, { livedId: 90, bornAfter: 33 }).rows;
+  expect(rowOf(late, 'Entry')?.heldBy).toEqual(['variable list', 'Node.last']);
+});
+
+it('a list of any length is one step of a path', () => {
+  const heap = new MadeHeap();
+  let last = heap.node('object', 'Timeout', { id: 3 });
+  heap.refer(heap.root, 'property', 'timers', last);
+  for (let n = 0; n < 40; n++) {
+    const next = heap.node('object', 'Timeout', { id: 4 });
+    heap.refer(last, 'property', '_idleNext', next);
+    last = next;
+  }
+  heap.refer(last, 'property', '_onTimeout', heap.node('object', 'Job', { id: 30 }));
+  const { rows } = census(heap, { livedId: 50, bornAfter: 20 });
+  expect(rowOf(rows, 'Job')?.heldBy).toEqual(['Timeout._idleNext', 'Timeout._onTimeout']);
+});
+
+it('sees by its mark that objects were numbered anew, and does not count the mark', () => {
+  const heap = new MadeHeap();
+  heap.node('object', 'LeakFinderMark', { id: 11 });
+  heap.node('object', 'LeakFinderMark', { id: 13 });
+  const first = census(heap, { livedId: 0 });
+  expect(first).toMatchObject({ sameNumbers: true, marks: [11, 13], rows: [] });
+  expect(census(heap, { livedId: 0 }, [13, 99]).sameNumbers).toBe(true);
+  expect(census(heap, { livedId: 0 }, [99]).sameNumbers).toBe(false);
+});
