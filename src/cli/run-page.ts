@@ -70,13 +70,14 @@ function factsOf(main: ProcessReport, heapFlags: readonly string[]): Fact[] {
     facts.push({ label: 'in RAM at most', value: `${formatBytes(peakRssBytes)}, pages of files among it` });
   }
   if (heapFlags.length > 0) facts.push({ label: 'flags put in', value: heapFlags.join(' ') });
-  if (main.trains.count > 0) {
-    const { count: trains, releasedBytes, seenBytes } = main.trains;
-    const gave = `${formatBytes(releasedBytes)} by the books, ${formatBytes(seenBytes)} by the meter`;
-    facts.push({ label: 'given back', value: `${trains} train(s): ${gave}` });
-  }
+  if (main.trains.count > 0) facts.push({ label: 'given back', value: trainsText(main) });
   if (main.refusals > 0) facts.push({ label: 'refused', value: String(main.refusals), tone: 'warn' });
   return facts;
+}
+
+function trainsText({ mode, trains: { count, releasedBytes, seenBytes } }: ProcessReport): string {
+  if (mode === 'observe') return `nothing, as it only observed: ${count} train(s) would have run`;
+  return `${formatBytes(releasedBytes)} by the books, ${formatBytes(seenBytes)} by the meter, in ${count} train(s)`;
 }
 
 function levelsText({ peakLevel, levels }: ProcessReport): string {

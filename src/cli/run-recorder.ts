@@ -91,6 +91,7 @@ export class RunRecorder {
       looks: this.#looks,
       ...(this.#end === undefined ? {} : { exitCode: this.#end.exitCode }),
       ...(this.#end?.peakRssBytes === undefined ? {} : { peakRssBytes: this.#end.peakRssBytes }),
+      mode: snapshot.mode,
       limitBytes: snapshot.limitBytes,
       limitFrom: snapshot.limitFrom,
       peakLevel: this.#peakLevel,

@@ -1,4 +1,4 @@
-import type { LimitSource, MemoryKind, MeterName, PressureLevel } from '../governor/index.ts';
+import type { GovernorMode, LimitSource, MemoryKind, MeterName, PressureLevel } from '../governor/index.ts';
 import type { MonitorEvent, ObservationPoint } from '../observe/index.ts';
 import type { RunEnding } from './run-ending.ts';
 
@@ -41,6 +41,8 @@ export interface ProcessReport {
   readonly exitCode?: number;
   /** As the system counted it; absent where it does not or the process was ended from outside. Pages of files that can be dropped are in it. */
   readonly peakRssBytes?: number;
+  /** At the last look. */
+  readonly mode: GovernorMode;
   readonly limitBytes: number;
   readonly limitFrom: LimitSource;
   readonly peakLevel: PressureLevel;
