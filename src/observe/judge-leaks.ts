@@ -35,8 +35,8 @@ interface Asked {
  *
  * - 1 minus the probability that a row without a trend rises as clearly (Mann and Kendall, exact), times the number of rows that moved enough to be asked: with many rows one of them
  *   would rise by chance (Bonferroni; Dunn 1961). Rows hang together, so that this asks for more than it must.
- * - whether it goes on: how much of its slope (Theil and Sen) is left in the later half, and how many more pairs rise there than fall, the less of the two, doubled, at most 1. What fills and stops, a
- *   cache with a bound or a warm-up, does not go on.
+ * - whether it goes on: how much of the slope (Theil and Sen) of the earlier half is left in the later one, and how many more pairs rise there than fall, the less of the two, doubled, at
+ *   most 1. What fills and stops, a cache with a bound or a warm-up, does not go on.
  *
  * Rows that grew by less than the least are left out. Pure.
  */
@@ -47,7 +47,7 @@ export function judgeLeaks(
 ): { suspects: LeakSuspect[]; asked: number } {
   const asked: Asked[] = [];
   for (const row of rows) {
-    const points = row.points.filter(({ checkpoint }) => checkpoint >= from);
+    const points = row.points.list().filter(({ checkpoint }) => checkpoint >= from);
     if (points.length < LEAST_COMPARED) continue;
     const figures = points.map(({ figure }) => figure);
     const moved = Math.max(...figures) - Math.min(...figures);
@@ -76,9 +76,10 @@ function leastOf({ last: { inBytes, kind } }: LeakRow, { leastBytes, leastCount 
   return kind === 'process' ? leastBytes * ROUGH : leastBytes;
 }
 
-function confidenceOf({ probability, slope, lateSlope, lateRise }: Trend, asked: number): number {
+function confidenceOf({ probability, slope, earlySlope, lateSlope, lateRise }: Trend, asked: number): number {
   if (slope <= 0) return 0;
-  const goesOn = Math.max(0, Math.min(1, (2 * lateSlope) / slope, 2 * lateRise));
+  const left = earlySlope > 0 ? lateSlope / earlySlope : 1;
+  const goesOn = Math.max(0, Math.min(1, 2 * left, 2 * lateRise));
   return Math.max(0, 1 - probability * asked) * goesOn;
 }
 

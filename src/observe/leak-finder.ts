@@ -4,6 +4,7 @@ import { DisposedError, PlimsollError } from '../errors.ts';
 import { type ProcessFigures, readProcessFigures } from '../governor/index.ts';
 import { checkNumber, checkWhole, copyOptions, invalidOption, withoutUndefined } from '../invalid-option.ts';
 import { shortText } from '../short-text.ts';
+import { CheckpointRing } from './checkpoint-ring.ts';
 import type { HeapSource } from './heap-census.ts';
 import { HeapCounter } from './heap-counter.ts';
 import { InspectorHeap } from './inspector-heap.ts';
@@ -24,7 +25,7 @@ export interface LeakFinderOptions {
   readonly leastBytes?: number;
   /** The same of what is counted and has no bytes, listeners and resources, 1 up. Default 8. */
   readonly leastCount?: number;
-  /** Below it nobody is suspected, above 0 up to 1. Default 0.95. */
+  /** Below it nobody is suspected, above 0 up to 1. Default 0.99. */
   readonly leastConfidence?: number;
   /** A governor, say: for consumers, and for what is free. Default: none. */
   readonly source?: SnapshotSource;
@@ -47,7 +48,7 @@ export const LEAK_FINDER_DEFAULTS = {
   warmUp: 1,
   leastBytes: 16 * KIB,
   leastCount: 8,
-  leastConfidence: 0.95,
+  leastConfidence: 0.99,
   memoryFactor: 20,
 } as const;
 
@@ -61,7 +62,7 @@ const MOST_NOTES = 20;
  * Finds what grows from one checkpoint to the next and goes on growing: consumers by the ledger, and in V8's heap instances by constructor, functions by where they are written, listeners by event,
  * and memory of buffers; also what keeps the event loop alive. Of objects only those count that were there at the checkpoint before already: what comes and goes between two is not growth.
  *
- * Checkpoints must be comparable: take each after the same work, with nothing under way. One is warm-up, five more are the least that says anything, eight make it sure. A
+ * Checkpoints must be comparable: take each after the same work, with nothing under way. One is warm-up, five more are the least that says anything, and of few rows; eight are sure. A
  * checkpoint stops the program for a heap snapshot, after a full collection by V8: 0.2 s for an idle program (10 MB of heap), 1 to 15 s for each 100 MB; while it lasts V8 needs 7 to 19 times
  * the used heap, and this 2 times. Without `memoryFactor` times the used heap free it is not taken, and the checkpoint's `note` says so: the rest is counted all the same. Between checkpoints V8
  * remembers the numbers of all objects. Nothing is changed but that; disposing ends it.
@@ -72,7 +73,7 @@ export class LeakFinder implements Disposable {
   readonly #options;
   readonly #series: LeakSeries;
   readonly #heap: HeapCounter | undefined;
-  readonly #checkpoints: LeakCheckpoint[] = [];
+  readonly #checkpoints: CheckpointRing;
   readonly #notes = new Set<string>();
   #number = 0;
   #spentMs = 0;
@@ -83,6 +84,7 @@ export class LeakFinder implements Disposable {
     const options = resolve(given);
     this.#options = options;
     this.#series = new LeakSeries(options.maxCheckpoints, options.maxRows);
+    this.#checkpoints = new CheckpointRing(options.maxCheckpoints);
     if (options.heap !== false) this.#heap = new HeapCounter({ ...options, open: options.heap });
   }
 
@@ -109,7 +111,7 @@ export class LeakFinder implements Disposable {
     const few = `${compared} of the ${LEAST_COMPARED} checkpoints that are needed after the warm-up: nothing can be said`;
     return {
       version: 1,
-      checkpoints: [...this.#checkpoints],
+      checkpoints: this.#checkpoints.list(),
       compared,
       ...judgeLeaks(rows, from, { leastBytes, leastCount, leastConfidence }),
       droppedRows: this.#series.dropped,
@@ -130,7 +132,7 @@ export class LeakFinder implements Disposable {
   }
 
   async #look(): Promise<LeakCheckpoint> {
-    const { clock, figures, source, maxCheckpoints, warmUp, leastBytes, leastCount, resources } = this.#options;
+    const { clock, figures, source, warmUp, leastBytes, leastCount, resources } = this.#options;
     const started = clock.now();
     const number = ++this.#number;
     const snapshot = this.#attempt('consumers could not be read', () => source?.snapshot());
@@ -159,7 +161,6 @@ export class LeakFinder implements Disposable {
       spentMs,
     };
     this.#checkpoints.push(checkpoint);
-    if (this.#checkpoints.length > maxCheckpoints) this.#checkpoints.shift();
     return checkpoint;
   }
 

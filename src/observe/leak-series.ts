@@ -13,6 +13,9 @@ const GROUPS: Readonly<Record<LeakKind, LeakGroup>> = {
   process: 'process',
 };
 
+/** Checkpoint, bytes, count, figure. */
+const COLUMNS = 4;
+
 /** One row at one checkpoint. */
 export interface LeakReading {
   readonly kind: LeakKind;
@@ -36,10 +39,49 @@ export interface SeriesPoint {
   readonly figure: number;
 }
 
+/** Points of a row in columns, in one piece of memory from the start: what looks for growth does not grow itself. */
+class PointRing {
+  readonly #figures: Float64Array;
+  readonly #places: number;
+  #count = 0;
+
+  constructor(places: number) {
+    this.#places = places;
+    this.#figures = new Float64Array(places * COLUMNS);
+  }
+
+  push(checkpoint: number, bytes: number, count: number, figure: number): void {
+    const at = (this.#count++ % this.#places) * COLUMNS;
+    this.#figures[at] = checkpoint;
+    this.#figures[at + 1] = bytes;
+    this.#figures[at + 2] = count;
+    this.#figures[at + 3] = figure;
+  }
+
+  /** Oldest first. */
+  list(): SeriesPoint[] {
+    const first = Math.max(0, this.#count - this.#places);
+    return Array.from({ length: this.#count - first }, (_, index) => {
+      const at = ((first + index) % this.#places) * COLUMNS;
+      const [checkpoint, bytes, count, figure] = this.#figures.subarray(at, at + COLUMNS);
+      return { checkpoint: checkpoint!, bytes: bytes!, count: count!, figure: figure! };
+    });
+  }
+
+  /** Whether nothing was there at any of them. */
+  get isEmpty(): boolean {
+    const used = Math.min(this.#count, this.#places);
+    for (let place = 0; place < used; place++) {
+      if (this.#figures[place * COLUMNS + 1] !== 0 || this.#figures[place * COLUMNS + 2] !== 0) return false;
+    }
+    return true;
+  }
+}
+
 export interface LeakRow {
   /** As it was read last. */
   last: LeakReading;
-  readonly points: SeriesPoint[];
+  readonly points: PointRing;
 }
 
 /** Rows over checkpoints, within two bounds: the oldest checkpoint goes first, and of new rows the largest find a place. */
@@ -47,7 +89,8 @@ export class LeakSeries {
   readonly #maxCheckpoints: number;
   readonly #maxRows: number;
   readonly #rows = new Map<string, LeakRow>();
-  readonly #reads = new Map<LeakGroup, number[]>();
+  /** By group the checkpoints at which it was read, the last of them. */
+  readonly #reads = new Map<LeakGroup, PointRing>();
   #dropped = 0;
 
   constructor(maxCheckpoints: number, maxRows: number) {
@@ -66,44 +109,39 @@ export class LeakSeries {
 
   /** At how many checkpoints from `from` on a group was read, of those that are kept. */
   readsOf(group: LeakGroup, from: number): number {
-    return (this.#reads.get(group) ?? []).filter((checkpoint) => checkpoint >= from).length;
+    return (this.#reads.get(group)?.list() ?? []).filter(({ checkpoint }) => checkpoint >= from).length;
   }
 
   /** All rows of a group at a checkpoint; a row that is not among them has become nothing. */
   add(checkpoint: number, group: LeakGroup, readings: readonly LeakReading[]): void {
-    const before = this.#reads.get(group) ?? [];
+    const reads = this.#reads.get(group) ?? new PointRing(this.#maxCheckpoints);
+    this.#reads.set(group, reads);
     const unread = new Set<string>();
     for (const [key, { last }] of this.#rows) if (GROUPS[last.kind] === group) unread.add(key);
     for (const reading of readings.toSorted((a, b) => b.bytes - a.bytes)) {
-      const row = this.#rows.get(reading.key) ?? this.#open(reading, before);
+      const row = this.#rows.get(reading.key) ?? this.#open(reading, reads);
       if (row === undefined) continue;
       unread.delete(reading.key);
       const { heldBy = row.last.heldBy, heldShare = row.last.heldShare } = reading;
       row.last = { ...reading, heldBy, heldShare };
-      this.#push(row.points, { checkpoint, bytes: reading.bytes, count: reading.count, figure: reading.figure });
+      row.points.push(checkpoint, reading.bytes, reading.count, reading.figure);
     }
     for (const key of unread) {
       const { points } = this.#rows.get(key)!;
-      this.#push(points, { checkpoint, bytes: 0, count: 0, figure: 0 });
-      if (points.every(({ bytes, count }) => bytes === 0 && count === 0)) this.#rows.delete(key);
+      points.push(checkpoint, 0, 0, 0);
+      if (points.isEmpty) this.#rows.delete(key);
     }
-    this.#push(before, checkpoint);
-    this.#reads.set(group, before);
+    reads.push(checkpoint, 0, 0, 0);
   }
 
-  #open(reading: LeakReading, before: readonly number[]): LeakRow | undefined {
+  #open(reading: LeakReading, reads: PointRing): LeakRow | undefined {
     if (this.#rows.size >= this.#maxRows) {
       this.#dropped++;
       return undefined;
     }
-    const points = before.map((checkpoint) => ({ checkpoint, bytes: 0, count: 0, figure: 0 }));
-    const row = { last: reading, points };
+    const row = { last: reading, points: new PointRing(this.#maxCheckpoints) };
+    for (const { checkpoint } of reads.list()) row.points.push(checkpoint, 0, 0, 0);
     this.#rows.set(reading.key, row);
     return row;
-  }
-
-  #push<T>(list: T[], item: T): void {
-    list.push(item);
-    if (list.length > this.#maxCheckpoints) list.shift();
   }
 }

@@ -10,7 +10,8 @@ export interface Trend {
   readonly probability: number;
   /** A step from one figure to the next. */
   readonly slope: number;
-  /** Of the later half of the figures alone, the middle one included; and by how much more of their pairs rise than fall, -1 to 1. */
+  /** Of the earlier and of the later half of the figures alone, the middle one in both; and by how much more of the later pairs rise than fall, -1 to 1. */
+  readonly earlySlope: number;
   readonly lateSlope: number;
   readonly lateRise: number;
 }
@@ -21,6 +22,7 @@ export function trendOf(figures: readonly number[]): Trend {
   return {
     probability: riseProbability(figures),
     slope: theilSen(figures),
+    earlySlope: theilSen(figures.slice(0, Math.ceil((figures.length + 1) / 2))),
     lateSlope: theilSen(late),
     lateRise: risesOf(late) / pairsOf(late.length),
   };
