@@ -16,6 +16,8 @@ import { sameBytesModesGate } from '../apps/playlist/test/gates/same-bytes-modes
 import { survivalGate } from '../apps/playlist/test/gates/survival.ts';
 import { adoptionGate } from './gates/adoption.ts';
 import { cacheHitRatesGate } from './gates/cache-hit-rates.ts';
+import { cliOomGate } from './gates/cli-oom.ts';
+import { cliRunGate } from './gates/cli-run.ts';
 import { connectionsGate } from './gates/connections.ts';
 import { exportersGate } from './gates/exporters.ts';
 import { forcedSpillGate } from './gates/forced-spill.ts';
@@ -47,6 +49,8 @@ const GATES: readonly Gate[] = [
   kernelMemoryGate,
   governorFaultsGate,
   untouchedProgramsGate,
+  cliRunGate,
+  cliOomGate,
   recipesGate,
   exportersGate,
   adoptionGate,

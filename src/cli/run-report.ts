@@ -37,7 +37,7 @@ export interface ProcessReport {
   /** From its start to its last look, or its end where it came to one by itself. */
   readonly elapsedMs: number;
   readonly looks: number;
-  /** Absent for one that was ended from outside. */
+  /** As it stood when its exit began: the program's own listeners may change it yet. Absent for one that was ended from outside. */
   readonly exitCode?: number;
   /** As the system counted it; absent where it does not or the process was ended from outside. Pages of files that can be dropped are in it. */
   readonly peakRssBytes?: number;

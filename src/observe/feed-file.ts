@@ -34,6 +34,7 @@ export interface FeedHeader {
 export interface FeedEnd {
   readonly ended: {
     readonly at: number;
+    /** As it stands when the exit begins: listeners of the program may change it yet. */
     readonly exitCode: number;
     /** The most that was ever in RAM, as the system counted it. Absent where it does not. */
     readonly peakRssBytes?: number;

@@ -10,18 +10,19 @@ import { demand, type Gate } from './gate.ts';
 import { installShelf } from './shelf.ts';
 
 const PROJECT_DIR = join(import.meta.dirname, '..', '..');
-const WORK_DIR = join(PROJECT_DIR, 'test', '.tmp', 'untouched');
+/** Where programs of the shelf write what is compared. */
+export const UNTOUCHED_DIR = join(PROJECT_DIR, 'test', '.tmp', 'untouched');
 const ENTRY = 'plimsoll/auto';
 const START_MS = 15_000;
 
 /** How a program is started: Node's own arguments before it, and what is added to the environment. */
-interface Way {
+export interface Way {
   readonly name: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
-const BARE: Way = { name: 'bare', args: [], env: {} };
+export const BARE: Way = { name: 'bare', args: [], env: {} };
 const WAYS: readonly Way[] = [
   { name: 'observe', args: ['--import', ENTRY], env: {} },
   { name: 'on', args: ['--import', ENTRY], env: { PLIMSOLL: 'on' } },
@@ -35,21 +36,21 @@ const TIGHT: Way = { name: 'observe, a small limit', args: ['--import', ENTRY], 
 const OWN_LINE = /^plimsoll: .*\n/gm;
 
 /** All that can be seen of a run from outside, by what it is of. */
-type Seen = Readonly<Record<string, string>>;
+export type Seen = Readonly<Record<string, string>>;
 
-interface Program {
+export interface Program {
   readonly name: string;
   /** What it ends with, bare: a run that went wrong in the same way each time shows nothing. */
   readonly ends: string;
   run(way: Way, shelf: string): Promise<Seen>;
 }
 
-const PROGRAMS: readonly Program[] = [
+export const PROGRAMS: readonly Program[] = [
   {
     name: 'rolldown, a bundle',
     ends: 'exit 0',
     async run(way, shelf) {
-      const out = join(WORK_DIR, 'bundle');
+      const out = join(UNTOUCHED_DIR, 'bundle');
       rmSync(out, { recursive: true, force: true });
       const args = ['programs/bundle/main.js', '--dir', out, '--platform', 'node', '--sourcemap'];
       const seen = await runToEnd(way, shelf, ['node_modules/rolldown/bin/cli.mjs', ...args]);
@@ -76,7 +77,7 @@ export const untouchedProgramsGate: Gate = {
     'a bundler, a test run and a static server print, write, answer and exit the same with `plimsoll/auto`, in observe and in on',
   async run(say) {
     const shelf = await installShelf(say);
-    mkdirSync(WORK_DIR, { recursive: true });
+    mkdirSync(UNTOUCHED_DIR, { recursive: true });
     try {
       for (const program of PROGRAMS) {
         const bare = await program.run(BARE, shelf);
@@ -98,12 +99,12 @@ export const untouchedProgramsGate: Gate = {
       const names = PROGRAMS.map(({ name }) => name).join('; ');
       return `${names}: the same in ${[...WAYS, TIGHT].map(({ name }) => name).join('; ')}`;
     } finally {
-      rmSync(WORK_DIR, { recursive: true, force: true });
+      rmSync(UNTOUCHED_DIR, { recursive: true, force: true });
     }
   },
 };
 
-function demandSame(what: string, expected: Seen, found: Seen): void {
+export function demandSame(what: string, expected: Seen, found: Seen): void {
   for (const key of new Set([...Object.keys(expected), ...Object.keys(found)])) {
     const [one, other] = [expected[key], found[key]];
     if (one !== other) demand(false, `${what}: ${key} differs: ${firstDifference(one, other)}`);
@@ -196,6 +197,8 @@ function filesIn(folder: string): Seen {
 /** What differs from run to run by itself: how long something took, and when it was. Request logs stand in the order in which they came. */
 function withoutTimes(text: string): string {
   return text
+    // Mocha says how long a test took when it took longer than usual.
+    .replaceAll(/ \(\d+ms\)/g, '')
     .replaceAll(/\d+(\.\d+)?\s?(ms|µs|s)\b/g, 'TIME')
     .replaceAll(/\d{1,2}\/\d{1,2}\/\d{4}(, | )\d{1,2}:\d{2}:\d{2}( [AP]M)?/g, 'WHEN');
 }
