@@ -4,6 +4,7 @@ import { benchAllocators } from './adoption-allocators/bench-allocators.ts';
 import { benchHitRates } from './cache/hit-rates.ts';
 import { benchCacheSpeed } from './cache/speed.ts';
 import { benchTiers } from './cache/tiers.ts';
+import { benchExporters } from './exporters/cost.ts';
 import { benchMainJob } from './governor/main-job.ts';
 import { benchOperations } from './governor/operations.ts';
 import { benchAttributes } from './intern/attributes.ts';
@@ -38,6 +39,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   operators: { records: benchOperators },
   wasm: { workers: benchPluginWorkers },
   plugins: { stages: benchPlugins },
+  exporters: { cost: benchExporters },
   observe: { cost: benchObserving, watched: benchWatched },
   picture: { draw: drawPicture },
 };

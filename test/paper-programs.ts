@@ -20,6 +20,7 @@ export const PAPERS = [
   'docs/spill.md',
   'docs/pipeline.md',
   'docs/observe.md',
+  'docs/exporters.md',
 ] as const;
 
 /** A fenced program of a paper, and what the fenced text right behind it says that it prints. */

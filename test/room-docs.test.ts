@@ -5,6 +5,11 @@ import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
 const ROOMS = ['cache', 'pool', 'intern', 'lifetime', 'spill', 'pipeline', 'wasm', 'observe'] as const;
+/** Rooms that have a page together, beside each that has its own. */
+const PAGES: readonly (readonly [page: string, rooms: readonly string[]])[] = [
+  ...ROOMS.map((room) => [room, [room]] as const),
+  ['exporters', ['metrics', 'prometheus', 'otel']],
+];
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
 
 /** `CacheOptions: ttlMs` for every field of every exported interface whose name ends in Options. */
@@ -33,12 +38,14 @@ const cellsOf = (row: string): string[] =>
     .slice(1, -1)
     .map((cell) => cell.trim());
 
-describe.each(ROOMS)('docs/%s.md', (room) => {
-  const page = read(`docs/${room}.md`);
-  const door = read(`src/${room}/index.ts`);
-  const options = globSync(`src/${room}/*.ts`, { cwd: ROOT })
-    .flatMap((path) => optionsOf(read(path)))
-    .filter(({ of }) => new RegExp(`\\b${of}\\b`).test(door));
+describe.each(PAGES)('docs/%s.md', (name, rooms) => {
+  const page = read(`docs/${name}.md`);
+  const options = rooms.flatMap((room) => {
+    const door = read(`src/${room}/index.ts`);
+    return globSync(`src/${room}/*.ts`, { cwd: ROOT })
+      .flatMap((path) => optionsOf(read(path)))
+      .filter(({ of }) => new RegExp(`\\b${of}\\b`).test(door));
+  });
 
   it('has a row with a default for every option that can be given', () => {
     expect(options.length).toBeGreaterThan(3);

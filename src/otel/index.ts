@@ -5,7 +5,7 @@
 export { OTEL_ATTRIBUTES } from './otel-attributes.ts';
 export {
   type OtelBatchResult,
-  type OtelInstrumentOptions,
+  type OtelInstrumentShape,
   type OtelMeterShape,
   OtelMetrics,
   type OtelMetricsOptions,

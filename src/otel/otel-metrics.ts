@@ -10,7 +10,7 @@ import {
 import { otelAttributes } from './otel-attributes.ts';
 
 /** What an instrument of `@opentelemetry/api` is made with. */
-export interface OtelInstrumentOptions {
+export interface OtelInstrumentShape {
   readonly description: string;
   readonly unit: string;
   /** `ValueType`: 0 for whole numbers, 1 for others. */
@@ -26,9 +26,9 @@ type BatchCallback = (result: OtelBatchResult) => void;
 
 /** What is used of a meter of `@opentelemetry/api`, 1.3 and newer. */
 export interface OtelMeterShape {
-  createObservableCounter(name: string, options: OtelInstrumentOptions): unknown;
-  createObservableUpDownCounter(name: string, options: OtelInstrumentOptions): unknown;
-  createObservableGauge(name: string, options: OtelInstrumentOptions): unknown;
+  createObservableCounter(name: string, options: OtelInstrumentShape): unknown;
+  createObservableUpDownCounter(name: string, options: OtelInstrumentShape): unknown;
+  createObservableGauge(name: string, options: OtelInstrumentShape): unknown;
   addBatchObservableCallback(callback: BatchCallback, instruments: never[]): void;
   removeBatchObservableCallback(callback: BatchCallback, instruments: never[]): void;
 }

@@ -117,9 +117,14 @@ export class PrometheusMetrics implements Disposable {
     if (taken !== undefined) {
       throw invalidOption('registry', 'one without metrics of these names, or `prefix` another', taken.name);
     }
-    for (const metric of metrics) {
-      this.#registered.set(metric.name, metric);
-      this.#registry.registerMetric(metric as never);
+    try {
+      for (const metric of metrics) {
+        this.#registered.set(metric.name, metric);
+        this.#registry.registerMetric(metric as never);
+      }
+    } catch (cause) {
+      this[Symbol.dispose]();
+      throw cause;
     }
   }
 

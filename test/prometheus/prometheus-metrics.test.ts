@@ -161,6 +161,15 @@ it('an OpenMetrics registry has its counters without a second ending, and can be
   expect(registry.getMetricsAsArray()).toEqual([]);
 });
 
+it('a metric that is asked for again shows what is now', async () => {
+  const source = new PlayedSource(SHOWS);
+  const registry = new current.Registry();
+  using _ = new PrometheusMetrics({ registry, source, maxConsumers: 5, clock: new ManualClock() });
+  await registry.getSingleMetricAsString('plimsoll_refusals_total');
+  source.shows = madeSnapshot({ refusals: 8 });
+  expect(await registry.getSingleMetricAsString('plimsoll_refusals_total')).toContain('plimsoll_refusals_total 8');
+});
+
 it('a caller that waits between one metric and the next is served from one snapshot, for a tenth of a second', async () => {
   const source = new PlayedSource(SHOWS);
   const clock = new ManualClock();
@@ -171,6 +180,19 @@ it('a caller that waits between one metric and the next is served from one snaps
     clock.advance(25);
   }
   expect(source.snapshots).toBe(2);
+});
+
+it('a registry that gives up half way is left as it was', () => {
+  const registry = new current.Registry();
+  const register = registry.registerMetric.bind(registry);
+  let left = 10;
+  registry.registerMetric = (metric) => {
+    if (left-- === 0) throw new Error('no more');
+    register(metric);
+  };
+  const source = new PlayedSource(SHOWS);
+  expect(() => new PrometheusMetrics({ registry, source, maxConsumers: 1 })).toThrow('no more');
+  expect(registry.getMetricsAsArray()).toEqual([]);
 });
 
 describe('options', () => {
