@@ -86,6 +86,15 @@ export {
   type ObservationFeedStats,
   type ObservationListener,
 } from './observation-feed.ts';
+export type { PredictedBytes, RunPrediction } from './predict-run.ts';
+export {
+  type PredictOptions,
+  RUN_HISTORY_DEFAULTS,
+  RunHistory,
+  type RunHistoryOptions,
+  strictestMode,
+} from './run-history.ts';
+export type { NewRun, RunRecord } from './run-record.ts';
 export type { SnapshotSource } from './snapshot-source.ts';
 export { Webhook, type WebhookStats } from './webhook.ts';
 export { WEBHOOK_DEFAULTS, type WebhookFetch, type WebhookOptions } from './webhook-options.ts';

@@ -22,7 +22,7 @@ export interface StageReport {
   readonly unreleasedBytes: number;
 }
 
-/** That a stage changed its mode. One that begins in another mode than `plain` has changed from that. */
+/** That a stage changed its mode. One that begins in another mode than the least that was asked for, `plain` unless told, has changed from that. */
 export interface ModeSwitch {
   /** Since the pipeline was made, whole ms. */
   readonly atMs: number;

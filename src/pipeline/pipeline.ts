@@ -37,6 +37,8 @@ export interface PipelineOptions {
   readonly batchBytes?: number;
   /** In which mode stages work: by pressure, or always in this one as far as they can. Default `auto`; `spill` with a folder under `PLIMSOLL_FORCE_SPILL=1`. */
   readonly mode?: 'auto' | PipelineMode;
+  /** Under `auto` the freest mode in which a stage that can do it works: for a job of which it is known that it will come to that. Default `plain`. */
+  readonly leastMode?: PipelineMode;
   /** Where stages spill that have no folder of their own. Who made it disposes it, after the pipeline. Default: nowhere. */
   readonly spill?: SpillFolder;
   /** Told when stages end, and while they run. Default: nobody. */
@@ -49,6 +51,7 @@ const DEFAULTS = {
   progressEveryMs: 100,
   batchBytes: 262_144,
   mode: 'auto',
+  leastMode: 'plain',
 } as const;
 const MODES = ['auto', ...PIPELINE_MODES] as const;
 const OPTIONS = [
@@ -63,6 +66,7 @@ const OPTIONS = [
   'onProgress',
   'batchBytes',
   'mode',
+  'leastMode',
   'spill',
   'cleanup',
 ] as const;
@@ -100,6 +104,7 @@ export class Pipeline {
     const modes = new StageModes({
       pipeline: name,
       mode: checkOneOf('mode', options.mode ?? (spill && isSpillForced() ? 'spill' : DEFAULTS.mode), MODES),
+      leastMode: checkOneOf('leastMode', options.leastMode ?? DEFAULTS.leastMode, PIPELINE_MODES),
       batchBytes: checkWhole('batchBytes', options.batchBytes ?? DEFAULTS.batchBytes, 1),
       availableBytes: () => failOpen.run(() => governor.availableBytes, undefined),
       elapsedMs: () => observer.elapsedMs,

@@ -22,6 +22,8 @@ export interface ModeSeat {
 export interface StageModesOptions {
   readonly pipeline: string;
   readonly mode: 'auto' | PipelineMode;
+  /** Under `auto` no stage that can do it works in a freer one. */
+  readonly leastMode: PipelineMode;
   readonly batchBytes: number;
   /** What can be reserved without anybody giving back; undefined when nobody knows. */
   readonly availableBytes: () => number | undefined;
@@ -107,9 +109,11 @@ export class RunModes {
     return this.#floor > 0;
   }
 
-  /** A stage begins: its mode is set, and counts as switched when it is not `plain` and nobody has asked for a fixed one. */
+  /** A stage begins: its mode is set, and counts as switched when it is not the one that was asked for, or `plain`. */
   join(seat: ModeSeat): void {
     this.#seats.push(seat);
+    const { mode, leastMode } = this.#modes.options;
+    if (mode === 'auto') seat.mode = modeAtRank(MODE_RANKS[leastMode], seat.can);
     this.#set(seat);
   }
 
@@ -125,9 +129,9 @@ export class RunModes {
   }
 
   #set(seat: ModeSeat): void {
-    const { mode, batchBytes } = this.#modes.options;
+    const { mode, leastMode, batchBytes } = this.#modes.options;
     const byLevel = levelRank(this.#modes.level);
-    const rank = mode === 'auto' ? Math.max(byLevel, this.#floor) : MODE_RANKS[mode];
+    const rank = mode === 'auto' ? Math.max(byLevel, this.#floor, MODE_RANKS[leastMode]) : MODE_RANKS[mode];
     const to = modeAtRank(rank, seat.can);
     seat.batchBytes = batchBytesAt(rank, batchBytes);
     if (to !== seat.mode && mode === 'auto') {

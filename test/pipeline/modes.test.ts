@@ -128,6 +128,36 @@ describe('the mode of a stage', () => {
     expect(pipeline.report().modeSwitches).toMatchObject([{ stage: 'Guide', from: 'plain', to: 'compressed' }]);
   });
 
+  it('is never freer than the least that was asked for, which is no switch, and stricter where the level calls for it', async () => {
+    const machine = new FakeMachine();
+    const seen: [PipelineMode, number][] = [];
+    const pipeline = on(machine, { leastMode: 'streaming' });
+    const levels = ['optimal', 'high', 'emergency', 'optimal'] as const;
+    await pipeline
+      .from(source(machine, 4))
+      .through(watching(machine, levels, seen))
+      .into(sum(machine));
+    expect(seen).toEqual([
+      ['streaming', 400],
+      ['streaming', 400],
+      ['spill', 100],
+      ['streaming', 400],
+    ]);
+    expect(pipeline.report().modeSwitches.map(({ from, to }) => [from, to])).toEqual([
+      ['streaming', 'spill'],
+      ['spill', 'streaming'],
+    ]);
+    const unable: [PipelineMode, number][] = [];
+    const plain = on(new FakeMachine(), { leastMode: 'spill' });
+    await plain
+      .from(source(machine, 1))
+      .through(watching(machine, ['optimal'], unable, { can: { compression: true } }))
+      .into(sum(machine));
+    expect(unable).toEqual([['compressed', 100]]);
+    expect(plain.report().modeSwitchCount).toBe(0);
+    expect(() => on(machine, { leastMode: 'auto' as PipelineMode })).toThrow(RangeError);
+  });
+
   it('can be fixed, as far as a stage can: pressure then changes nothing and nothing is a switch', async () => {
     for (const mode of PIPELINE_MODES) {
       const machine = new FakeMachine();
