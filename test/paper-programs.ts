@@ -20,6 +20,7 @@ export const PAPERS = [
   'docs/spill.md',
   'docs/pipeline.md',
   'docs/observe.md',
+  'docs/cli.md',
   'docs/exporters.md',
 ] as const;
 

@@ -1,0 +1,173 @@
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import {
+  FeedFile,
+  feedHome,
+  feedPath,
+  feedsIn,
+  olderFeedPath,
+  openFeedFolder,
+  sweepFeeds,
+} from '../../src/observe/feed-file.ts';
+import { FeedReader, isFeedEnd, isFeedHeader, isObservation, readFeedLine } from '../../src/observe/feed-reader.ts';
+import { looksOf } from '../cli/looks.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'plimsoll-feed-test-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const header = { feed: 1, pid: 42, program: 'app.js', node: 'v24.0.0', startedAt: 5 } as const;
+const open = (maxBytes = 65_536) => new FeedFile({ folder, maxBytes, header });
+const numbersOf = (lines: ReturnType<FeedReader['read']>) =>
+  lines.flatMap((line) => ('number' in line ? [line.number] : []));
+
+describe('a feed', () => {
+  it('is read while it is written, each line once, and to its end', () => {
+    const [one, two, three] = looksOf([{ rss: 10 }, { rss: 20 }, { rss: 30 }]);
+    using reader = new FeedReader(feedPath(folder, 42));
+    expect(reader.read()).toEqual([]);
+    using feed = open();
+    feed.write(one!);
+    expect(reader.read()).toEqual([header, one]);
+    expect(reader.read()).toEqual([]);
+    feed.write(two!);
+    feed.write(three!);
+    feed.write({ ended: { at: 9, exitCode: 3 } });
+    const lines = reader.read();
+    expect(numbersOf(lines)).toEqual([2, 3]);
+    expect(isFeedEnd(lines.at(-1)!)).toBe(true);
+  });
+
+  it('is bounded, by two pieces, and a reader loses nothing at the turn', () => {
+    const looks = looksOf(Array.from({ length: 200 }, () => ({ rss: 10 })));
+    using feed = open();
+    using reader = new FeedReader(feed.path);
+    const seen: number[] = [];
+    for (const look of looks) {
+      feed.write(look);
+      if (look.number % 7 === 0) seen.push(...numbersOf(reader.read()));
+    }
+    seen.push(...numbersOf(reader.read()));
+    expect(seen).toEqual(looks.map(({ number }) => number));
+    for (const path of [feed.path, olderFeedPath(feed.path)]) expect(statSync(path).size).toBeLessThanOrEqual(65_536);
+    expect(readdirSync(folder).length).toBe(2);
+    // Who comes later has both pieces, and the header.
+    using late = new FeedReader(feed.path);
+    const lines = late.read();
+    expect(isFeedHeader(lines[0]!)).toBe(true);
+    expect(numbersOf(lines).at(-1)).toBe(200);
+    expect(numbersOf(lines).length).toBeGreaterThan(15);
+  });
+
+  it('has no line that is larger than a piece', () => {
+    using feed = open();
+    const [look] = looksOf([{ rss: 1 }]);
+    feed.write({ ...look!, snapshot: { ...look!.snapshot, warnings: ['x'.repeat(70_000)] } });
+    expect(feed.leftOut).toBe(1);
+    expect(statSync(feed.path).size).toBeLessThan(1_000);
+  });
+
+  it('is read past what is none of it, and half a line waits for its rest', () => {
+    const [look] = looksOf([{ rss: 1 }]);
+    using feed = open();
+    using reader = new FeedReader(feed.path);
+    const text = JSON.stringify(look);
+    appendFileSync(feed.path, `nonsense\n{"version":2}\n[]\nnull\n${text.slice(0, 50)}`);
+    expect(reader.read()).toEqual([header]);
+    expect(reader.badLines).toBe(4);
+    appendFileSync(feed.path, `${text.slice(50)}\n`);
+    expect(reader.read()).toEqual([look]);
+  });
+
+  it('of a process that had the number before is gone', () => {
+    writeFileSync(feedPath(folder, 42), 'old\n');
+    writeFileSync(olderFeedPath(feedPath(folder, 42)), 'older\n');
+    using feed = open();
+    expect(readFileSync(feed.path, 'utf8')).toBe(`${JSON.stringify(header)}\n`);
+    expect(existsSync(olderFeedPath(feed.path))).toBe(false);
+  });
+
+  it('is not written through a link that somebody has put there, and is for this user only', () => {
+    const target = join(folder, 'target');
+    writeFileSync(target, 'mine');
+    symlinkSync(target, feedPath(folder, 42));
+    using feed = open();
+    expect(readFileSync(target, 'utf8')).toBe('mine');
+    expect(statSync(feed.path).mode & 0o777).toBe(0o600);
+  });
+
+  it('may be disposed twice, and is written no more then', () => {
+    const feed = open();
+    feed[Symbol.dispose]();
+    feed[Symbol.dispose]();
+    feed.write({ ended: { at: 1, exitCode: 0 } });
+    expect(readFileSync(feed.path, 'utf8')).toBe(`${JSON.stringify(header)}\n`);
+  });
+});
+
+describe('the folder of feeds', () => {
+  it('is this user’s, made for nobody else', () => {
+    const home = feedHome(folder);
+    expect(openFeedFolder(home)).toBe(home);
+    expect(statSync(home).mode & 0o777).toBe(0o700);
+    expect(openFeedFolder(home)).toBe(home);
+  });
+
+  it('is not used where others may write, nor through a link', () => {
+    const shared = join(folder, 'shared');
+    mkdirSync(shared);
+    chmodSync(shared, 0o777);
+    symlinkSync(shared, join(folder, 'link'));
+    for (const path of [shared, join(folder, 'link')]) {
+      expect(() => openFeedFolder(path)).toThrow(expect.objectContaining({ code: 'PLIMSOLL_FEED_FOLDER' }));
+    }
+  });
+
+  it('keeps the last sixteen feeds of processes that are gone, and those that are there', () => {
+    const gone = Array.from({ length: 20 }, (_, index) => 4_000_000_001 + index);
+    for (const [index, pid] of gone.entries()) {
+      writeFileSync(feedPath(folder, pid), '');
+      utimesSync(feedPath(folder, pid), 1_000 + index, 1_000 + index);
+    }
+    writeFileSync(feedPath(folder, process.pid), '');
+    utimesSync(feedPath(folder, process.pid), 1, 1);
+    writeFileSync(join(folder, 'other.feed'), '');
+    sweepFeeds(folder);
+    expect([...feedsIn(folder)].sort()).toEqual([process.pid, ...gone.slice(4)].sort());
+    expect(feedsIn(join(folder, 'nowhere'))).toEqual([]);
+  });
+});
+
+it('a look is known by its shape', () => {
+  const [look] = looksOf([{ rss: 1 }]);
+  expect(isObservation(JSON.parse(JSON.stringify(look)))).toBe(true);
+  const wrong = [
+    null,
+    {},
+    [],
+    'x',
+    { ...look, version: 2 },
+    { ...look, snapshot: null },
+    { ...look, events: {} },
+    { ...look, at: 'x' },
+  ];
+  for (const value of wrong) expect(isObservation(value)).toBe(false);
+  expect(readFeedLine('{"feed":1,"pid":"x"}')).toBeUndefined();
+});
