@@ -19,6 +19,8 @@ import { cacheHitRatesGate } from './gates/cache-hit-rates.ts';
 import { cliOomGate } from './gates/cli-oom.ts';
 import { cliRunGate } from './gates/cli-run.ts';
 import { connectionsGate } from './gates/connections.ts';
+import { dashboardGate } from './gates/dashboard.ts';
+import { dashboardSecurityGate } from './gates/dashboard-security.ts';
 import { exportersGate } from './gates/exporters.ts';
 import { forcedSpillGate } from './gates/forced-spill.ts';
 import { type Gate, GateFailure, GateSkipped, seconds } from './gates/gate.ts';
@@ -73,6 +75,8 @@ const GATES: readonly Gate[] = [
   forcedSpillGate,
   wasmFuzzGate,
   wasmHostileGate,
+  dashboardSecurityGate,
+  dashboardGate,
 ];
 
 /** Set in the process that runs gates beside this one. */

@@ -11,10 +11,16 @@ export type ChildStats = DashboardStats & { readonly rssBytes: number };
 export class DashboardChild implements Disposable {
   readonly #child: ChildProcess;
   readonly #waiting: ((line: string) => void)[] = [];
+  /** Rejects when the program ends: nothing that was asked is answered any more. */
+  readonly #ended: Promise<never>;
   url = '';
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    this.#ended = new Promise((_, reject) => {
+      child.once('close', (code) => reject(new Error(`The program with the dashboard ended with ${code}`)));
+    });
+    this.#ended.catch(() => {});
     createInterface(child.stdout!).on('line', (line) => this.#waiting.shift()?.(line));
   }
 
@@ -27,12 +33,9 @@ export class DashboardChild implements Disposable {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const started = new DashboardChild(child);
-    const line = await Promise.race([
-      started.#next(),
-      new Promise<string>((resolve) => child.once('close', (code) => resolve(`ended with ${code}`))),
-    ]);
+    const line = await started.#next();
     started.url = /^ready (\S+)$/.exec(line)?.[1] ?? '';
-    if (started.url === '') throw new Error(`The program with the dashboard ${line}`);
+    if (started.url === '') throw new Error(`The program with the dashboard says ${line}`);
     return started;
   }
 
@@ -60,6 +63,7 @@ export class DashboardChild implements Disposable {
   }
 
   #next(): Promise<string> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    const answer = new Promise<string>((resolve) => this.#waiting.push(resolve));
+    return Promise.race([answer, this.#ended]);
   }
 }
