@@ -2,9 +2,11 @@ import * as current from 'prom-client';
 import * as older from 'prom-client-14';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../../src/clock.ts';
+import { createGovernor } from '../../src/governor/index.ts';
 import { METRICS } from '../../src/metrics/index.ts';
 import { PrometheusMetrics, type PrometheusRegistryShape } from '../../src/prometheus/prometheus-metrics.ts';
 import { prometheusName } from '../../src/prometheus/prometheus-name.ts';
+import { breakable } from '../contract/broken-governor.ts';
 import { madeConsumer, madeMeter, madeSnapshot, PlayedSource } from '../metrics/made-snapshot.ts';
 
 const SHOWS = madeSnapshot({
@@ -180,6 +182,20 @@ it('a caller that waits between one metric and the next is served from one snaps
     clock.advance(25);
   }
   expect(source.snapshots).toBe(2);
+});
+
+it('a governor of the library that breaks, or is disposed, is scraped on: what it shows, and what it does not', async () => {
+  const whole = createGovernor({ limitBytes: 2 ** 28, runtimeBytes: 0, clock: new ManualClock(), meters: [] });
+  const { governor, breakIt } = breakable(whole);
+  const registry = new current.Registry();
+  using metrics = new PrometheusMetrics({ registry, source: governor, maxConsumers: 5 });
+  whole.consumer({ name: 'rows', kind: 'heap', maxBytes: 500 }).reserve(100);
+  expect(samples(await registry.metrics())).toContain('plimsoll_consumer_usage_bytes{consumer="rows",kind="heap"} 100');
+  whole[Symbol.dispose]();
+  expect(samples(await registry.metrics())).toContain('plimsoll_exporter_failures_total 0');
+  breakIt();
+  expect(samples(await registry.metrics())).toHaveLength(3);
+  expect(metrics.stats).toMatchObject({ readings: 3, failures: 1, lastFailure: 'broken on purpose' });
 });
 
 it('a registry that gives up half way is left as it was', () => {
