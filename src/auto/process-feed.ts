@@ -76,7 +76,7 @@ export class ProcessFeed implements Disposable {
     this.#everyMs = Math.min(LONGEST_MS, this.#everyMs * SLOWER);
   }
 
-  /** Inside the sample that changed the level, and that in a reservation, may be: 0.2 ms, at most every 50. */
+  /** Inside the sample that changed the level, and that in a reservation, may be: at most every 50 ms. */
   #lookSoon(): void {
     if (this.#clock.now() - this.#lookedAt >= LEAST_MS) this.#look(false);
   }

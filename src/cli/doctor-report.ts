@@ -62,7 +62,7 @@ export interface DoctorOptions {
   readonly isThere: (path: string) => boolean;
 }
 
-/** Looks at the machine, and changes nothing. About 5 ms. */
+/** Looks at the machine, and changes nothing. */
 export function examine(options: DoctorOptions): DoctorReport {
   const { limitBytes, env, root = '/', platform = process.platform, findsKoffi, isThere } = options;
   const limit = readLimits({ limitBytes, root });
