@@ -12,7 +12,7 @@ const names: HouseRule = {
     const faults: string[] = [];
     for (const { path } of tree.files) {
       for (const part of path.split('/')) {
-        const stem = part.replace(/(\.d|\.test|\.config)?\.ts$/, '');
+        const stem = part.replace(/(\.d|(\.slow)?\.test|\.config)?\.ts$/, '');
         if (/^(utils?|common|helpers?|misc|types|shared-types|lib)$/.test(stem))
           faults.push(`${path}: \`${part}\` says nothing`);
         else if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(stem)) faults.push(`${path}: \`${part}\` is not kebab-case`);
