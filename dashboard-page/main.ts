@@ -55,7 +55,9 @@ class Board {
     byId('login').hidden = session.mayRead;
     byId('board').hidden = !session.mayRead;
     byId('logout').hidden = !session.mayAct;
-    if (!session.mayRead) byId('token').focus();
+    byId('login-form').hidden = !session.hasToken;
+    byId('login-none').hidden = session.hasToken;
+    if (!session.mayRead && session.hasToken) byId('token').focus();
     this.#title = session.title ?? 'Plimsoll';
     setText(byId('title'), this.#title);
     this.#act.show(session);

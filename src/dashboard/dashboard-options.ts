@@ -19,7 +19,7 @@ export interface DashboardOptions {
   /** Where heap snapshots are written. Default: none, and then there is no button for one. */
   readonly snapshotFolder?: string;
   /**
-   * 8 to 256 characters without white space. Whoever has it may look from anywhere and may act. Default: none; then nobody may act, and only this machine
+   * 8 to 256 characters of ASCII without a space at either end. Whoever has it may look from anywhere and may act. Default: none; then nobody may act, and only this machine
    * may look.
    */
   readonly token?: string;
@@ -85,7 +85,7 @@ const OPTIONS = [
 ] as const;
 const LISTEN_OPTIONS = ['port', 'host', 'maxConnections'] as const;
 const OF_A_FEED = ['monitor', 'alerts', 'maxPoints', 'everyMs'] as const;
-const TOKEN = /^[\x21-\x7e]{8,256}$/;
+const TOKEN = /^[\x21-\x7e][\x20-\x7e]{6,254}[\x21-\x7e]$/;
 const HOST_NAME = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})$/i;
 const BASE_PATH = /^(?:\/[\w.~-]+)*$/;
 const LONGEST_TITLE = 80;
@@ -104,7 +104,11 @@ export function checkDashboardOptions(given: DashboardOptions): ResolvedDashboar
   }
   if (token !== undefined && !(typeof token === 'string' && TOKEN.test(token))) {
     // Never shown: it may be one that was mistyped.
-    throw invalidOption('token', '8 to 256 characters without white space', typeof token === 'string' ? '...' : token);
+    throw invalidOption(
+      'token',
+      '8 to 256 characters of ASCII without a space at either end',
+      typeof token === 'string' ? '...' : token,
+    );
   }
   if (typeof clock?.after !== 'function') throw invalidOption('clock', 'a clock', clock);
   const { basePath = DASHBOARD_DEFAULTS.basePath, title = DASHBOARD_DEFAULTS.title } = options;

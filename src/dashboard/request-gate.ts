@@ -78,7 +78,7 @@ export class RequestGate {
     if (session !== undefined && this.sessions.isOpen(session)) return 'token';
     const { authorization } = request.headers;
     if (authorization !== undefined) {
-      return this.checkToken(request, /^bearer +(\S+)\s*$/i.exec(authorization)?.[1] ?? '') ?? 'token';
+      return this.checkToken(request, /^bearer +(\S.*?)\s*$/i.exec(authorization)?.[1] ?? '') ?? 'token';
     }
     if (isOfThisMachine(request)) return 'local';
     return { status: 401, error: 'the token is missing' };

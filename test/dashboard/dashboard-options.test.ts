@@ -22,7 +22,8 @@ it.each<[string, Record<string, unknown>]>([
   ['governor', { governor: undefined }],
   ['governor', { governor: {} }],
   ['token', { token: 'short' }],
-  ['token', { token: 'with white space' }],
+  ['token', { token: ' with white space' }],
+  ['token', { token: 'schlüssel' }],
   ['token', { token: 12_345_678 }],
   ['hosts', { hosts: ['my.lan'] }],
   ['hosts', { hosts: ['http://my.lan'], token: 'open-sesame' }],
@@ -45,7 +46,7 @@ it.each<[string, Record<string, unknown>]>([
 
 it('a token that is refused is not shown', () => {
   using governor = makeGovernor();
-  expect(() => new Dashboard({ governor, token: 'my secret' })).toThrow(/^(?!.*my secret)/);
+  expect(() => new Dashboard({ governor, token: 'my secret ' })).toThrow(/^(?!.*my secret)/);
 });
 
 it.each(['0.0.0.0', '::', '192.0.2.1', 'my.lan', ''])('without a token it does not listen on `%s`', async (host) => {

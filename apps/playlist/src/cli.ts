@@ -54,6 +54,7 @@ export function parseCommandLine(argv: readonly string[], version: string): Comm
     .description('serve both files over HTTP and write them anew on a schedule')
     .option('--host <address>', 'address to listen on (default: 127.0.0.1)')
     .option('--port <number>', 'port to listen on (default: 8080)')
+    .option('--no-dashboard', 'do not show the memory of the process at /dashboard')
     .action((options) => {
       result = { kind: 'serve', ...run(options) };
     });
@@ -113,6 +114,7 @@ function run(options: Record<string, string | boolean | undefined>): Run {
       outputDir: text('outputDir'),
       host: text('host'),
       port: text('port'),
+      ...(options.dashboard === false && { dashboard: false }),
     },
     quiet: options.quiet === true,
   };

@@ -1,9 +1,12 @@
-import { systemClock } from 'plimsoll';
+import { type Governor, systemClock } from 'plimsoll';
+import type { PipelineProgress } from 'plimsoll/pipeline';
 import type { PlaylistConfig } from './config/config.ts';
 import { generate, openGovernor } from './generate.ts';
 import { describeError } from './report/describe-error.ts';
+import type { RunReport } from './report/run-report.ts';
 import { compileRuleSet } from './rules/rule-set.ts';
 import { createLog } from './serve/log.ts';
+import type { MemoryBoard } from './serve/memory-board.ts';
 import { startServer } from './serve/start-server.ts';
 import { maskText } from './sources/mask.ts';
 
@@ -21,8 +24,10 @@ export async function servePlaylist(config: PlaylistConfig, options: ServePlayli
   using governor = openGovernor(config);
   const log = createLog(options);
   for (const line of config.warnings) log.warn(line);
+  await using board = await openBoard(config, governor, (line) => log.warn(line));
   await using server = await startServer({
     config,
+    dashboard: board?.dashboard,
     clock: systemClock,
     describeError,
     warn: (line) => log.warn(line),
@@ -30,7 +35,7 @@ export async function servePlaylist(config: PlaylistConfig, options: ServePlayli
       if (!ok) log.error({ elapsedMs }, `the run failed: ${error}`);
     },
     regenerate: async (signal) => {
-      const { report } = await generate(config, { governor, dryRun: false, signal });
+      const report = await runOnce(config, { governor, signal, board });
       const { channels, programmes, elapsedMs, warnings } = report;
       for (const warning of warnings) log.warn(warning);
       const headline = `${channels} channels and ${programmes} programmes in ${elapsedMs}ms`;
@@ -40,8 +45,50 @@ export async function servePlaylist(config: PlaylistConfig, options: ServePlayli
     },
   });
   log.info(`serving ${server.origin}/${config.output.name}.m3u8 and ${config.output.name}.xmltv`);
+  if (board !== undefined) log.info(`memory at ${server.origin}/dashboard/`);
   const { promise: ended, resolve } = Promise.withResolvers<void>();
   options.signal.addEventListener('abort', () => resolve(), { once: true });
   if (options.signal.aborted) resolve();
   await ended;
+}
+
+/** Loaded only where it is wanted: it takes 3 MiB. */
+async function openBoard(
+  config: PlaylistConfig,
+  governor: Governor,
+  warn: (line: string) => void,
+): Promise<MemoryBoard | undefined> {
+  if (!config.serve.dashboard) return undefined;
+  const { MemoryBoard } = await import('./serve/memory-board.ts');
+  try {
+    return new MemoryBoard(governor, config.serve, config.output.name);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    warn(`there is no dashboard: ${describeError(error)}`);
+    return undefined;
+  }
+}
+
+interface RunParts {
+  readonly governor: Governor;
+  readonly signal: AbortSignal;
+  readonly board: MemoryBoard | undefined;
+}
+
+async function runOnce(config: PlaylistConfig, { governor, signal, board }: RunParts): Promise<RunReport> {
+  const events = board?.beginRun(config.output.name);
+  const onProgress = events && ((progress: PipelineProgress) => events.progress(progress));
+  try {
+    const { report, pipeline } = await generate(config, {
+      governor,
+      dryRun: false,
+      signal,
+      ...(onProgress && { onProgress }),
+    });
+    events?.end(pipeline, `${report.channels} channels, ${report.programmes} programmes`);
+    return report;
+  } catch (error) {
+    events?.end(undefined, describeError(error));
+    throw error;
+  }
 }

@@ -56,6 +56,10 @@ export interface ServeConfig {
   readonly everyMs: number | undefined;
   /** Without one, `POST /regenerate` is refused. */
   readonly token: string | undefined;
+  /** Whether `/dashboard` shows the memory of the process. */
+  readonly dashboard: boolean;
+  /** A name by which it may be asked for, beside those of this machine and addresses. */
+  readonly dashboardHost: string | undefined;
 }
 
 /** `[memory]`. What of it is the governor's is made into its options by `governorOptions`. */

@@ -14,6 +14,7 @@ export interface ConfigOverrides {
   readonly outputDir?: string | undefined;
   readonly host?: string | undefined;
   readonly port?: string | undefined;
+  readonly dashboard?: boolean | undefined;
   readonly plugins?: boolean | undefined;
   readonly pluginDir?: string | undefined;
   readonly strategy?: string | undefined;
@@ -34,6 +35,7 @@ const FLAGS: Readonly<Record<keyof ConfigOverrides, readonly [place: string, fla
   outputDir: ['output.dir', '--output-dir'],
   host: ['serve.host', '--host'],
   port: ['serve.port', '--port'],
+  dashboard: ['serve.dashboard', '--dashboard'],
   plugins: ['plugins.enabled', '--plugins'],
   pluginDir: ['plugins.dir', '--plugin-dir'],
   strategy: ['memory.strategy', '--strategy'],

@@ -66,6 +66,8 @@ export function resolveConfig(shape: FileShape, options: ResolveOptions): Playli
       port: serve?.port ?? DEFAULTS.port,
       everyMs: serve?.schedule === 'off' ? undefined : (serve?.schedule ?? DEFAULTS.everyMs),
       token: serve?.token,
+      dashboard: serve?.dashboard ?? true,
+      dashboardHost: serve?.dashboard_host,
     },
     cache: {
       dir: cache?.dir === undefined ? join(outputDir, '.cache') : located('cache.dir', cache.dir),

@@ -173,6 +173,8 @@ const TABLES = {
     port: wholeNumber(0, 65_535).optional(),
     schedule: offOr(duration('1s', '24h'), 'a duration like `6h`, from 1s to 24h').optional(),
     token: z.string().min(8, 'Expected at least 8 characters').optional(),
+    dashboard: z.boolean().optional(),
+    dashboard_host: text.optional(),
   }),
   cache: z.strictObject({ dir: text.optional(), shrink_limit: z.number().min(0).max(1).optional() }),
 } as const;

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import type { Clock } from 'plimsoll';
+import type { Dashboard } from 'plimsoll/dashboard';
 import type { PlaylistConfig } from '../config/config.ts';
 import { ConfigError } from '../config/config-error.ts';
 import { createApp } from './app.ts';
@@ -22,6 +23,8 @@ export interface ServerOptions {
   readonly describeError: (error: unknown) => string;
   readonly onOutcome?: (outcome: RunOutcome) => void;
   readonly warn: (line: string) => void;
+  /** Asked for each request first. */
+  readonly dashboard?: Pick<Dashboard, 'handles' | 'listener'> | undefined;
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -44,9 +47,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     token,
     regenerator,
   });
-  const listener = getRequestListener(app.fetch as Parameters<typeof getRequestListener>[0], {
+  const files = getRequestListener(app.fetch as Parameters<typeof getRequestListener>[0], {
     overrideGlobalObjects: false,
   });
+  const { dashboard } = options;
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
+    if (dashboard?.handles(request) === true) dashboard.listener(request, response);
+    else void files(request, response);
+  };
   const server = createServer({ requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16 * 1024 }, listener);
   server.maxConnections = MAX_CONNECTIONS;
   server.timeout = IDLE_READER_MS;

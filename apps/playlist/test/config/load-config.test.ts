@@ -108,7 +108,14 @@ describe('a whole configuration', () => {
       guideFile: join(folder, 'out/home.xmltv'),
     });
     expect(config.output.guideUrl).toBe('home.xmltv');
-    expect(config.serve).toEqual({ host: '127.0.0.1', port: 9000, everyMs: 3_600_000, token: undefined });
+    expect(config.serve).toEqual({
+      host: '127.0.0.1',
+      port: 9000,
+      everyMs: 3_600_000,
+      token: undefined,
+      dashboard: true,
+      dashboardHost: undefined,
+    });
     expect(JSON.parse(JSON.stringify(config))).toMatchObject({ numbering: { start: 100 } });
   });
 
