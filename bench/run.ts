@@ -11,6 +11,7 @@ import { benchAttributes } from './intern/attributes.ts';
 import { benchGuards } from './lifetime/guards.ts';
 import { benchRegistry } from './lifetime/registry.ts';
 import { benchObserving } from './observe/cost.ts';
+import { benchLeakFinder } from './observe/leak-finder.ts';
 import { benchWatched } from './observe/watched.ts';
 import { drawPicture } from './picture.ts';
 import { benchCleanup } from './pipeline/cleanup.ts';
@@ -40,7 +41,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   wasm: { workers: benchPluginWorkers },
   plugins: { stages: benchPlugins },
   exporters: { cost: benchExporters },
-  observe: { cost: benchObserving, watched: benchWatched },
+  observe: { cost: benchObserving, leaks: benchLeakFinder, watched: benchWatched },
   picture: { draw: drawPicture },
 };
 

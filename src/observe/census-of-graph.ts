@@ -142,6 +142,9 @@ function countListeners(rows: Map<string, Row>, graph: HeapGraph): void {
       const row = rowOf(rows, 'listeners', `'${name}' of ${graph.nameOf(node)}`);
       row.count += count;
       row.livedCount += count;
+      // A place in an array each: enough to come before rows that hardly move.
+      row.newBytes += count * 8;
+      if (row.some.length < MOST_KEPT) row.some.push(graph.edgeTo[edge]!);
     }
   }
 }

@@ -7,7 +7,7 @@ const CHUNK = 'HeapProfiler.addHeapSnapshotChunk';
 
 /**
  * V8's own heap, counted from a heap snapshot that the inspector hands over in pieces of a megabyte: the JSON is never there as a whole, which `v8.getHeapSnapshot` would hold. V8
- * numbers all objects from the first census on and remembers the numbers, about 40 bytes an object, until this is disposed. Rejects where there is no inspector in this Node.
+ * numbers all objects from the first census on, and remembers the numbers until this is disposed. Rejects where there is no inspector in this Node.
  */
 export class InspectorHeap implements HeapSource {
   #session: Session | undefined;

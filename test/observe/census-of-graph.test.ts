@@ -64,7 +64,12 @@ it('counts listeners by emitter and event, one by itself or many in an array', (
   heap.refer(events, 'internal', 'map', one);
   for (const [index, listener] of [one, two, two].entries()) heap.refer(many, 'element', index, listener);
   heap.refer(many, 'internal', 'elements', one);
+  const server = heap.node('object', 'Server', { id: 4 });
+  heap.refer(heap.root, 'property', 'server', server);
+  heap.refer(server, 'property', 'socket', emitter);
   const { rows } = census(heap, { livedId: 0 });
+  const held = census(heap, { livedId: 90, bornAfter: 50 }).rows;
+  expect(rowOf(held, "'data' of Socket")?.heldBy).toEqual(['Server.socket', 'Socket._events', 'Object.data']);
   expect(rows.filter(({ kind }) => kind === 'listeners')).toEqual([
     expect.objectContaining({ what: "'data' of Socket", count: 3, livedCount: 3, bytes: 0 }),
     expect.objectContaining({ what: "'close' of Socket", count: 1 }),
