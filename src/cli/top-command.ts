@@ -38,6 +38,9 @@ export async function topCommand(target: string | undefined, options: TopOptions
   if (target !== undefined && /^https?:\/\//i.test(target)) {
     if (!URL.canParse(target)) throw new UsageError(`\`${target}\` is no URL`);
     const url = new URL(target);
+    if (url.username !== '' || url.password !== '') {
+      throw new UsageError('no name or password in the URL: a token stands in PLIMSOLL_TOKEN');
+    }
     const remote = { url, token: options.token ?? env.PLIMSOLL_TOKEN, clock, signal };
     if (options.once) return showOnce([await askOnce(remote)], url.host, options, screen);
     return watch(followDashboard(remote), url.host, options, screen, stop);

@@ -48,10 +48,9 @@ function factsOf({ snapshot, collections }: Observation, recorder: RunRecorder):
   ];
   if (trains.count > 0) {
     const running = trains.running ? ', one runs' : '';
-    facts.push({
-      label: 'given back',
-      value: `${trains.count} train(s), ${formatBytes(trains.releasedBytes)}, ${formatDuration(trains.spentMs)}${running}`,
-    });
+    const gave = `${trains.count} train(s), ${formatBytes(trains.releasedBytes)}, ${formatDuration(trains.spentMs)}${running}`;
+    const none = `nothing, as it only observes: ${trains.count} train(s) would have run`;
+    facts.push({ label: 'given back', value: mode === 'observe' ? none : gave });
   }
   if (psi !== undefined) facts.push({ label: 'waited for memory', value: `${psi.someAvg10}% of the last ten seconds` });
   if (waiting > 0 || refusals > 0) {

@@ -149,5 +149,5 @@ async function ask(
   throw new NoFeedError(`${shown(url)} answers ${status} to ${path}${advice}`);
 }
 
-/** Without a name and a password that may stand in it. */
+/** Without what is asked, which may be long. */
 const shown = (url: URL): string => `${url.origin}${url.pathname}`;

@@ -32,10 +32,24 @@ const doors = JSON.parse(process.argv[2]);
 })().catch((error) => { console.error(error); process.exitCode = 1; });
 `;
 
+/** The program of the package, as it is installed: it answers, and a program that knows nothing of it is looked at. */
+async function demandProgram(node: string, dir: string): Promise<void> {
+  const cli = join(dir, 'node_modules', '.bin', 'plimsoll');
+  const help = await runProgram(node, [cli, '--help'], dir);
+  demand(/^Usage: plimsoll /.test(help), `plimsoll --help printed ${help.slice(0, 200)}`);
+  const doctor = JSON.parse(await runProgram(node, [cli, 'doctor', '--json'], dir)) as { kind: string };
+  demand(doctor.kind === 'doctor', `plimsoll doctor is a ${doctor.kind}`);
+  const report = join(dir, 'run.json');
+  const said = await runProgram(node, [cli, 'run', '--report', report, '--', node, '-p', '6 * 7'], dir);
+  demand(said === '42\n', `under plimsoll run a program printed ${said}`);
+  const { processes } = JSON.parse(readFileSync(report, 'utf8')) as { processes: { looks: number }[] };
+  demand(processes.length === 1 && processes[0]!.looks > 0, `plimsoll run saw ${JSON.stringify(processes)}`);
+}
+
 export const packedPackageGate: Gate = {
   name: 'package',
   promise:
-    'the packed tarball passes publint and are-the-types-wrong, and its doors open with import and require on Node 20, 22, 24 and 26',
+    'the packed tarball passes publint and are-the-types-wrong, its doors open with import and require and its command line runs on Node 20, 22, 24 and 26',
   async run(say) {
     const dir = join(PROJECT_DIR, 'test', '.tmp', 'package');
     rmSync(dir, { recursive: true, force: true });
@@ -80,8 +94,13 @@ export const packedPackageGate: Gate = {
           demand(version.startsWith(`v${major}.`), `expected Node ${major}, ran ${version}`);
           if (preload.length === 0) versions.push(version);
         }
+        await demandProgram(nodePath(major), dir);
       }
-      return `${entryCount} files, ${(size / 1024).toFixed(0)} KiB; ${doors.join(', ')} by import and require on ${versions.join(', ')}`;
+      demand(
+        (await runProgram('npx', ['--no-install', 'plimsoll', '--version'], dir)).trim() !== '',
+        'npx plimsoll says nothing',
+      );
+      return `${entryCount} files, ${(size / 1024).toFixed(0)} KiB; ${doors.join(', ')} by import and require, and the command line, on ${versions.join(', ')}`;
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }
