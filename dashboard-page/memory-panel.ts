@@ -50,7 +50,7 @@ export class MemoryPanel {
       top: (largest) => this.#top(largest),
       underlay: (plot, colour) => this.#drawBands(plot, colour),
       overlay: (plot, colour) => this.#nameBands(plot, colour),
-      marginRight: 66,
+      marginRight: 74,
     });
     byId('memory-chart').append(this.#chart.root);
     const scale = byId('scale');

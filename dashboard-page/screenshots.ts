@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { findBrowser, openBrowser } from '../test/dashboard/browser.ts';
 import { Scene } from '../test/dashboard/scene.ts';
 
+const TOKEN = 'shown-to-nobody';
 const DOCS = join(import.meta.dirname, '../docs');
 const SHOTS = [
   { name: 'dashboard-light', colorScheme: 'light', width: 1_280, height: 1_180 },
@@ -15,7 +16,7 @@ if (findBrowser() === undefined)
   throw new Error('There is no chromium: apt-get install --no-install-recommends chromium');
 const folder = process.argv[2] ?? DOCS;
 mkdirSync(folder, { recursive: true });
-await using scene = new Scene();
+await using scene = new Scene(TOKEN);
 await scene.play();
 await using address = await scene.dashboard.listen({ port: 0 });
 await using browser = await openBrowser();
@@ -23,8 +24,13 @@ for (const { name, colorScheme, width, height } of SHOTS) {
   await using context = await browser.newContext({ colorScheme, viewport: { width, height }, timezoneId: 'UTC' });
   const page = await context.newPage();
   await page.goto(address.url);
-  await page.waitForFunction(() => document.querySelectorAll('#journal tbody tr').length > 0);
+  await page.fill('#act-token', TOKEN);
+  await page.click('#act button[type="submit"]');
+  await page.locator('#collect').waitFor();
+  await page.locator('#journal tbody tr').first().waitFor();
   await page.waitForTimeout(400);
+  // Nothing has the focus in a picture.
+  await page.evaluate('document.activeElement?.blur(); scrollTo(0, 0)');
   const path = join(folder, `${name}.png`);
   await page.screenshot({ path, fullPage: process.argv.includes('--full') });
   console.log(path);

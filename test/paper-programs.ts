@@ -21,6 +21,7 @@ export const PAPERS = [
   'docs/pipeline.md',
   'docs/observe.md',
   'docs/cli.md',
+  'docs/dashboard.md',
   'docs/exporters.md',
 ] as const;
 

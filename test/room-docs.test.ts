@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
-const ROOMS = ['cache', 'pool', 'intern', 'lifetime', 'spill', 'pipeline', 'wasm', 'observe'] as const;
+const ROOMS = ['cache', 'pool', 'intern', 'lifetime', 'spill', 'pipeline', 'wasm', 'observe', 'dashboard'] as const;
 /** Rooms that have a page together, beside each that has its own. */
 const PAGES: readonly (readonly [page: string, rooms: readonly string[]])[] = [
   ...ROOMS.map((room) => [room, [room]] as const),

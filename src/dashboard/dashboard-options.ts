@@ -22,7 +22,7 @@ export interface DashboardOptions {
    * 8 to 256 characters of ASCII without a space at either end. Whoever has it may look from anywhere and may act. Default: none; then nobody may act, and only this machine
    * may look.
    */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Names by which it may be asked for, without a port, beside those of this machine. With any a token is required. At most 100. Default none. */
   readonly hosts?: readonly string[];
   /** Where it is mounted, such as `/dashboard`; not with a `/` at the end. Default the root. */

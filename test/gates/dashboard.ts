@@ -189,6 +189,9 @@ async function buttonsWork(page: Page, child: DashboardChild, folder: string): P
 async function nothingIsWrong(browser: Browser, url: string): Promise<string[]> {
   for (const look of LOOKS) {
     const { page, errors } = await openPage(browser, url, look);
+    await page.fill('#act-token', TOKEN);
+    await page.click('#act button[type="submit"]');
+    await page.locator('#collect').waitFor();
     await page.locator('#consumers button').first().click();
     await sleep(300);
     await chartsDraw(page);
