@@ -97,7 +97,12 @@ function addRun(program: Command, screen: Screen, end: (end: RunEnd) => void): v
     .argument('<command...>', 'the program with its arguments, after --')
     .passThroughOptions()
     .option('--limit <size>', 'the line, such as 256MiB; default: that of the container', sizeOf)
-    .addOption(new Option('--mode <mode>', 'whether the governor acts').choices(['observe', 'on']).default('observe'))
+    .addOption(
+      new Option('--mode <mode>', 'whether the governor acts; default: as PLIMSOLL says, or observe').choices([
+        'observe',
+        'on',
+      ]),
+    )
     .option('--no-heap-flags', 'leave V8 its own heap limit')
     .option('--no-live', 'no line at the foot of the terminal while it runs')
     .option('--report <file>', 'write the report there; JSON for a name that ends in .json')
@@ -180,7 +185,7 @@ function addRecords(program: Command, screen: Screen): void {
 
 interface RunFlags {
   readonly limit?: number;
-  readonly mode: 'observe' | 'on';
+  readonly mode?: 'observe' | 'on';
   readonly heapFlags: boolean;
   readonly live: boolean;
   readonly report?: string;

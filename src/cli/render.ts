@@ -54,7 +54,7 @@ export function renderPage(page: Page, options: RenderOptions = {}): string {
 
 function withColour(tone: Tone, text: string): string {
   // Whether there is a terminal was decided by who calls.
-  return tone === 'plain' ? text : styleText(STYLES[tone], text, { validateStream: false });
+  return tone === 'plain' || text === '' ? text : styleText(STYLES[tone], text, { validateStream: false });
 }
 
 function draw(block: Block, width: number, paint: Paint): string[] {
@@ -233,9 +233,10 @@ export const SCREEN = {
 
 /**
  * One line at the foot of a terminal that others write to: they keep the rows above it to themselves, which scroll without it (the scrolling region of the VT100, DECSTBM).
+ * The row is made free by `IND`, which keeps the column: somebody may be in the middle of a line.
  */
 export const FOOT = {
-  open: (rows: number): string => `\n\x1b7\x1b[1;${rows - 1}r\x1b8\x1b[1A`,
+  open: (rows: number): string => `\x1bD\x1b7\x1b[1;${rows - 1}r\x1b8\x1b[1A`,
   draw: (rows: number, text: string): string => `\x1b7\x1b[${rows};1H\x1b[2K${text}\x1b8`,
   close: (rows: number): string => `\x1b7\x1b[r\x1b[${rows};1H\x1b[2K\x1b8`,
 } as const;
