@@ -15,6 +15,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.base.json tsconfig.build.json ./
 COPY src src
 COPY plugins plugins
+COPY dashboard-page dashboard-page
 COPY apps/playlist apps/playlist
 RUN npm run build
 
