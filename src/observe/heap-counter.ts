@@ -25,7 +25,6 @@ export class HeapCounter implements Disposable {
   #source: HeapSource | undefined;
   #livedId = 0;
   #bornAfter: number | undefined;
-  #isDisposed = false;
 
   constructor(options: HeapCounterOptions) {
     this.#options = options;
@@ -42,7 +41,6 @@ export class HeapCounter implements Disposable {
         livedId: this.#livedId,
         ...(bornAfter === undefined ? {} : { bornAfter }),
       });
-      if (this.#isDisposed) this[Symbol.dispose]();
       this.#livedId = census.lastId;
       if (census.sameNumbers) return { census };
       this.#bornAfter = census.lastId;
@@ -55,7 +53,6 @@ export class HeapCounter implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#isDisposed = true;
     const source = this.#source;
     this.#source = undefined;
     source?.[Symbol.dispose]();

@@ -143,10 +143,11 @@ export class LeakFinder implements Disposable {
     // After the heap was counted: V8 has collected for that.
     const read = this.#attempt('the figures of the process could not be read', figures);
     const active = this.#attempt('active resources could not be read', resources);
-    if (census !== undefined) this.#series.add(number, 'heap', heapReadings(census, leastBytes, leastCount));
     if (snapshot !== undefined) this.#series.add(number, 'ledger', consumerReadings(snapshot));
     if (read !== undefined) this.#series.add(number, 'process', processReadings(read));
     if (active !== undefined) this.#series.add(number, 'resources', resourceReadings(active));
+    // The most rows, last: the others find their places first.
+    if (census !== undefined) this.#series.add(number, 'heap', heapReadings(census, leastBytes, leastCount));
     const spentMs = clock.now() - started;
     this.#spentMs += spentMs;
     const checkpoint = {

@@ -135,6 +135,7 @@ export class LeakSeries {
   }
 
   #open(reading: LeakReading, reads: PointRing): LeakRow | undefined {
+    if (reading.bytes === 0 && reading.count === 0) return undefined;
     if (this.#rows.size >= this.#maxRows) {
       this.#dropped++;
       return undefined;

@@ -185,6 +185,11 @@ describe('a prediction', () => {
     expect(at(runs, 500)!.plainPeakBytes!.expected).toBe(50 * MB);
   });
 
+  it('never takes more items to need less', () => {
+    const runs = [60, 50, 40, 30].map((peak, index) => run({ items: 1_000 * (index + 1), peakBytes: peak * MB }));
+    expect(at(runs, 9_000)!.plainPeakBytes!.expected).toBe(45 * MB);
+  });
+
   it('tries the next stricter mode where plain does not fit, and a stricter one where runs in that did not fit either', () => {
     const plain = alongLine([1_000, 2_000, 3_000]);
     expect(at(plain, 4_000)).toMatchObject({ mode: 'streaming', batchBytes: 65_536, basedOn: { runsInMode: 0 } });
