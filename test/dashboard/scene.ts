@@ -148,9 +148,9 @@ export class Scene implements AsyncDisposable {
     });
   }
 
-  /** So many seconds. */
-  async play(seconds = SECONDS): Promise<void> {
-    for (let n = 0; n < seconds; n++) {
+  /** Up to that second. */
+  async play(until = SECONDS): Promise<void> {
+    while (this.#second < until) {
       this.#step(this.#second++);
       for (let part = 0; part < 4; part++) {
         this.clock.advance(250);
@@ -250,7 +250,10 @@ export class Scene implements AsyncDisposable {
   }
 
   #psi() {
-    const [some, full] = [this.#waited, this.#waited / 3];
+    const [some, full] = [this.#waited, this.#waited / 3].map((percent) => Math.round(percent * 100) / 100) as [
+      number,
+      number,
+    ];
     return { ofGroup: true, someAvg10: some, fullAvg10: full, someTotalMs: 0, fullTotalMs: 0 };
   }
 }
