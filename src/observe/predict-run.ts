@@ -1,6 +1,7 @@
 import type { PressureThresholds } from '../governor/index.ts';
-import { PIPELINE_MODES, type PipelineMode } from '../pipeline/index.ts';
+import type { PipelineMode } from '../pipeline/index.ts';
 import { studentT95 } from './confidence.ts';
+import { KNOWN_MODES } from './known-modes.ts';
 import type { RunRecord } from './run-record.ts';
 
 /** A figure, and where that of a single run lies with 95% confidence. */
@@ -47,7 +48,7 @@ export interface RunQuestion {
 export function predictRun(runs: readonly RunRecord[], question: RunQuestion): RunPrediction | undefined {
   if (runs.length < LEAST_RUNS) return undefined;
   const { items } = question;
-  const byMode = PIPELINE_MODES.map((mode) => ({ mode, peak: peakAt(pointsOf(runs, mode), items) }));
+  const byMode = KNOWN_MODES.map((mode) => ({ mode, peak: peakAt(pointsOf(runs, mode), items) }));
   // The strictest is taken where nothing else fits, and a mode that nobody knows is worth a try before a stricter one.
   const chosen =
     byMode.find(({ mode, peak }) => mode === 'spill' || peak === undefined || peak.high <= roomOf(mode, question)) ??
@@ -79,10 +80,10 @@ function roomOf(mode: PipelineMode, { limitBytes, thresholds }: RunQuestion): nu
 
 /** What runs in a mode took; also those that began in it, or in a freer one, and had to leave it for a stricter: they would have taken that and more. */
 function pointsOf(runs: readonly RunRecord[], mode: PipelineMode): Point[] {
-  const rank = PIPELINE_MODES.indexOf(mode);
+  const rank = KNOWN_MODES.indexOf(mode);
   return runs
     .filter((run) => {
-      const [from, to] = [PIPELINE_MODES.indexOf(run.startMode), PIPELINE_MODES.indexOf(run.mode)];
+      const [from, to] = [KNOWN_MODES.indexOf(run.startMode), KNOWN_MODES.indexOf(run.mode)];
       return to === rank || (from <= rank && rank < to);
     })
     .map(({ items, peakBytes }) => ({ items, bytes: peakBytes }));

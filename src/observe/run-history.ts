@@ -4,7 +4,8 @@ import { describeCause } from '../describe-cause.ts';
 import { PlimsollError } from '../errors.ts';
 import { DEFAULT_THRESHOLDS, type PressureThresholds } from '../governor/index.ts';
 import { checkName, checkNumber, checkOneOf, checkWhole, copyOptions, withoutUndefined } from '../invalid-option.ts';
-import { PIPELINE_MODES, type PipelineMode, type PipelineReport } from '../pipeline/index.ts';
+import type { PipelineMode, PipelineReport } from '../pipeline/index.ts';
+import { KNOWN_MODES } from './known-modes.ts';
 import { predictRun, type RunPrediction } from './predict-run.ts';
 import { checkRun, type NewRun, type RunRecord } from './run-record.ts';
 import { writeWhole } from './write-whole.ts';
@@ -123,8 +124,8 @@ export class RunHistory {
 
 /** The strictest mode that a pipeline came to, by its report, where it was begun in `startMode`. */
 export function strictestMode({ modeSwitches }: PipelineReport, startMode: PipelineMode = 'plain'): PipelineMode {
-  const ranks = modeSwitches.map(({ to }) => PIPELINE_MODES.indexOf(to));
-  return PIPELINE_MODES[Math.max(PIPELINE_MODES.indexOf(startMode), ...ranks)]!;
+  const ranks = modeSwitches.map(({ to }) => KNOWN_MODES.indexOf(to));
+  return KNOWN_MODES[Math.max(KNOWN_MODES.indexOf(startMode), ...ranks)]!;
 }
 
 function readRuns(path: string): RunRecord[] {

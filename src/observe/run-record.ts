@@ -1,5 +1,6 @@
 import { checkName, checkNumber, checkOneOf, checkWhole, copyOptions } from '../invalid-option.ts';
-import { PIPELINE_MODES, type PipelineMode } from '../pipeline/index.ts';
+import type { PipelineMode } from '../pipeline/index.ts';
+import { KNOWN_MODES } from './known-modes.ts';
 
 /** What a run of a job took. Plain data. */
 export interface RunRecord {
@@ -36,10 +37,10 @@ const KNOWN = [
 export function checkRun(given: NewRun & { readonly at: number }): RunRecord {
   const run = copyOptions('a run', given, KNOWN);
   const { job, at, items, bytes, peakBytes, limitBytes, batchBytes, mode, durationMs } = run;
-  const startMode = checkOneOf('startMode', run.startMode ?? 'plain', PIPELINE_MODES);
+  const startMode = checkOneOf('startMode', run.startMode ?? 'plain', KNOWN_MODES);
   checkName(job, 'job');
   // Nobody comes to a freer mode than the one begun in.
-  checkOneOf('mode', mode, PIPELINE_MODES.slice(PIPELINE_MODES.indexOf(startMode)));
+  checkOneOf('mode', mode, KNOWN_MODES.slice(KNOWN_MODES.indexOf(startMode)));
   if (bytes !== undefined) checkWhole('bytes', bytes, 0);
   return {
     job,

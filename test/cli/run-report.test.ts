@@ -115,7 +115,9 @@ describe('what is suspected', () => {
       rows: Math.min(30, second * 4),
     }));
     const waves = times.map((second) => ({ rss: 50, heap: 20 + 10 * Math.sin(second), rows: 10 + (second % 7) }));
-    for (const figures of [loads, waves]) expect(recorded(figures).report()!.suspects).toEqual([]);
+    // More at the end than at the start, and less in between: a job with stages.
+    const stages = times.map((second) => ({ rss: 50, rows: [10, 10, 40, 20, 30][Math.floor(second / 12)]! }));
+    for (const figures of [loads, waves, stages]) expect(recorded(figures).report()!.suspects).toEqual([]);
   });
 
   it('is nothing in a run too short to tell', () => {
