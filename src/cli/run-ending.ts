@@ -51,6 +51,9 @@ export function endingOf(facts: EndingFacts): RunEnding {
     const mend = 'Give it more by --max-old-space-size where there is room under the line, or have it hold less.';
     return { ...base, outOfMemory: 'heap', why: `V8 ran out of heap (${room} at the last look). ${mend}${look}` };
   }
+  // A loop that lets nobody look fills a heap between two looks.
+  if (by === 'SIGABRT')
+    return { ...base, why: `${how} V8 does so when its heap is full, and writes that above.${look}` };
   return { ...base, why: how };
 }
 

@@ -137,7 +137,11 @@ describe('how a program ended', () => {
   it('is told by its code or signal, and memory has no part in it unless there are signs', () => {
     expect(end({ exitCode: 0, last: near })).toEqual({ exitCode: 0, why: 'It ended with exit code 0.' });
     expect(end({ signal: 'SIGTERM', last: near })).toEqual({ signal: 'SIGTERM', why: 'It was ended by SIGTERM.' });
-    expect(end({ signal: 'SIGABRT', last: calm })).not.toHaveProperty('outOfMemory');
+    const aborted = end({ signal: 'SIGABRT', last: calm });
+    expect(aborted).not.toHaveProperty('outOfMemory');
+    expect(aborted.why).toContain(
+      'V8 does so when its heap is full, and writes that above. The last look, 250ms before',
+    );
     expect(end({ signal: 'SIGKILL', last: calm, oomKills: 0 })).not.toHaveProperty('outOfMemory');
     expect(end({ exitCode: 1, oomKills: 3, last: near })).not.toHaveProperty('outOfMemory');
   });
