@@ -69,6 +69,11 @@ const MOST_NOTES = 20;
  * `maxRows` rows of 32 bytes for each of `maxCheckpoints`, and their names.
  *
  * Errors: `PLIMSOLL_LEAK_FINDER` for a checkpoint while another is under way, `PLIMSOLL_DISPOSED`; a `RangeError` for options. What cannot be read is noted, never thrown.
+ * @example
+ * import { formatLeakReport, LeakFinder } from 'plimsoll/observe';
+ * using finder = new LeakFinder({ maxCheckpoints: 20, maxRows: 1_000 });
+ * await finder.checkpoint(); // after each round of the same work, nine times
+ * console.log(formatLeakReport(finder.report()));
  */
 export class LeakFinder implements Disposable {
   readonly #options;

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ManualClock } from '../../src/clock.ts';
-import type { Snapshot } from '../../src/governor/index.ts';
+import { createGovernor, type Snapshot } from '../../src/governor/index.ts';
 import {
   formatLeakReport,
   type HeapCensus,
@@ -9,6 +9,7 @@ import {
   LeakFinder,
   type LeakFinderOptions,
 } from '../../src/observe/index.ts';
+import { breakable } from '../contract/broken-governor.ts';
 import { seededRandom } from './planted-leaks.ts';
 
 const KIB = 1_024;
@@ -246,6 +247,18 @@ describe('what fails', () => {
       figures: fail,
     });
     expect((await broken.checkpoint()).note).toMatch(/^the heap was not counted/);
+  });
+
+  it('a governor that breaks takes nothing with it but its consumers', async () => {
+    using whole = createGovernor({ limitBytes: 1e9, runtimeBytes: 0, clock: new ManualClock(), meters: [] });
+    const { governor, breakIt } = breakable(whole);
+    const begun = begin({ source: governor });
+    const report = await rounds(8, begun, (round) => {
+      if (round === 2) breakIt();
+      begun.heap.rows = [row('Leak', 10 * KIB * round)];
+    });
+    expect(names(report)).toEqual(['Leak']);
+    expect(report.notes).toEqual(['consumers could not be read: broken on purpose']);
   });
 
   it('objects that were numbered anew are not compared with those before, but with those after', async () => {
