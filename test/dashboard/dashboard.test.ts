@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { breakable } from '../contract/broken-governor.ts';
 import { ask, BEARER, JSON_TYPE, TOKEN } from './ask.ts';
 import { MadeDashboards } from './made-dashboard.ts';
+import { holdConnection, sendRaw } from './raw-request.ts';
 
 const MiB = 2 ** 20;
 
@@ -268,6 +269,9 @@ describe('commands', () => {
     const post = (body: string, more: Record<string, string> = {}) =>
       ask(port, '/api/reclaim', { method: 'POST', headers: { ...BEARER, ...more }, body });
     expect((await post('x'.repeat(1_025))).status).toBe(413);
+    const head = `POST /api/reclaim HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer ${TOKEN}\r\n`;
+    // What says that it is too long is not waited for.
+    expect((await sendRaw(port, `${head}Content-Length: 10000000000\r\n\r\n`)).status).toBe(413);
     expect((await post(`{"strategy":"${'x'.repeat(2_000)}"}`, { 'transfer-encoding': 'chunked' })).status).toBe(413);
     for (const body of ['[]', '"smart"', 'null', '{', '1']) expect((await post(body)).status, body).toBe(400);
     const late = new Promise<number>((resolve, reject) => {
@@ -304,8 +308,13 @@ describe('the end', () => {
         .end();
     });
     while (dashboard.stats.streams === 0) await new Promise(setImmediate);
+    // One in the middle of its request is not waited for.
+    const half = await holdConnection(port);
+    const cut = new Promise((resolve) => half.on('close', resolve));
+    half.write('POST /memory/api/collect HTTP/1.1\r\nHost: loc');
+    while (dashboard.stats.connections < 2) await new Promise(setImmediate);
     await Promise.all([dashboard[Symbol.asyncDispose](), dashboard[Symbol.asyncDispose]()]);
-    await ended;
+    await Promise.all([ended, cut]);
     expect(dashboard.stats).toMatchObject({ streams: 0, connections: 0 });
     governor[Symbol.dispose]();
     expect(clock.pending).toBe(0);

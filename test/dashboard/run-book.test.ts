@@ -43,6 +43,21 @@ it('a run that nobody began begins with its first event, and the next of the sam
   ]);
 });
 
+it('a run of a thousand stages and spills has forty of each', () => {
+  const book = new RunBook();
+  const names = Array.from({ length: 1_000 }, (_, i) => `part ${i}`);
+  noteAll(book, [{ kind: 'started', source: 'big' }]);
+  noteAll(
+    book,
+    names.map((source) => ({ kind: 'stage', source, durationMs: 1 }) as const),
+  );
+  noteAll(
+    book,
+    names.map((source) => ({ kind: 'spill', source, diskBytes: 2, fileCount: 1, rawBytes: 2, ended: false }) as const),
+  );
+  expect(book.rows().map(({ stages, spilledBytes }) => [stages.length, spilledBytes])).toEqual([[40, 80]]);
+});
+
 it('keeps a bounded number of runs, stages and spills, whatever comes', () => {
   const book = new RunBook();
   const name = fc.integer({ min: 0, max: 200 }).map(String);
