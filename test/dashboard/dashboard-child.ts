@@ -27,9 +27,15 @@ export class DashboardChild implements Disposable {
   static async start(
     options: Partial<Omit<DashboardOptions, 'governor'>>,
     listen: DashboardListenOptions = { port: 0 },
+    consumers = 0,
   ): Promise<DashboardChild> {
     const child = spawn(process.execPath, ['--conditions=source', '--expose-gc', PROGRAM], {
-      env: { ...process.env, OPTIONS: JSON.stringify(options), LISTEN: JSON.stringify(listen) },
+      env: {
+        ...process.env,
+        OPTIONS: JSON.stringify(options),
+        LISTEN: JSON.stringify(listen),
+        CONSUMERS: String(consumers),
+      },
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const started = new DashboardChild(child);

@@ -10,6 +10,11 @@ const MAX_CONNECTIONS = 128;
 /** What a thousand connections that only connect may add. */
 const MOST_GROWTH_BYTES = 24 * 2 ** 20;
 const MOST_STREAMS = 32;
+/** Of looks as large as a thousand consumers make them: what the system takes for a socket is soon full. */
+const SLOW_STREAMS = 6;
+const SLOW_CONSUMERS = 1_000;
+const SLOW_MS = 6_000;
+const MOST_SLOW_BYTES = 48 * 2 ** 20;
 
 type Case = readonly [what: string, expected: readonly number[], request: string | Buffer];
 
@@ -41,9 +46,11 @@ export const dashboardSecurityGate: Gate = {
     say(`guessing ends at the ${guesses}th wrong token`);
     const { worstMs, growth, closedMs } = await idleConnections(child, say);
     const streams = await manyStreams(child);
+    const { skipped, slowGrowth } = await slowStreams();
+    say(`streams that nobody reads: ${skipped} looks left out, ${mib(slowGrowth)} more`);
     const after = await child.stats();
     demand(after.faults === 0, `${after.faults} faults inside: ${after.lastFault}`);
-    return `${cases.length} hostile requests refused; ${guesses} guesses; ${IDLE} idle connections: ${mib(growth)} more, an answer in ${worstMs.toFixed(0)} ms at most, all closed after ${(closedMs / 1_000).toFixed(1)} s; stream ${streams + 1} turned away`;
+    return `${cases.length} hostile requests refused; ${guesses} guesses; ${IDLE} idle connections: ${mib(growth)} more, an answer in ${worstMs.toFixed(0)} ms at most, all closed after ${(closedMs / 1_000).toFixed(1)} s; stream ${streams + 1} turned away; ${SLOW_STREAMS} unread streams: ${mib(slowGrowth)} more`;
   },
 };
 
@@ -232,4 +239,26 @@ async function manyStreams(child: DashboardChild): Promise<number> {
   demand(status === 503, `stream ${MOST_STREAMS + 1} was answered with ${status}`);
   for (const socket of sockets) socket.destroy();
   return MOST_STREAMS;
+}
+
+/** Streams that are opened and never read, while a look of some 200 KB comes twenty times a second. */
+async function slowStreams(): Promise<{ skipped: number; slowGrowth: number }> {
+  using child = await DashboardChild.start({ everyMs: 50 }, { port: 0 }, SLOW_CONSUMERS);
+  await sleep(2_000);
+  const before = await child.stats();
+  const request = `GET /api/stream HTTP/1.1\r\nHost: localhost:${child.port}\r\n\r\n`;
+  const sockets: Socket[] = [];
+  for (let n = 0; n < SLOW_STREAMS; n++) {
+    const socket = await holdConnection(child.port);
+    socket.pause().write(request);
+    sockets.push(socket);
+  }
+  await sleep(SLOW_MS);
+  const { skipped, rssBytes, streams } = await child.stats();
+  const slowGrowth = rssBytes - before.rssBytes;
+  demand(streams === SLOW_STREAMS, `${streams} of ${SLOW_STREAMS} unread streams are open`);
+  demand(skipped > 0, 'no look was left out for who reads nothing');
+  demand(slowGrowth < MOST_SLOW_BYTES, `${SLOW_STREAMS} unread streams took ${mib(slowGrowth)}`);
+  for (const socket of sockets) socket.destroy();
+  return { skipped, slowGrowth };
 }
