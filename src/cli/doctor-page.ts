@@ -3,6 +3,8 @@ import type { Capability } from '../governor/index.ts';
 import type { DoctorReport, Finding } from './doctor-report.ts';
 import { type Block, type Fact, formatShare, type Note, type Page, toneOfRatio } from './page.ts';
 
+const LONGEST_PATH = 56;
+
 /** Pure. */
 export function doctorPage(report: DoctorReport): Page {
   const { findings, capabilities } = report;
@@ -88,9 +90,12 @@ function foundBlock({ limit }: DoctorReport): Block {
     kind: 'table',
     title: 'Limits that were found',
     head: ['where it stands', '<from', 'bytes'],
-    rows: limit.all.map(({ bytes, from, path }) => [path ?? '-', from, formatBytes(bytes)]),
+    rows: limit.all.map(({ bytes, from, path }) => [tailOf(path ?? '-'), from, formatBytes(bytes)]),
   };
 }
+
+/** The end of a path says more than its beginning. */
+const tailOf = (path: string): string => (path.length <= LONGEST_PATH ? path : `…${path.slice(1 - LONGEST_PATH)}`);
 
 function meansFacts({ capabilities, kernel, temporary }: DoctorReport): Fact[] {
   const { allocator, cgroup, psi, trim, collect } = capabilities;

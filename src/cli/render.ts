@@ -29,6 +29,7 @@ const MOST_WIDTH = 120;
 const GAP = 2;
 const BLOCKS = '▁▂▃▄▅▆▇█';
 const CUT = '…';
+const LEAST_SPAN = 0.1;
 
 /** The page as text with a newline at the end. Pure: the same page gives the same text. No line is longer than `width`. */
 export function renderPage(page: Page, options: RenderOptions = {}): string {
@@ -164,11 +165,12 @@ function drawChart(block: Extract<Block, { kind: 'chart' }>, width: number, pain
 const sparkLength = (series: readonly Series[], room: number): number =>
   Math.max(8, Math.min(room, Math.max(...series.map(({ values }) => values.length))));
 
-/** From the least to the most of the series; each column the most of what falls into it. */
+/** From the least to the most of the series, which are a tenth apart at least, so that what stays the same looks so; each column the most of what falls into it. */
 export function sparkline({ values }: Series, width: number): string {
   const columns = Math.min(width, values.length);
   const there = values.filter((value) => value !== undefined);
   const [least, most] = [Math.min(...there), Math.max(...there)];
+  const span = Math.max(most - least, Math.abs(most) * LEAST_SPAN);
   let text = '';
   for (let column = 0; column < columns; column++) {
     const from = Math.floor((column * values.length) / columns);
@@ -176,7 +178,7 @@ export function sparkline({ values }: Series, width: number): string {
     const part = values.slice(from, to).filter((value) => value !== undefined);
     if (part.length === 0) text += ' ';
     else {
-      const share = most === least ? 0 : (Math.max(...part) - least) / (most - least);
+      const share = span === 0 ? 0 : (Math.max(...part) - least) / span;
       text += BLOCKS[Math.min(BLOCKS.length - 1, Math.floor(share * BLOCKS.length))];
     }
   }

@@ -55,7 +55,7 @@ describe('a flight recording', () => {
     expect(text).toMatch(/^Flight recording {2}process \d+, 2023-11-14T22:13:20Z\n/);
     expect(text).toContain('level        emergency by cgroup\n');
     expect(text).toContain('last sample  96% of the limit of cgroup; ledger 2.8GiB, cgroup 96MiB\n');
-    expect(text).toMatch(/The last 11\.9s, 240 samples\nledger {2}▁+.*█/);
+    expect(text).toMatch(/The last 11\.9s, 240 samples\nledger {2}▁+ {2}/);
     expect(text).toMatch(/pages "of" ä {2} +external +35MiB +35MiB +40MiB +0\ncache/);
     expect(text).toMatch(/Given back: 2 train\(s\), the last first\n/);
     expect(text).toContain('- trim: no such function (1)\n');
