@@ -1,6 +1,6 @@
 import type { LeakSuspect } from './leak-report.ts';
 import type { LeakRow, SeriesPoint } from './leak-series.ts';
-import { type Trend, trendOf } from './trend-test.ts';
+import { type Trend, theilSen, trendOf, turnedChances } from './trend-test.ts';
 
 /** Fewer figures say nothing: of three in a row one in six rises by chance. */
 export const LEAST_COMPARED = 5;
@@ -35,7 +35,7 @@ interface Asked {
  *
  * - 1 minus the probability that a row without a trend rises as clearly (Mann and Kendall, exact), times the number of rows that moved enough to be asked: with many rows one of them
  *   would rise by chance (Bonferroni; Dunn 1961). Rows hang together, so that this asks for more than it must.
- * - whether it goes on: how much of the slope (Theil and Sen) of the earlier half is left in the later one, and how many more pairs rise there than fall, the less of the two, doubled, at
+ * - whether it goes on: how much of the slope (Theil and Sen) before is left in the last third, and how many more pairs rise there than fall, the less of the two, doubled, at
  *   most 1. What fills and stops, a cache with a bound or a warm-up, does not go on.
  *
  * Rows that grew by less than the least are left out. Pure.
@@ -46,13 +46,16 @@ export function judgeLeaks(
   levels: LeakLevels,
 ): { suspects: LeakSuspect[]; asked: number } {
   const asked: Asked[] = [];
+  const chances = new Map<number, Float64Array>();
   for (const row of rows) {
     const points = row.points.list().filter(({ checkpoint }) => checkpoint >= from);
     if (points.length < LEAST_COMPARED) continue;
     const figures = points.map(({ figure }) => figure);
     const moved = Math.max(...figures) - Math.min(...figures);
     if (moved < leastOf(row, levels)) continue;
-    asked.push({ row, points, trend: trendOf(figures) });
+    const known = chances.get(figures.length) ?? turnedChances(figures.length);
+    chances.set(figures.length, known);
+    asked.push({ row, points, trend: trendOf(figures, known) });
   }
   const suspects = asked.flatMap((each) => {
     const confidence = confidenceOf(each.trend, asked.length);
@@ -97,9 +100,9 @@ function suspectOf({ row, points }: Asked, confidence: number): LeakSuspect {
     confidence,
     growthBytes: last.bytes - first.bytes,
     growthCount: last.count - first.count,
-    bytesEach: trendOf(points.map(({ bytes }) => bytes)).slope,
-    countEach: trendOf(points.map(({ count }) => count)).slope,
-    points: points.map(({ checkpoint, bytes, count }) => ({ checkpoint, bytes, count })),
+    bytesEach: theilSen(points.map(({ bytes }) => bytes)),
+    countEach: theilSen(points.map(({ count }) => count)),
+    points,
     ...(heldBy === undefined || heldShare === undefined ? {} : { heldBy, heldShare }),
   };
 }

@@ -15,7 +15,7 @@ import { LeakSeries } from './leak-series.ts';
 import { checkSource, type SnapshotSource } from './snapshot-source.ts';
 
 export interface LeakFinderOptions {
-  /** The most checkpoints that are kept and compared, 6 to 1,000: the oldest goes first. Required. */
+  /** The most checkpoints that are kept and compared, 6 to 200: the oldest goes first. Required. */
   readonly maxCheckpoints: number;
   /** The most rows (constructors, functions, consumers and so on) that are followed, 1 to 100,000. Required. A thousand serves most programs. */
   readonly maxRows: number;
@@ -106,7 +106,7 @@ export class LeakFinder implements Disposable {
     }
   }
 
-  /** What leaks as far as can be said by now. Worked out anew at each call: milliseconds. */
+  /** What leaks as far as can be said by now. Worked out anew at each call, in time that grows with the rows that moved and the square of the checkpoints. */
   report(): LeakReport {
     const { leastBytes, leastCount, leastConfidence } = this.#options;
     const from = this.#comparedFrom;
@@ -195,7 +195,7 @@ function resolve(given: LeakFinderOptions) {
     clock: systemClock,
     ...withoutUndefined(known),
   };
-  checkWhole('maxCheckpoints', options.maxCheckpoints, LEAST_COMPARED + 1, 1_000);
+  checkWhole('maxCheckpoints', options.maxCheckpoints, LEAST_COMPARED + 1, 200);
   checkWhole('maxRows', options.maxRows, 1, 100_000);
   checkWhole('warmUp', options.warmUp, 1, 100);
   checkWhole('leastBytes', options.leastBytes, 1);

@@ -23,6 +23,8 @@ export type LeakKind = 'consumer' | 'constructor' | 'function' | 'listeners' | '
 
 export interface LeakPoint {
   readonly checkpoint: number;
+  /** What was compared: bytes, or a number of things without bytes, that were there at the checkpoint before already, where that is known. */
+  readonly figure: number;
   readonly bytes: number;
   readonly count: number;
 }

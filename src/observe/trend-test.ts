@@ -1,3 +1,6 @@
+/** Two steps can go up and down. */
+const LEAST_LATE = 3;
+
 /**
  * Whether a row of figures goes up, and by how much each time, without a word about how the noise is distributed.
  *
@@ -10,25 +13,27 @@ export interface Trend {
   readonly probability: number;
   /** A step from one figure to the next. */
   readonly slope: number;
-  /** Of the earlier and of the later half of the figures alone, the middle one in both; and by how much more of the later pairs rise than fall, -1 to 1. */
+  /** Of the last third of the figures alone, three at least, and of those before with the first of these; and by how much more of the late pairs rise than fall, -1 to 1. */
   readonly earlySlope: number;
   readonly lateSlope: number;
   readonly lateRise: number;
 }
 
-/** At least two figures, at equal distances. n² / 2 slopes are held. */
-export function trendOf(figures: readonly number[]): Trend {
-  const late = figures.slice(Math.floor((figures.length - 1) / 2));
+/** At least two figures, at equal distances. n² / 2 slopes are held and sorted. `chances` are `turnedChances` of so many, for who asks more than once. */
+export function trendOf(figures: readonly number[], chances = turnedChances(figures.length)): Trend {
+  const start = Math.max(0, figures.length - Math.max(LEAST_LATE, Math.ceil(figures.length / 3)));
+  const late = figures.slice(start);
   return {
-    probability: riseProbability(figures),
+    probability: riseProbability(figures, chances),
     slope: theilSen(figures),
-    earlySlope: theilSen(figures.slice(0, Math.ceil((figures.length + 1) / 2))),
+    earlySlope: theilSen(figures.slice(0, start + 1)),
     lateSlope: theilSen(late),
     lateRise: risesOf(late) / pairsOf(late.length),
   };
 }
 
-function theilSen(figures: readonly number[]): number {
+/** The median of the slopes of all pairs; 0 for fewer than two figures. */
+export function theilSen(figures: readonly number[]): number {
   const slopes: number[] = [];
   for (let j = 1; j < figures.length; j++) {
     for (let i = 0; i < j; i++) slopes.push((figures[j]! - figures[i]!) / (j - i));
@@ -48,17 +53,16 @@ function risesOf(figures: readonly number[]): number {
   return rises;
 }
 
-function riseProbability(figures: readonly number[]): number {
+function riseProbability(figures: readonly number[], chances: Float64Array): number {
   // S is all pairs minus twice those turned around: at least S is at most so many.
   const turned = Math.floor((pairsOf(figures.length) - risesOf(figures)) / 2);
-  const chances = turnedChances(figures.length);
   let sum = 0;
   for (let count = 0; count <= turned && count < chances.length; count++) sum += chances[count]!;
   return Math.min(1, sum);
 }
 
-/** By number of pairs turned around, how probable that is among all orders of n things. */
-function turnedChances(n: number): Float64Array {
+/** By number of pairs turned around, how probable that is among all orders of n things. n³ / 2 steps. */
+export function turnedChances(n: number): Float64Array {
   const pairs = pairsOf(n);
   let chances = new Float64Array(pairs + 1);
   chances[0] = 1;

@@ -5,8 +5,8 @@ import { demand, type Gate } from './gate.ts';
 import { runProgram } from './run-program.ts';
 
 const SEEDS = 10;
-/** One of warm-up, seven that are compared. */
-const ROUNDS = 8;
+/** Two of warm-up, seven that are compared. */
+const ROUNDS = 9;
 const PROCESSES = 2;
 const ROOT = join(import.meta.dirname, '../..');
 const SCRIPT = join(ROOT, 'test/observe/leak-child.ts');

@@ -6,7 +6,7 @@ import { type Leak, program } from './planted-leaks.ts';
 
 const [seed, rounds, ...leaks] = process.argv.slice(2);
 const run = program(leaks as Leak[], Number(seed));
-const finder = new LeakFinder({ maxCheckpoints: 20, maxRows: 1_000, memoryFactor: 10 });
+const finder = new LeakFinder({ maxCheckpoints: 20, maxRows: 1_000, memoryFactor: 10, warmUp: 2 });
 for (let round = 1; round <= Number(rounds); round++) {
   run(round);
   await turn();

@@ -349,6 +349,7 @@ it('refuses options out of their range, and none without its bounds', () => {
     { maxRows: 5 },
     { maxCheckpoints: 6 },
     { ...sound, maxCheckpoints: 5 },
+    { ...sound, maxCheckpoints: 201 },
     { ...sound, warmUp: 0 },
     { ...sound, leastBytes: 0 },
     { ...sound, leastConfidence: 1.1 },

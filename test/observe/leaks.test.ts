@@ -10,7 +10,7 @@ const SCRIPT = join(import.meta.dirname, 'leak-child.ts');
 
 it('finds listeners and closures that are planted, with where they are written and how they are held', async () => {
   const leaks: readonly Leak[] = ['listener', 'closure'];
-  const args = ['--conditions=source', SCRIPT, '3', '8', ...leaks];
+  const args = ['--conditions=source', SCRIPT, '3', '9', ...leaks];
   const env = { ...process.env, NODE_OPTIONS: '', PLIMSOLL: '' };
   const { stdout } = await promisify(execFile)(process.execPath, args, { env, maxBuffer: 1 << 22 });
   const report = JSON.parse(stdout) as LeakReport;
