@@ -19,6 +19,7 @@ import {
 } from '../governor/index.ts';
 import { memoryBackedName } from '../spill/index.ts';
 import { findWrongs } from './doctor-findings.ts';
+import { environmentLimit } from './environment-limit.ts';
 
 /** Something that stands between a program and its memory. */
 export interface Finding {
@@ -65,7 +66,7 @@ export interface DoctorOptions {
 /** Looks at the machine, and changes nothing. */
 export function examine(options: DoctorOptions): DoctorReport {
   const { limitBytes, env, root = '/', platform = process.platform, findsKoffi, isThere } = options;
-  const limit = readLimits({ limitBytes, root });
+  const limit = readLimits({ ...environmentLimit(env), ...(limitBytes === undefined ? {} : { limitBytes }), root });
   const capabilities = readCapabilities({ root, limit, platform, env, ...(findsKoffi && { findsKoffi }) });
   const heapFlags = flagsFor(limit.bytes);
   const chargedBytes = readCharge(limit);

@@ -1,5 +1,6 @@
 import { formatBytes } from '../bytes.ts';
 import { deriveHeapFlags, type EffectiveLimit, readLimits } from '../governor/index.ts';
+import { environmentLimit } from './environment-limit.ts';
 import { UsageError } from './usage-error.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -30,9 +31,10 @@ export interface RunEnvironment {
  */
 export function runEnvironment(before: Environment, settings: RunSettings): RunEnvironment {
   const { limitBytes, mode, feedFolder, entry, root } = settings;
-  const limit = readLimits({ limitBytes, root });
+  const inEnvironment = environmentLimit(before);
+  const limit = readLimits({ ...inEnvironment, ...(limitBytes === undefined ? {} : { limitBytes }), root });
   const given = before.NODE_OPTIONS ?? '';
-  const heapFlags = settings.heapFlags ? flagsFor(limit, given) : [];
+  const heapFlags = settings.heapFlags ? flagsFor(limit, given, limitBytes !== undefined) : [];
   const options = [given, ...heapFlags, `--import ${quoted(entry)}`].filter((each) => each.trim() !== '').join(' ');
   return {
     limit,
@@ -49,7 +51,7 @@ export function runEnvironment(before: Environment, settings: RunSettings): RunE
   };
 }
 
-function flagsFor(limit: EffectiveLimit, given: string): string[] {
+function flagsFor(limit: EffectiveLimit, given: string, isAsked: boolean): string[] {
   // What a whole machine has is no line: V8's own choice is sound there.
   if (limit.from === 'machine') return [];
   try {
@@ -57,7 +59,7 @@ function flagsFor(limit: EffectiveLimit, given: string): string[] {
     // A global `gc` would be seen by the program, and older versions refuse that flag here. The governor has its own way to a collection.
     return flags.filter((flag) => flag !== '--expose-gc' && !isGiven(flag, given));
   } catch (cause) {
-    if (limit.from !== 'configured') return [];
+    if (!isAsked || limit.from !== 'configured') return [];
     const least = (cause as Error).message.replace(/^Expected `limitBytes` to be/, '').trim();
     throw new UsageError(`--limit ${formatBytes(limit.bytes)} is too small for Node: ${least}`, cause);
   }

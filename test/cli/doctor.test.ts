@@ -107,6 +107,12 @@ describe('the doctor', () => {
       }),
     );
     expect(found(report)).toContain('wrong: export PLIMSOLL_SHARE=0.33');
+    const { report: mended } = look(
+      container(ROOMY, { 'sys/fs/cgroup/cgroup.procs': procs, 'proc/901/status': heavy, 'proc/902/status': heavy }),
+      { env: { PLIMSOLL_SHARE: '0.33' } },
+    );
+    expect(found(mended).filter((each) => each.startsWith('wrong'))).toEqual([]);
+    expect(mended.limit.bytes).toBe(Math.floor(ROOMY * 0.33));
   });
 
   it('says that a machine has less to give than is taken for the limit', () => {
@@ -115,6 +121,11 @@ describe('the doctor', () => {
       'proc/self/maps': GLIBC,
     });
     expect(found(report)).toContain('wrong: export PLIMSOLL_LIMIT=90MiB');
+    const { report: mended } = look(
+      { 'proc/meminfo': `MemTotal: ${ROOMY / 1024} kB\nMemAvailable: 102400 kB\n`, 'proc/self/maps': GLIBC },
+      { env: { PLIMSOLL_LIMIT: '90Mi' } },
+    );
+    expect(mended.limit).toMatchObject({ from: 'configured', bytes: 90 * MIB });
   });
 
   it('advises on what works worse without: no trim, no PSI, no limit, huge pages, and is wrong about none of it', () => {

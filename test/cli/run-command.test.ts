@@ -150,6 +150,15 @@ describe('what a program is started with', () => {
     });
   });
 
+  it('has the line that its environment sets, and what cannot be read there is none', () => {
+    using box = new FakeMachine(BOX);
+    const flagsOf = (env: Record<string, string>) => runEnvironment(env, { ...settings, root: box.root }).heapFlags[0];
+    expect(flagsOf({ PLIMSOLL_LIMIT: '128MiB' })).toBe('--max-old-space-size=63');
+    expect(flagsOf({ PLIMSOLL_SHARE: '0.5' })).toBe('--max-old-space-size=63');
+    expect(flagsOf({ PLIMSOLL_LIMIT: 'much', PLIMSOLL_SHARE: '7' })).toBe('--max-old-space-size=153');
+    expect(flagsOf({ PLIMSOLL_LIMIT: '20MiB' })).toBeUndefined();
+  });
+
   it('keeps a heap limit that somebody has set, however it is written', () => {
     using box = new FakeMachine(BOX);
     for (const given of ['--max-old-space-size=99', '--max_old_space_size=99', '--max-old-space-size 99']) {
