@@ -26,7 +26,7 @@ export function runPage(report: RunReport): Page {
   const title = `plimsoll run: ${command.join(' ')}`;
   const end = ending === undefined ? [] : [endingNote(ending)];
   if (main === undefined) {
-    const text = 'Nothing was looked at: it was no program of Node, or one that ended before it began.';
+    const text = 'Nothing was looked at: it was no program of Node, it ended before it began, or PLIMSOLL is off.';
     return { title, about, blocks: [{ kind: 'notes', rows: [...end, { text, tone: 'warn' }] }] };
   }
   const blocks: Block[] = [

@@ -196,9 +196,11 @@ function filesIn(folder: string): Seen {
 
 /** What differs from run to run by itself: how long something took, and when it was. Request logs stand in the order in which they came. */
 function withoutTimes(text: string): string {
-  return text
-    // Mocha says how long a test took when it took longer than usual.
-    .replaceAll(/ \(\d+ms\)/g, '')
-    .replaceAll(/\d+(\.\d+)?\s?(ms|µs|s)\b/g, 'TIME')
-    .replaceAll(/\d{1,2}\/\d{1,2}\/\d{4}(, | )\d{1,2}:\d{2}:\d{2}( [AP]M)?/g, 'WHEN');
+  return (
+    text
+      // Mocha says how long a test took when it took longer than usual.
+      .replaceAll(/ \(\d+ms\)/g, '')
+      .replaceAll(/\d+(\.\d+)?\s?(ms|µs|s)\b/g, 'TIME')
+      .replaceAll(/\d{1,2}\/\d{1,2}\/\d{4}(, | )\d{1,2}:\d{2}:\d{2}( [AP]M)?/g, 'WHEN')
+  );
 }
