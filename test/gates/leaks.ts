@@ -1,12 +1,12 @@
 import { join } from 'node:path';
-import type { LeakReport } from '../../src/observe/index.ts';
+import { LEAK_FINDER_DEFAULTS, type LeakReport } from '../../src/observe/index.ts';
 import { LEAKS, type Leak, verdictOn } from '../observe/planted-leaks.ts';
 import { demand, type Gate } from './gate.ts';
 import { runProgram } from './run-program.ts';
 
 const SEEDS = 10;
-/** Two of warm-up, seven that are compared. */
-const ROUNDS = 9;
+/** Rounds, how many of them are warm-up, and how sure the finder must be. */
+const LEVELS = [9, 2, LEAK_FINDER_DEFAULTS.leastConfidence].map(String);
 const PROCESSES = 2;
 const ROOT = join(import.meta.dirname, '../..');
 const SCRIPT = join(ROOT, 'test/observe/leak-child.ts');
@@ -56,6 +56,6 @@ export const leaksGate: Gate = {
 async function reportOf({ seed, leaks }: Run): Promise<LeakReport> {
   const env = { NODE_OPTIONS: '', PLIMSOLL: '', NODE_COMPILE_CACHE: join(ROOT, 'node_modules/.cache/compiled') };
   return JSON.parse(
-    await runProgram(process.execPath, [SCRIPT, String(seed), String(ROUNDS), ...leaks], ROOT, env),
+    await runProgram(process.execPath, [SCRIPT, String(seed), ...LEVELS, ...leaks], ROOT, env),
   ) as LeakReport;
 }
