@@ -1,16 +1,18 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { describeCause } from '../describe-cause.ts';
 import { readOomKills } from '../governor/index.ts';
 import { LiveLine } from './live-line.ts';
+import { renderPage } from './render.ts';
 import { runChild } from './run-child.ts';
 import { endingOf } from './run-ending.ts';
 import { runEnvironment } from './run-environment.ts';
 import { runPage } from './run-page.ts';
 import type { RunReport } from './run-report.ts';
 import { RunWatch } from './run-watch.ts';
-import type { Screen } from './screen.ts';
-import { type Told, tell } from './tell.ts';
+import { drawnOn, type Screen } from './screen.ts';
+import { checkTargets, type Told, tell } from './tell.ts';
 
 export interface RunCommandOptions extends Told {
   readonly limitBytes?: number;
@@ -26,12 +28,16 @@ export interface RunEnd {
   readonly signal?: NodeJS.Signals;
 }
 
-/** Runs a program under observation, and tells what it came to on standard error. Throws `PLIMSOLL_RUN_START`, `PLIMSOLL_USAGE`. */
+/**
+ * Runs a program under observation, and tells what it came to on standard error. Whatever goes wrong with the report once the program has run is said there, and its end stays its own.
+ * Throws `PLIMSOLL_RUN_START`, `PLIMSOLL_USAGE`.
+ */
 export async function runCommand(
   command: readonly string[],
   options: RunCommandOptions,
   screen: Screen,
 ): Promise<RunEnd> {
+  checkTargets(options);
   const { clock, stderr } = screen;
   const feedFolder = mkdtempSync(join(tmpdir(), 'plimsoll-run-'));
   try {
@@ -48,30 +54,44 @@ export async function runCommand(
     using watch = new RunWatch(feedFolder, clock, (main) => live?.draw(main));
     const hasTerminal = process.stdin.isTTY === true || stderr.isTTY === true || screen.stdout.isTTY === true;
     const { exitCode, signal } = await runChild(command, env, hasTerminal);
-    live?.[Symbol.dispose]();
-    const processes = watch.finish();
-    const rises = groups.map((group, index) => riseOf(killsBefore[index], readOomKills(group)));
-    const known = rises.filter((rise) => rise !== undefined);
-    const report: RunReport = {
-      kind: 'run',
-      version: 1,
-      command,
-      startedAt,
-      elapsedMs: clock.now() - beganAt,
-      ending: endingOf({
-        exitCode,
-        signal,
-        endedAt: clock.wall(),
-        oomKills: known.length === 0 ? undefined : Math.max(...known),
-        last: watch.last,
-      }),
-      heapFlags,
-      processes,
-    };
-    tell(report, runPage(report), options, screen, stderr);
+    tellEnd(options, screen, () => {
+      live?.[Symbol.dispose]();
+      const processes = watch.finish();
+      const rises = groups.map((group, index) => riseOf(killsBefore[index], readOomKills(group)));
+      const known = rises.filter((rise) => rise !== undefined);
+      const oomKills = known.length === 0 ? undefined : Math.max(...known);
+      return {
+        kind: 'run',
+        version: 1,
+        command,
+        startedAt,
+        elapsedMs: clock.now() - beganAt,
+        ending: endingOf({ exitCode, signal, endedAt: clock.wall(), oomKills, last: watch.last }),
+        heapFlags,
+        processes,
+      };
+    });
     return signal === null ? { exitCode: exitCode ?? 1 } : { exitCode: exitCode ?? 1, signal };
   } finally {
     rmSync(feedFolder, { recursive: true, force: true });
+  }
+}
+
+/** Never throws: what a report lacks is no reason to end otherwise than the program did. */
+function tellEnd(options: RunCommandOptions, screen: Screen, reported: () => RunReport): void {
+  const { stderr, env } = screen;
+  try {
+    const report = reported();
+    const page = runPage(report);
+    try {
+      tell(report, page, options, screen, stderr);
+    } catch (cause) {
+      stderr.write(`plimsoll: ${describeCause(cause)}\n`);
+      // Without `--report` it stands there already.
+      if (options.report !== undefined) stderr.write(renderPage(page, drawnOn(stderr, env)));
+    }
+  } catch (cause) {
+    stderr.write(`plimsoll: there is no report: ${describeCause(cause)}\n`);
   }
 }
 

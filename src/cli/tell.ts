@@ -1,4 +1,5 @@
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { describeCause } from '../describe-cause.ts';
 import type { Page } from './page.ts';
 import { renderPage } from './render.ts';
@@ -15,21 +16,43 @@ export interface Told {
   readonly report?: string;
 }
 
-/** Writes a report wherever it is wanted. Throws `PLIMSOLL_USAGE` for a file that cannot be written. */
+/** Writes a report wherever it is wanted. Throws `PLIMSOLL_USAGE` for a file that cannot be written; what else was wanted is written nevertheless. */
 export function tell(data: unknown, page: Page, wanted: Told, { env }: Screen, outlet: Outlet): void {
   const { json, html, report } = wanted;
-  if (html !== undefined) writeText(html, renderHtml(page));
   const asJson = json || report?.endsWith('.json') === true;
   const drawn = report === undefined ? drawnOn(outlet, env) : {};
-  const text = asJson ? `${JSON.stringify(data, undefined, report === undefined ? 2 : 0)}\n` : renderPage(page, drawn);
-  if (report !== undefined) writeText(report, text);
-  else outlet.write(text);
+  try {
+    const text = asJson
+      ? `${JSON.stringify(data, undefined, report === undefined ? 2 : 0)}\n`
+      : renderPage(page, drawn);
+    if (report !== undefined) writeText(report, text);
+    else outlet.write(text);
+  } finally {
+    if (html !== undefined) writeText(html, renderHtml(page));
+  }
+}
+
+/** Sees to it, before there is anything to tell, that the files can be written. Makes none. Throws `PLIMSOLL_USAGE`. */
+export function checkTargets({ html, report }: Told): void {
+  for (const path of [report, html]) {
+    if (path === undefined) continue;
+    try {
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (found?.isDirectory() === true) throw new Error('it is a folder');
+      accessSync(found === undefined ? dirname(path) : path, constants.W_OK);
+    } catch (cause) {
+      throw cannotWrite(path, cause);
+    }
+  }
 }
 
 function writeText(path: string, text: string): void {
   try {
     writeFileSync(path, text);
   } catch (cause) {
-    throw new UsageError(`cannot write ${path}: ${describeCause(cause)}`, cause);
+    throw cannotWrite(path, cause);
   }
 }
+
+const cannotWrite = (path: string, cause: unknown): UsageError =>
+  new UsageError(`cannot write ${path}: ${describeCause(cause)}`, cause);

@@ -1,0 +1,60 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ManualClock } from 'plimsoll';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCommandLine } from '../../src/cli/command-line.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'plimsoll-faults-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What `plimsoll run` says of a program, and ends with. */
+async function run(options: readonly string[], program: string) {
+  const { NODE_OPTIONS: _, PLIMSOLL: __, ...env } = process.env;
+  const texts = { stdout: '', stderr: '' };
+  const outlet = (name: 'stdout' | 'stderr') => ({
+    write: (text: string) => {
+      texts[name] += text;
+    },
+  });
+  const screen = { stdout: outlet('stdout'), stderr: outlet('stderr'), env, clock: new ManualClock() };
+  const args = ['run', ...options, '--', process.execPath, '-e', program];
+  const { exitCode, signal } = await runCommandLine(args, { version: '0', screen });
+  return { ...texts, end: signal ?? exitCode };
+}
+
+describe('a report that cannot be written', () => {
+  it.each([
+    ['--report', '/nonexistent/x.txt'],
+    ['--html', '/nonexistent/x.html'],
+    ['--report', tmpdir()],
+  ])('is refused before the program starts: %s %s', async (option, path) => {
+    const trace = join(folder, 'ran');
+    const { end, stderr } = await run([option, path], `fs.writeFileSync(${JSON.stringify(trace)}, '')`);
+    expect({ end, ran: existsSync(trace) }).toEqual({ end: 2, ran: false });
+    expect(stderr).toMatch(/^plimsoll: cannot write [^\n]*\n$/);
+  });
+
+  it('at the end, leaves the program its exit code, and the report stands on standard error', async () => {
+    const target = join(folder, 'taken');
+    mkdirSync(target);
+    const [text, html] = [join(target, 'x.txt'), join(folder, 'x.html')];
+    const program = `fs.rmSync(${JSON.stringify(target)}, { recursive: true }); process.exit(3)`;
+    const { end, stderr } = await run(['--report', text, '--html', html], program);
+    expect(end).toBe(3);
+    expect(stderr).toMatch(/^plimsoll: cannot write .*x\.txt: ENOENT[^\n]*\nplimsoll run: /);
+    expect(readFileSync(html, 'utf8')).toContain('<h1>plimsoll run: ');
+  });
+
+  it('as a page only, costs nothing of the text', async () => {
+    const target = join(folder, 'gone');
+    mkdirSync(target);
+    const program = `fs.rmSync(${JSON.stringify(target)}, { recursive: true }); process.exit(4)`;
+    const { end, stderr } = await run(['--html', join(target, 'x.html')], program);
+    expect(end).toBe(4);
+    expect(stderr).toMatch(/^plimsoll run: .*\nplimsoll: cannot write .*x\.html: ENOENT[^\n]*\n$/s);
+  });
+});
