@@ -17,7 +17,7 @@ import {
   readLimits,
   readMachineMemory,
 } from '../governor/index.ts';
-import { memoryBackedName } from '../spill/index.ts';
+import { memoryBackedName } from '../memory-backed.ts';
 import { findWrongs } from './doctor-findings.ts';
 import { environmentLimit } from './environment-limit.ts';
 

@@ -4,7 +4,6 @@
  */
 export { codecAtHand, FrameCodec, freeBuffer, freeChunk, SPILL_CODECS, type SpillCodec } from './frame-codec.ts';
 export type { SpillFault } from './frame-format.ts';
-export { memoryBackedName } from './memory-backed.ts';
 export { ownerFate, ownerMark } from './owner-mark.ts';
 export type { SegmentWriteOptions, SegmentWriter } from './segment-writer.ts';
 export {

@@ -1,8 +1,8 @@
 /** The private folder of one owner below a parent that may be shared, and what becomes of folders whose owner is dead. */
 import { randomBytes } from 'node:crypto';
 import { basename, join } from 'node:path';
+import { memoryBackedName } from '../memory-backed.ts';
 import { isLocalDisk } from './local-disk.ts';
-import { memoryBackedName } from './memory-backed.ts';
 import { SpillMemoryBackedError, spillError } from './spill-errors.ts';
 import { type SpillFs, writeAll } from './spill-fs.ts';
 import { currentOwner, nameOfOwner, ownerInName, ownerState, parseOwner, type SpillOwner } from './spill-owner.ts';

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { ManualClock } from 'plimsoll';
 import { nodeSpillFs, SpillFolder } from 'plimsoll/spill';
 import { describe, expect, it } from 'vitest';
-import { memoryBackedName } from '../../src/spill/memory-backed.ts';
+import { memoryBackedName } from '../../src/memory-backed.ts';
 import { currentOwner, nameOfOwner, ownerState, parseOwner } from '../../src/spill/spill-owner.ts';
 import { tempParents } from './temp-parent.ts';
 
