@@ -39,7 +39,7 @@ export async function runCommand(
 ): Promise<RunEnd> {
   checkTargets(options);
   const { clock, stderr } = screen;
-  const feedFolder = mkdtempSync(join(tmpdir(), 'plimsoll-run-'));
+  const feedFolder = openFolder(screen);
   try {
     const { env, limit, heapFlags } = runEnvironment(screen.env, {
       ...options,
@@ -51,12 +51,12 @@ export async function runCommand(
     const startedAt = clock.wall();
     const beganAt = clock.now();
     using live = options.live && stderr.isTTY === true ? new LiveLine(screen) : undefined;
-    using watch = new RunWatch(feedFolder, clock, (main) => live?.draw(main));
+    using watch = feedFolder === undefined ? undefined : new RunWatch(feedFolder, clock, (main) => live?.draw(main));
     const hasTerminal = process.stdin.isTTY === true || stderr.isTTY === true || screen.stdout.isTTY === true;
     const { exitCode, signal } = await runChild(command, env, hasTerminal);
     tellEnd(options, screen, () => {
       live?.[Symbol.dispose]();
-      const processes = watch.finish();
+      const processes = watch?.finish() ?? [];
       const rises = groups.map((group, index) => riseOf(killsBefore[index], readOomKills(group)));
       const known = rises.filter((rise) => rise !== undefined);
       const oomKills = known.length === 0 ? undefined : Math.max(...known);
@@ -66,14 +66,32 @@ export async function runCommand(
         command,
         startedAt,
         elapsedMs: clock.now() - beganAt,
-        ending: endingOf({ exitCode, signal, endedAt: clock.wall(), oomKills, last: watch.last }),
+        ending: endingOf({ exitCode, signal, endedAt: clock.wall(), oomKills, last: watch?.last }),
         heapFlags,
         processes,
       };
     });
     return signal === null ? { exitCode: exitCode ?? 1 } : { exitCode: exitCode ?? 1, signal };
   } finally {
-    rmSync(feedFolder, { recursive: true, force: true });
+    if (feedFolder !== undefined) removeFolder(feedFolder);
+  }
+}
+
+/** For what is looked at. Undefined where there is no place for it, which is said: the program runs all the same. */
+function openFolder({ stderr }: Screen): string | undefined {
+  try {
+    return mkdtempSync(join(tmpdir(), 'plimsoll-run-'));
+  } catch (cause) {
+    stderr.write(`plimsoll: the program runs, and nothing looks at it: ${describeCause(cause)}\n`);
+    return undefined;
+  }
+}
+
+function removeFolder(folder: string): void {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+  } catch {
+    // The program may have changed whose it is; that is no reason to end otherwise than it did.
   }
 }
 

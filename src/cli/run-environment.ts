@@ -10,8 +10,8 @@ export interface RunSettings {
   readonly mode?: 'observe' | 'on';
   /** Whether V8 is told to stay under the line. */
   readonly heapFlags: boolean;
-  /** The folder that the feed is written to. */
-  readonly feedFolder: string;
+  /** The folder that the feed is written to. Absent: nothing is looked at. */
+  readonly feedFolder?: string | undefined;
   /** A file URL of the entry. */
   readonly entry: string;
   /** In place of this machine's, for tests. */
@@ -42,7 +42,7 @@ export function runEnvironment(before: Environment, settings: RunSettings): RunE
     env: {
       ...before,
       NODE_OPTIONS: options,
-      PLIMSOLL_FEED: feedFolder,
+      ...(feedFolder === undefined ? {} : { PLIMSOLL_FEED: feedFolder }),
       // The report says it; lines among what the program writes would not be untouched.
       PLIMSOLL_LOG: before.PLIMSOLL_LOG ?? 'off',
       ...(mode === undefined ? {} : { PLIMSOLL: mode }),

@@ -58,3 +58,18 @@ describe('a report that cannot be written', () => {
     expect(stderr).toMatch(/^plimsoll run: .*\nplimsoll: cannot write .*x\.html: ENOENT[^\n]*\n$/s);
   });
 });
+
+describe('a machine without a folder for temporary files', () => {
+  it('runs the program nevertheless, and says in one line that nothing looks at it', async () => {
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = '/nonexistent';
+    try {
+      const { end, stderr } = await run([], 'process.exit(5)');
+      expect(end).toBe(5);
+      expect(stderr).toMatch(/^plimsoll: the program runs, and nothing looks at it: ENOENT[^\n]*\nplimsoll run: /);
+    } finally {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    }
+  });
+});
