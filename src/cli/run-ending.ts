@@ -39,7 +39,7 @@ export function endingOf(facts: EndingFacts): RunEnding {
       const why = `The kernel killed it for want of memory: its control group counts ${facts.oomKills} such kill(s).${look}`;
       return { ...base, outOfMemory: 'kernel', why };
     }
-    if (last !== undefined && nearest(last).ratio >= NEAR) {
+    if (last !== undefined && (nearest(last)?.ratio ?? 0) >= NEAR) {
       const why = `${how} Nobody says why; most likely the kernel, for want of memory.${look}`;
       return { ...base, outOfMemory: 'likely-kernel', why };
     }
@@ -63,15 +63,19 @@ function signalOf(exitCode: number | null): string | undefined {
   return Object.entries(constants.signals).find(([, number]) => number === exitCode - SIGNALS_OFFSET)?.[0];
 }
 
-/** The meter that is nearest to its limit, of those that the machine sees. */
-function nearest({ snapshot }: Observation): Observation['snapshot']['meters'][number] {
+/** The meter that is nearest to its limit, of those that the machine sees. Undefined where there is none at all. */
+function nearest({ snapshot }: Observation): Observation['snapshot']['meters'][number] | undefined {
   const seen = snapshot.meters.filter(({ name, off }) => name !== 'ledger' && !off);
-  return seen.reduce((most, meter) => (meter.ratio > most.ratio ? meter : most), seen[0] ?? snapshot.meters[0]!);
+  return seen.length === 0
+    ? snapshot.meters[0]
+    : seen.reduce((most, meter) => (meter.ratio > most.ratio ? meter : most));
 }
 
 function lastLook(last: Observation, endedAt: number): string {
-  const { name, bytes, limitBytes, ratio } = nearest(last);
+  const meter = nearest(last);
   const ago = formatDuration(Math.max(0, endedAt - last.at));
-  const room = `${formatBytes(bytes)} of ${formatBytes(limitBytes)} (${formatShare(ratio)})`;
-  return `The last look, ${ago} before: ${last.snapshot.level}, ${name} ${room}.`;
+  const before = `The last look, ${ago} before: ${last.snapshot.level}`;
+  if (meter === undefined) return `${before}.`;
+  const { name, bytes, limitBytes, ratio } = meter;
+  return `${before}, ${name} ${formatBytes(bytes)} of ${formatBytes(limitBytes)} (${formatShare(ratio)}).`;
 }
