@@ -1,10 +1,13 @@
-import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { type FeedEnd, type FeedHeader, type FeedLine, olderFeedPath } from './feed-file.ts';
-import type { Observation } from './observation.ts';
+import { isObservation } from './is-observation.ts';
 
 const CHUNK_BYTES = 65_536;
 /** A line that is longer is none of a feed. */
 const LONGEST_LINE = 4 * 1_048_576;
+/** In one call of `read`, and how many pieces. */
+const MOST_BYTES = 16 * 1_048_576;
+const MOST_TURNS = 8;
 const NEWLINE = 10;
 
 export const isFeedHeader = (line: FeedLine): line is FeedHeader => 'feed' in line;
@@ -12,7 +15,7 @@ export const isFeedEnd = (line: FeedLine): line is FeedEnd => 'ended' in line;
 
 /**
  * Reads what a `FeedFile` writes, while it is written: each call gives the lines that were finished since the call before, from the older piece on. Pieces that came and went between
- * two calls are lost. Lines that are none of a feed are counted and passed over. Holds one descriptor: dispose it.
+ * two calls are lost. Lines that are none of a feed are counted and passed over, and so is what is no file of this user: a link, a pipe, a device. Never waits. Holds one descriptor: dispose it.
  */
 export class FeedReader implements Disposable {
   readonly #path: string;
@@ -21,31 +24,36 @@ export class FeedReader implements Disposable {
   #rest: Buffer[] = [];
   #restBytes = 0;
   #bad = 0;
+  /** How far the file that is open was read. */
+  #at = 0;
+  readonly #others = new Set<string>();
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  /** Lines that could not be read. */
+  /** Lines that are none of a feed, and paths where there is something else. */
   get badLines(): number {
     return this.#bad;
   }
 
-  /** Empty while there is no file. Throws what the system throws, but for that. */
+  /** Empty while there is no file. At most 16 MiB at a time; what is left comes with the next call. Throws what the system throws, but for that there is no file. */
   read(): readonly FeedLine[] {
     const lines: FeedLine[] = [];
-    if (!this.#begun) this.#file = tryOpen(olderFeedPath(this.#path)) ?? tryOpen(this.#path);
+    if (!this.#begun) this.#file = this.#open(olderFeedPath(this.#path)) ?? this.#open(this.#path);
     this.#begun = this.#file !== undefined;
-    while (this.#file !== undefined) {
-      this.#drain(this.#file, lines);
-      const now = statSync(this.#path, { throwIfNoEntry: false });
-      if (now === undefined || isSame(now, fstatSync(this.#file))) break;
-      const next = tryOpen(this.#path);
+    let room = MOST_BYTES;
+    for (let turn = 0; this.#file !== undefined && turn < MOST_TURNS; turn++) {
+      room -= this.#drain(this.#file, room, lines);
+      const now = lstatSync(this.#path, { throwIfNoEntry: false });
+      if (room <= 0 || now === undefined || isSame(now, fstatSync(this.#file))) break;
+      const next = this.#open(this.#path);
       if (next === undefined) break;
       // What was written between the last look at it and its end.
-      this.#drain(this.#file, lines);
+      room -= this.#drain(this.#file, room, lines);
       closeSync(this.#file);
       this.#file = next;
+      this.#at = 0;
       this.#forget();
     }
     return lines;
@@ -57,13 +65,28 @@ export class FeedReader implements Disposable {
     this.#begun = true;
   }
 
-  #drain(file: number, lines: FeedLine[]): void {
-    for (;;) {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      const length = readSync(file, chunk, 0, CHUNK_BYTES, null);
-      if (length === 0) return;
+  /** What is none of a feed is bad, once. */
+  #open(path: string): number | undefined {
+    const found = tryOpen(path);
+    if (found !== 'other') return found;
+    if (!this.#others.has(path)) this.#bad++;
+    this.#others.add(path);
+    return undefined;
+  }
+
+  /** Up to where the file ends now: it may grow as fast as it is read. Gives how much it read. */
+  #drain(file: number, room: number, lines: FeedLine[]): number {
+    const end = Math.min(room, Math.max(0, fstatSync(file).size - this.#at));
+    let bytes = 0;
+    while (bytes < end) {
+      const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - bytes));
+      const length = readSync(file, chunk, 0, chunk.length, null);
+      if (length === 0) break;
+      bytes += length;
+      this.#at += length;
       this.#take(chunk.subarray(0, length), lines);
     }
+    return bytes;
   }
 
   #take(chunk: Buffer, lines: FeedLine[]): void {
@@ -97,32 +120,41 @@ export function readFeedLine(text: string): FeedLine | undefined {
   } catch {
     return undefined;
   }
-  if (typeof line !== 'object' || line === null) return undefined;
-  const { feed, pid, startedAt, ended } = line as Partial<FeedHeader & FeedEnd>;
-  if (feed === 1 && Number.isInteger(pid) && Number.isFinite(startedAt)) return line as FeedHeader;
-  if (typeof ended === 'object' && ended !== null && Number.isFinite(ended.at)) return line as FeedEnd;
-  return isObservation(line) ? line : undefined;
+  return isObservation(line) || isHeader(line) || isEnd(line) ? line : undefined;
 }
 
-/** Whether somebody else's JSON has the shape of a look, as far as screens depend on it. */
-export function isObservation(value: unknown): value is Observation {
-  if (typeof value !== 'object' || value === null) return false;
-  const { version, number, at, pid, snapshot, collections, events, alerts } = value as Partial<Observation>;
-  if (version !== 1 || ![number, at, pid].every(Number.isFinite)) return false;
-  if (typeof snapshot !== 'object' || snapshot === null || !Number.isFinite(collections?.count)) return false;
-  if (!Array.isArray(events) || !Array.isArray(alerts)) return false;
-  const { meters, consumers, limitBytes, reservedBytes, level, trains, warnings, faults } = snapshot;
-  const lists = [meters, consumers, warnings, faults].every(Array.isArray);
-  return lists && typeof level === 'string' && [limitBytes, reservedBytes, trains?.count].every(Number.isFinite);
+function isHeader(line: unknown): line is FeedHeader {
+  if (typeof line !== 'object' || line === null || 'snapshot' in line || 'ended' in line) return false;
+  const { feed, pid, program, node, startedAt } = line as Partial<FeedHeader>;
+  const isTold = typeof program === 'string' && typeof node === 'string';
+  return feed === 1 && isTold && Number.isInteger(pid) && Number.isFinite(startedAt);
 }
 
-function tryOpen(path: string): number | undefined {
+function isEnd(line: unknown): line is FeedEnd {
+  if (typeof line !== 'object' || line === null || 'snapshot' in line || 'feed' in line) return false;
+  const { ended } = line as Partial<FeedEnd>;
+  if (typeof ended !== 'object' || ended === null) return false;
+  const { at, exitCode, peakRssBytes = 0 } = ended;
+  return [at, exitCode, peakRssBytes].every(Number.isFinite);
+}
+
+/** A file of this user, never what a link leads to, nor a pipe that would be waited for. */
+function tryOpen(path: string): number | 'other' | undefined {
+  let file: number;
   try {
-    return openSync(path, 'r');
+    // Windows has neither flag, and no links or pipes that need them.
+    file = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0));
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    // A link and a socket.
+    if (code === 'ELOOP' || code === 'ENXIO') return 'other';
     throw cause;
   }
+  const found = fstatSync(file);
+  if (found.isFile() && found.uid === (process.getuid?.() ?? found.uid)) return file;
+  closeSync(file);
+  return 'other';
 }
 
 const isSame = (a: Stats, b: Stats): boolean => a.ino === b.ino && a.dev === b.dev;

@@ -48,12 +48,13 @@ export {
   openFeedFolder,
   sweepFeeds,
 } from './feed-file.ts';
-export { FeedReader, isFeedEnd, isFeedHeader, isObservation, readFeedLine } from './feed-reader.ts';
+export { FeedReader, isFeedEnd, isFeedHeader, readFeedLine } from './feed-reader.ts';
 export { formatLeakReport } from './format-leak-report.ts';
 export { formatMemoryReport } from './format-memory-report.ts';
 export type { CensusRequest, HeapCensus, HeapRow, HeapRowKind, HeapSource } from './heap-census.ts';
 export { HEAP_SAMPLING_DEFAULTS, HeapSampling, type HeapSamplingOptions } from './heap-sampling.ts';
 export { InspectorHeap } from './inspector-heap.ts';
+export { isObservation } from './is-observation.ts';
 export { LEAK_FINDER_DEFAULTS, LeakFinder, type LeakFinderOptions } from './leak-finder.ts';
 export type { LeakCheckpoint, LeakKind, LeakPoint, LeakReport, LeakSuspect } from './leak-report.ts';
 export {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -9,12 +10,18 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  truncateSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { renderPage } from '../../src/cli/render.ts';
+import { endingOf } from '../../src/cli/run-ending.ts';
+import { runPage } from '../../src/cli/run-page.ts';
+import { RunRecorder } from '../../src/cli/run-recorder.ts';
+import { topPage } from '../../src/cli/top-page.ts';
 import {
   FeedFile,
   feedHome,
@@ -24,7 +31,8 @@ import {
   openFeedFolder,
   sweepFeeds,
 } from '../../src/observe/feed-file.ts';
-import { FeedReader, isFeedEnd, isFeedHeader, isObservation, readFeedLine } from '../../src/observe/feed-reader.ts';
+import { FeedReader, isFeedEnd, isFeedHeader, readFeedLine } from '../../src/observe/feed-reader.ts';
+import { isObservation } from '../../src/observe/is-observation.ts';
 import { looksOf } from '../cli/looks.ts';
 
 let folder: string;
@@ -96,6 +104,34 @@ describe('a feed', () => {
     expect(reader.read()).toEqual([look]);
   });
 
+  it('is a file of this user: links, devices behind them, pipes and folders are passed over, and nothing waits', () => {
+    const [look] = looksOf([{ rss: 1 }]);
+    const path = feedPath(folder, 42);
+    symlinkSync('/dev/zero', path);
+    using reader = new FeedReader(path);
+    for (let i = 0; i < 3; i++) expect(reader.read()).toEqual([]);
+    expect(reader.badLines).toBe(1);
+    execFileSync('mkfifo', [feedPath(folder, 7)]);
+    mkdirSync(feedPath(folder, 8));
+    for (const pid of [7, 8]) {
+      using other = new FeedReader(feedPath(folder, pid));
+      expect([other.read(), other.badLines]).toEqual([[], 1]);
+    }
+    // One that is made there afterwards is read.
+    using feed = open();
+    feed.write(look!);
+    expect(reader.read()).toEqual([header, look]);
+  });
+
+  it('that is larger than any feed is read in pieces', () => {
+    const path = feedPath(folder, 42);
+    writeFileSync(path, `${JSON.stringify(header)}\n`);
+    truncateSync(path, 20 * 1_048_576);
+    appendFileSync(path, `\n{"ended":{"at":1,"exitCode":0}}\n`);
+    using reader = new FeedReader(path);
+    expect(Array.from({ length: 3 }, () => reader.read().length)).toEqual([1, 1, 0]);
+  });
+
   it('of a process that had the number before is gone', () => {
     writeFileSync(feedPath(folder, 42), 'old\n');
     writeFileSync(olderFeedPath(feedPath(folder, 42)), 'older\n');
@@ -155,19 +191,101 @@ describe('the folder of feeds', () => {
   });
 });
 
-it('a look is known by its shape', () => {
-  const [look] = looksOf([{ rss: 1 }]);
-  expect(isObservation(JSON.parse(JSON.stringify(look)))).toBe(true);
-  const wrong = [
-    null,
-    {},
-    [],
-    'x',
-    { ...look, version: 2 },
-    { ...look, snapshot: null },
-    { ...look, events: {} },
-    { ...look, at: 'x' },
-  ];
-  for (const value of wrong) expect(isObservation(value)).toBe(false);
-  expect(readFeedLine('{"feed":1,"pid":"x"}')).toBeUndefined();
+describe('a look', () => {
+  const event = { number: 1, at: 2, kind: 'error', source: 'x', message: 'y', recoverable: true } as const;
+  const alert = { rule: 'r', severity: 'warning', phase: 'raised', message: 'm' } as const;
+  const fault = { part: 'p', message: 'm', count: 2, off: false };
+  const [first] = looksOf([{ rss: 1, events: [event] }]);
+  const look = JSON.parse(JSON.stringify(first));
+  look.alerts = [{ ...alert, unit: '', raiseAt: 1, clearAt: 1, raises: 1, faults: 0 }];
+  look.snapshot.faults = [fault];
+  look.snapshot.warnings = ['w'];
+
+  it('is known by its shape', () => {
+    expect(isObservation(look)).toBe(true);
+    const wrong = [
+      null,
+      {},
+      [],
+      'x',
+      { ...look, version: 2 },
+      { ...look, snapshot: null },
+      { ...look, events: {} },
+      { ...look, at: 'x' },
+      { ...look, feed: 1 },
+      { ...look, ended: {} },
+    ];
+    for (const value of wrong) expect(isObservation(value)).toBe(false);
+    expect(readFeedLine('{"feed":1,"pid":"x"}')).toBeUndefined();
+  });
+
+  it.each(['meters', 'consumers', 'faults', 'warnings'])('has %s that screens can show, or is none', (list) => {
+    const rowsOf = (row: unknown) => ({ ...look, snapshot: { ...look.snapshot, [list]: [row] } });
+    for (const row of [null, 1, {}, [], [null]]) expect(isObservation(rowsOf(row))).toBe(false);
+    expect(isObservation({ ...look, snapshot: { ...look.snapshot, [list]: {} } })).toBe(false);
+  });
+
+  it.each(['events', 'alerts'])('has %s that screens can show, or is none', (list) => {
+    for (const row of [null, 1, {}, [], [null]]) expect(isObservation({ ...look, [list]: [row] })).toBe(false);
+  });
+
+  it('whatever one value in it is, is none or can be recorded, reported and drawn', () => {
+    const odd: unknown[] = [
+      null,
+      true,
+      -1,
+      1e300,
+      '',
+      'constructor',
+      '__proto__',
+      [],
+      {},
+      [null],
+      { toString: 1, valueOf: 1 },
+    ];
+    let [taken, refused] = [0, 0];
+    for (const path of pathsOf(look)) {
+      for (const value of odd) {
+        const changed = structuredClone(look);
+        const parent = path.slice(0, -1).reduce((part, key) => part[key], changed);
+        parent[path.at(-1)!] = value;
+        if (isObservation(changed)) {
+          taken++;
+          const recorder = new RunRecorder(42);
+          for (const each of [look, changed, look, changed]) recorder.note(each);
+          renderPage(topPage(changed, recorder, 'x'));
+          renderPage(runPage({ ...RUN, processes: [recorder.report()!] }));
+          endingOf({ exitCode: null, signal: 'SIGKILL', endedAt: 5, last: changed });
+        } else refused++;
+      }
+    }
+    expect(Math.min(taken, refused)).toBeGreaterThan(200);
+  });
+});
+
+const RUN = { kind: 'run', version: 1, command: ['x'], startedAt: 0, elapsedMs: 1, heapFlags: [] } as const;
+
+/** Where anything stands in plain data. */
+function pathsOf(value: unknown): string[][] {
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, part]) => [[key], ...pathsOf(part).map((path) => [key, ...path])]);
+}
+
+describe('the first and the last line', () => {
+  const end = { ended: { at: 1, exitCode: 0, peakRssBytes: 5 } };
+
+  it('have what is shown of them, or are none', () => {
+    for (const line of [header, end]) expect(readFeedLine(JSON.stringify(line))).toEqual(line);
+    const wrong = [
+      { ...header, program: 1 },
+      { ...header, node: null },
+      { ...header, startedAt: 'x' },
+      { ...header, snapshot: {} },
+      { ...header, ...end },
+      { ended: { ...end.ended, at: null } },
+      { ended: { ...end.ended, exitCode: 'x' } },
+      { ended: { ...end.ended, peakRssBytes: [] } },
+    ];
+    for (const line of wrong) expect(readFeedLine(JSON.stringify(line))).toBeUndefined();
+  });
 });
