@@ -4,6 +4,7 @@ import { benchAllocators } from './adoption-allocators/bench-allocators.ts';
 import { benchHitRates } from './cache/hit-rates.ts';
 import { benchCacheSpeed } from './cache/speed.ts';
 import { benchTiers } from './cache/tiers.ts';
+import { benchDashboard } from './dashboard/cost.ts';
 import { benchExporters } from './exporters/cost.ts';
 import { benchMainJob } from './governor/main-job.ts';
 import { benchOperations } from './governor/operations.ts';
@@ -41,6 +42,7 @@ const BENCHES: Readonly<Record<string, Readonly<Record<string, () => Promise<voi
   wasm: { workers: benchPluginWorkers },
   plugins: { stages: benchPlugins },
   exporters: { cost: benchExporters },
+  dashboard: { cost: benchDashboard },
   observe: { cost: benchObserving, leaks: benchLeakFinder, watched: benchWatched },
   picture: { draw: drawPicture },
 };

@@ -29,7 +29,7 @@ export interface DashboardOptions {
   readonly basePath?: string;
   /** Shown above the page, at most 80 characters. Default `Node.js process`. */
   readonly title?: string;
-  /** Points that are kept for the charts, 2 to 100,000: about 600 bytes each, up to twice as many. Without a `feed`. Default 900: a quarter of an hour. */
+  /** Points that are kept for the charts, 2 to 100,000: about 1.2 KB each, up to twice as many. Without a `feed`. Default 900: a quarter of an hour. */
   readonly maxPoints?: number;
   /** How often it looks, ms, 50 up. Without a `feed`. Default 1,000. */
   readonly everyMs?: number;

@@ -52,7 +52,7 @@ export async function servePlaylist(config: PlaylistConfig, options: ServePlayli
   await ended;
 }
 
-/** Loaded only where it is wanted: it takes about 8 MiB. */
+/** Loaded only where it is wanted: it takes about 2 MiB. */
 async function openBoard(
   config: PlaylistConfig,
   governor: Governor,
