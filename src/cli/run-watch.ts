@@ -29,6 +29,7 @@ export class RunWatch implements Disposable {
     return this.#main()?.last;
   }
 
+  /** Feeds that could not be read, looks that could not be shown, processes that could not be reported. */
   get faults(): number {
     return this.#faults;
   }
@@ -37,7 +38,9 @@ export class RunWatch implements Disposable {
   finish(): readonly ProcessReport[] {
     this.#read();
     const recorders = [...this.#known.values()].map(({ recorder }) => recorder);
-    return recorders.sort((a, b) => b.peakBytes - a.peakBytes).flatMap((recorder) => recorder.report() ?? []);
+    return recorders
+      .sort((a, b) => b.peakBytes - a.peakBytes)
+      .flatMap((recorder) => this.#try(() => recorder.report()) ?? []);
   }
 
   [Symbol.dispose](): void {
@@ -51,7 +54,7 @@ export class RunWatch implements Disposable {
       const before = this.#main()?.last;
       this.#read();
       const main = this.#main();
-      if (main?.last !== undefined && main.last !== before) this.#onLook(main);
+      if (main?.last !== undefined && main.last !== before) this.#try(() => this.#onLook(main));
     });
   }
 
@@ -61,11 +64,19 @@ export class RunWatch implements Disposable {
       this.#known.set(pid, { reader: new FeedReader(feedPath(this.#folder, pid)), recorder: new RunRecorder(pid) });
     }
     for (const { reader, recorder } of this.#known.values()) {
-      try {
+      this.#try(() => {
         for (const line of reader.read()) recorder.note(line);
-      } catch {
-        this.#faults++;
-      }
+      });
+    }
+  }
+
+  /** Whatever goes wrong with what was seen: the program and its end are not to suffer from it. */
+  #try<T>(action: () => T): T | undefined {
+    try {
+      return action();
+    } catch {
+      this.#faults++;
+      return undefined;
     }
   }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from 'plimsoll';
@@ -124,6 +124,47 @@ describe('who is watched', () => {
       [11, 4],
     ]);
     expect(silent.path).toContain('13.feed');
+  });
+});
+
+describe('what goes wrong in watching', () => {
+  it('is counted, and what is told of the others stands', () => {
+    const home = mkdtempSync(join(folder, 'faults-'));
+    const clock = new ManualClock();
+    using watch = new RunWatch(home, clock, () => {
+      throw new Error('the terminal is gone');
+    });
+    using feed = new FeedFile({
+      folder: home,
+      maxBytes: 1 << 20,
+      header: { feed: 1, pid: 11, program: '11.js', node: 'v24', startedAt: 0 },
+    });
+    feed.write(looksOf([{ rss: 10, pid: 11 }])[0]!);
+    // Not written by a governor: as a program that means ill would.
+    const look = JSON.parse(JSON.stringify(looksOf([{ rss: 90, pid: 99 }])[0]));
+    look.snapshot.faults = [null];
+    writeFileSync(join(home, '99.feed'), `${JSON.stringify(look)}\n`);
+    symlinkSync('/dev/zero', join(home, '12345.feed'));
+    clock.advance(250);
+    expect(watch.faults).toBe(1);
+    expect(watch.finish().map(({ pid }) => pid)).toEqual([11]);
+  });
+
+  it.concurrent('costs the program neither its exit code nor the report: links, pipes and looks of somebody else', async () => {
+    const program = `
+      const fs = require('node:fs');
+      const feeds = process.env.PLIMSOLL_FEED;
+      fs.symlinkSync('/dev/zero', feeds + '/12345.feed');
+      require('node:child_process').execFileSync('mkfifo', [feeds + '/12346.feed']);
+      setTimeout(() => {
+        const [header, look] = fs.readFileSync(feeds + '/' + process.pid + '.feed', 'utf8').split('\\n');
+        const foreign = JSON.parse(look);
+        foreign.snapshot.faults = [null];
+        fs.writeFileSync(feeds + '/99999.feed', header + '\\n' + JSON.stringify(foreign) + '\\n');
+        process.exitCode = 3;
+      }, 400)`;
+    const { end, stderr, report } = await run('foreign', [], program);
+    expect({ end, stderr, seen: report.processes.length }).toEqual({ end: 3, stderr: '', seen: 1 });
   });
 });
 
