@@ -63,16 +63,16 @@ export interface Page {
   readonly blocks: readonly Block[];
 }
 
-const TONES: Readonly<Record<string, Tone>> = {
-  optimal: 'good',
-  moderate: 'good',
-  high: 'warn',
-  critical: 'bad',
-  emergency: 'bad',
-};
+const TONES: ReadonlyMap<string, Tone> = new Map([
+  ['optimal', 'good'],
+  ['moderate', 'good'],
+  ['high', 'warn'],
+  ['critical', 'bad'],
+  ['emergency', 'bad'],
+]);
 
-/** How a pressure level is shown. */
-export const toneOfLevel = (level: string): Tone => TONES[level] ?? 'plain';
+/** How a pressure level is shown; one that is not known, plain. */
+export const toneOfLevel = (level: string): Tone => TONES.get(level) ?? 'plain';
 
 const HIGH = 0.7;
 const CRITICAL = 0.85;

@@ -80,7 +80,7 @@ describe('a command line that cannot be made sense of', () => {
     writeFileSync(path, '{"version":1,"why":"x","samples":[null,null,null],"trains":[],"largest":[],"faults":[]}');
     expect(await run('report', path)).toMatchObject({
       exitCode: 2,
-      stderr: expect.stringMatching(/^plimsoll: .* is a flight recording that cannot be shown: .*\n$/),
+      stderr: expect.stringMatching(/^plimsoll: .* is damaged: .*\n$/),
     });
     expect(await run('doctor', '--html', '/nowhere/x.html')).toMatchObject({
       exitCode: 2,
