@@ -1,9 +1,10 @@
-import { readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { formatBytes } from '../bytes.ts';
 import { describeCause } from '../describe-cause.ts';
 import type { FlightDump } from '../governor/index.ts';
 import { isFeedHeader, type MemoryReport, readFeedLine } from '../observe/index.ts';
 import { type HeapProfileSummary, readHeapProfile } from './heap-profile.ts';
+import { readBounded } from './read-bounded.ts';
 import { RunRecorder } from './run-recorder.ts';
 import type { RunReport } from './run-report.ts';
 import { readTermination, type TerminationRecord } from './termination-record.ts';
@@ -30,15 +31,17 @@ export function readRecord(path: string): MemoryRecord {
 }
 
 function readText(path: string, name: string): string {
+  let file: number | undefined;
   try {
-    if (path !== '-') {
-      const { size } = statSync(path);
-      if (size > MOST_BYTES) throw new UsageError(`${name} is too large: ${formatBytes(size)}`);
-    }
-    return readFileSync(path === '-' ? STDIN : path, 'utf8');
+    file = path === '-' ? STDIN : openSync(path, 'r');
+    const bytes = readBounded(file, MOST_BYTES);
+    if (bytes === undefined) throw new UsageError(`${name} is too large: more than ${formatBytes(MOST_BYTES)}`);
+    return bytes.toString('utf8');
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
     throw new UsageError(`cannot read ${name}: ${describeCause(cause).replace(/, \w+( '.*')?$/, '')}`, cause);
+  } finally {
+    if (file !== undefined && file !== STDIN) closeSync(file);
   }
 }
 

@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from 'plimsoll';
 import { FeedFile, MemoryProfiler, type MemoryReport } from 'plimsoll/observe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readBounded } from '../../src/cli/read-bounded.ts';
 import { readRecord, recognise } from '../../src/cli/record.ts';
 import { diffPage, diffRecords, figuresOf } from '../../src/cli/record-diff.ts';
 import { recordPage } from '../../src/cli/record-page.ts';
@@ -170,6 +171,22 @@ describe('what is none of it', () => {
   it('is said of a file that is not there, and of a folder', () => {
     expect(() => readRecord(join(folder, 'gone'))).toThrow(/^cannot read .*gone: ENOENT: no such file or directory$/);
     expect(() => readRecord(folder)).toThrow(/^cannot read .*: EISDIR/);
+  });
+});
+
+describe('what has no end', () => {
+  it.skipIf(process.platform === 'win32')('is read up to a bound', () => {
+    const opened = (path: string) => {
+      const descriptor = openSync(path, 'r');
+      return { descriptor, [Symbol.dispose]: () => closeSync(descriptor) };
+    };
+    using zero = opened('/dev/zero');
+    expect(readBounded(zero.descriptor, 3 * MIB)).toBeUndefined();
+    const text = 'x'.repeat(3 * MIB);
+    using whole = opened(file('whole', text));
+    expect(readBounded(whole.descriptor, 3 * MIB)?.toString()).toBe(text);
+    using longer = opened(file('longer', `${text}x`));
+    expect(readBounded(longer.descriptor, 3 * MIB)).toBeUndefined();
   });
 });
 
