@@ -1,6 +1,8 @@
 import { formatBytes } from '../bytes.ts';
 import type { Clock } from '../clock.ts';
+import { describeCause } from '../describe-cause.ts';
 import {
+  checkFeedFolder,
   type FeedLine,
   FeedReader,
   feedHome,
@@ -36,7 +38,8 @@ export async function topCommand(target: string | undefined, options: TopOptions
   const { signal } = stop;
   const folder = options.feed ?? feedHome();
   if (target !== undefined && /^https?:\/\//i.test(target)) {
-    if (!URL.canParse(target)) throw new UsageError(`\`${target}\` is no URL`);
+    // Not repeated: a password may stand in it.
+    if (!URL.canParse(target)) throw new UsageError('the URL of the dashboard cannot be read');
     const url = new URL(target);
     if (url.username !== '' || url.password !== '') {
       throw new UsageError('no name or password in the URL: a token stands in PLIMSOLL_TOKEN');
@@ -45,7 +48,9 @@ export async function topCommand(target: string | undefined, options: TopOptions
     if (options.once) return showOnce([await askOnce(remote)], url.host, options, screen);
     return watch(followDashboard(remote), url.host, options, screen, stop);
   }
-  const pid = target === undefined ? onlyFeed(folder) : pidOf(target);
+  const named = target === undefined ? undefined : pidOf(target);
+  checkFolder(folder);
+  const pid = named ?? onlyFeed(folder);
   if (pid === undefined) return showFeeds(folder, options, screen);
   const source = followProcess(folder, pid, clock, signal);
   if (!options.once) return watch(source, String(pid), options, screen, stop);
@@ -56,7 +61,16 @@ export async function topCommand(target: string | undefined, options: TopOptions
 
 function pidOf(text: string): number {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw new UsageError(`\`${text}\` is neither the number of a process nor an http URL`);
+  const shown = text.includes('@') ? 'the target' : `\`${text}\``;
+  throw new UsageError(`${shown} is neither the number of a process nor an http URL`);
+}
+
+function checkFolder(folder: string): void {
+  try {
+    checkFeedFolder(folder);
+  } catch (cause) {
+    throw new NoFeedError(describeCause(cause), cause);
+  }
 }
 
 /** Undefined where there are several to choose from. */
@@ -138,9 +152,8 @@ function showFeeds(folder: string, { json }: TopOptions, { stdout, env, clock }:
   const rows = feedsIn(folder)
     .filter(isRunning)
     .flatMap((pid) => {
-      using reader = new FeedReader(feedPath(folder, pid));
       const shown = new Shown(String(pid));
-      const lines = reader.read();
+      const lines = linesOf(folder, pid);
       shown.note(lines);
       const header = lines.find(isFeedHeader);
       return shown.look === undefined || header === undefined ? [] : [{ header, look: shown.look }];
@@ -173,4 +186,14 @@ function showFeeds(folder: string, { json }: TopOptions, { stdout, env, clock }:
     ],
   };
   stdout.write(renderPage(page, drawnOn(stdout, env)));
+}
+
+/** None for one that cannot be read: the others are shown all the same. */
+function linesOf(folder: string, pid: number): readonly FeedLine[] {
+  using reader = new FeedReader(feedPath(folder, pid));
+  try {
+    return reader.read();
+  } catch {
+    return [];
+  }
 }

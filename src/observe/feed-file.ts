@@ -78,12 +78,18 @@ export function feedHome(temporary: string = tmpdir()): string {
 /** Makes a folder for feeds, for this user only, or sees to it that the one that is there is so. Throws `PLIMSOLL_FEED_FOLDER`, and what the system throws. */
 export function openFeedFolder(folder: string): string {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const found = lstatSync(folder);
+  checkFeedFolder(folder);
+  return folder;
+}
+
+/** For who reads: what stands in a folder that others may write to is theirs, whatever it says. One that is not there is in order. Throws `PLIMSOLL_FEED_FOLDER`, and what the system throws. */
+export function checkFeedFolder(folder: string): void {
+  const found = lstatSync(folder, { throwIfNoEntry: false });
+  if (found === undefined) return;
   const uid = process.getuid?.();
   if (!found.isDirectory()) throw new FeedFolderError(folder, 'it is no folder');
   if (uid !== undefined && found.uid !== uid) throw new FeedFolderError(folder, 'it belongs to somebody else');
   if (uid !== undefined && (found.mode & 0o022) !== 0) throw new FeedFolderError(folder, 'others may write there');
-  return folder;
 }
 
 /** Processes with a feed in the folder, whether they are there or not. Empty where there is no such folder. */

@@ -35,6 +35,7 @@ export {
 export type { Interval } from './confidence.ts';
 export type { EventTallyRow } from './event-tally.ts';
 export {
+  checkFeedFolder,
   type FeedEnd,
   FeedFile,
   type FeedFileOptions,

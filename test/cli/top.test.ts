@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -154,6 +154,29 @@ runtime   heap     0B     0B        -         0B        0
   });
 });
 
+describe('a folder of feeds', () => {
+  it('that others may write to is not read, nor one through a link, nor a feed that is a link', async () => {
+    const [look] = looksOf([{ rss: 40, pid: process.pid }]);
+    const feed = feedOf(process.pid, [look!]);
+    const link = join(folder, 'link');
+    symlinkSync(folder, link);
+    const linked = { exitCode: 1, stdout: '', stderr: expect.stringContaining('it is no folder') };
+    expect(await top(String(process.pid), '--once', '--feed', link)).toEqual(linked);
+    chmodSync(folder, 0o777);
+    const shared = { exitCode: 1, stdout: '', stderr: expect.stringContaining('others may write there') };
+    for (const target of [[], [String(process.pid)]]) {
+      expect(await top(...target, '--once', '--feed', folder)).toEqual(shared);
+    }
+    chmodSync(folder, 0o700);
+    renameSync(feed.path, join(folder, 'elsewhere'));
+    symlinkSync(join(folder, 'elsewhere'), feed.path);
+    expect(await top(String(process.pid), '--once', '--feed', folder)).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(/writes no feed/),
+    });
+  });
+});
+
 describe('a dashboard', () => {
   it('is asked with the token, for one look', async () => {
     const [look] = looksOf([{ rss: 40 }]);
@@ -208,6 +231,11 @@ describe('a dashboard', () => {
       stdout: '',
       stderr: 'plimsoll: no name or password in the URL: a token stands in PLIMSOLL_TOKEN\n',
     });
+    for (const target of ['http://me:secret@127.0.0.1:99999/x', 'https://me:secret@', 'ws://me:secret@127.0.0.1/']) {
+      const said = await top(target);
+      expect(said).toMatchObject({ exitCode: 2, stdout: '' });
+      expect(said.stderr).not.toContain('secret');
+    }
   });
 });
 

@@ -23,6 +23,7 @@ import { runPage } from '../../src/cli/run-page.ts';
 import { RunRecorder } from '../../src/cli/run-recorder.ts';
 import { topPage } from '../../src/cli/top-page.ts';
 import {
+  checkFeedFolder,
   FeedFile,
   feedHome,
   feedPath,
@@ -172,8 +173,12 @@ describe('the folder of feeds', () => {
     chmodSync(shared, 0o777);
     symlinkSync(shared, join(folder, 'link'));
     for (const path of [shared, join(folder, 'link')]) {
-      expect(() => openFeedFolder(path)).toThrow(expect.objectContaining({ code: 'PLIMSOLL_FEED_FOLDER' }));
+      const refusal = expect.objectContaining({ code: 'PLIMSOLL_FEED_FOLDER' });
+      expect(() => openFeedFolder(path)).toThrow(refusal);
+      expect(() => checkFeedFolder(path)).toThrow(refusal);
     }
+    // To read there is nothing to be feared where there is none.
+    expect(checkFeedFolder(join(folder, 'nowhere'))).toBeUndefined();
   });
 
   it('keeps the last sixteen feeds of processes that are gone, and those that are there', () => {
