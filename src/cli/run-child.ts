@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { PlimsollError } from '../errors.ts';
+import type { HeldSignals } from './held-signals.ts';
 
 /** `PLIMSOLL_RUN_START`: the program could not be started. The exit code is that of shells: 127 where it is not there, 126 where it may not be run. */
 export class RunStartError extends PlimsollError {
@@ -32,21 +33,18 @@ const PASSED_ON: readonly NodeJS.Signals[] = [
   'SIGCONT',
   'SIGBREAK',
 ];
-/** Those that a terminal sends to every process at its foot by itself: passed on, they would come twice. */
-const FROM_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set(['SIGINT', 'SIGQUIT', 'SIGWINCH']);
-
 /**
- * Runs a program to its end with this process's own standard streams, and passes on to it the signals that are sent here, which end this process no more meanwhile.
- * Throws `PLIMSOLL_RUN_START`.
+ * Runs a program to its end with this process's own standard streams, and passes on to it the signals that are sent here, which end this process no more meanwhile,
+ * but for those that `held` holds back. Throws `PLIMSOLL_RUN_START`.
  */
 export async function runChild(
   [command = '', ...args]: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-  hasTerminal: boolean,
+  held: HeldSignals,
 ): Promise<ChildEnd> {
   let child: ChildProcess;
   const passOn = (signal: NodeJS.Signals): void => {
-    if (!(hasTerminal && FROM_TERMINAL.has(signal))) child?.kill(signal);
+    if (!held.holds(signal)) child?.kill(signal);
   };
   const listened = PASSED_ON.filter((signal) => listenTo(signal, passOn));
   try {

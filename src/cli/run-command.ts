@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeCause } from '../describe-cause.ts';
 import { readOomKills } from '../governor/index.ts';
+import { HeldSignals, isAtFootOfTerminal } from './held-signals.ts';
 import { LiveLine } from './live-line.ts';
 import { renderPage } from './render.ts';
 import { runChild } from './run-child.ts';
@@ -53,7 +54,7 @@ export async function runCommand(
     using live = options.live && stderr.isTTY === true ? new LiveLine(screen) : undefined;
     using watch = feedFolder === undefined ? undefined : new RunWatch(feedFolder, clock, (main) => live?.draw(main));
     const hasTerminal = process.stdin.isTTY === true || stderr.isTTY === true || screen.stdout.isTTY === true;
-    const { exitCode, signal } = await runChild(command, env, hasTerminal);
+    const { exitCode, signal } = await runChild(command, env, new HeldSignals(() => isAtFootOfTerminal(hasTerminal)));
     tellEnd(options, screen, () => {
       live?.[Symbol.dispose]();
       const processes = watch?.finish() ?? [];
