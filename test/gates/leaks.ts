@@ -7,7 +7,10 @@ import { runProgram } from './run-program.ts';
 const SEEDS = 10;
 /** Rounds, how many of them are warm-up, and how sure the finder must be. */
 const LEVELS = [9, 2, LEAK_FINDER_DEFAULTS.leastConfidence].map(String);
-const PROCESSES = 2;
+const PROCESSES = 1;
+/** Not those that the finder was made with. */
+const FIRST_SEED = Number(process.env.PLIMSOLL_LEAK_SEED ?? 1_001);
+const SOUND = 100_000;
 const ROOT = join(import.meta.dirname, '../..');
 const SCRIPT = join(ROOT, 'test/observe/leak-child.ts');
 
@@ -20,11 +23,12 @@ interface Run {
 export const leaksGate: Gate = {
   name: 'leaks',
   promise: `of five kinds of leaks the finder names each in ${SEEDS} programs that have them all, and in ${SEEDS} sound ones none`,
+  patient: true,
   async run(say) {
-    const seeds = Array.from({ length: SEEDS }, (_, index) => index + 1);
+    const seeds = Array.from({ length: SEEDS }, (_, index) => FIRST_SEED + index);
     const waiting: Run[] = [
       ...seeds.map((seed) => ({ seed, leaks: LEAKS })),
-      ...seeds.map((seed) => ({ seed: 100 + seed, leaks: [] })),
+      ...seeds.map((seed) => ({ seed: SOUND + seed, leaks: [] })),
     ];
     const found = new Map<Leak, number>(LEAKS.map((leak) => [leak, 0]));
     const faults: string[] = [];
