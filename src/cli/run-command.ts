@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describeCause } from '../describe-cause.ts';
 import { readOomKills } from '../governor/index.ts';
 import { HeldSignals, isAtFootOfTerminal } from './held-signals.ts';
@@ -9,6 +6,7 @@ import { renderPage } from './render.ts';
 import { runChild } from './run-child.ts';
 import { endingOf } from './run-ending.ts';
 import { runEnvironment } from './run-environment.ts';
+import { makeRunFolder, removeRunFolder, sweepRunFolders } from './run-folder.ts';
 import { runPage } from './run-page.ts';
 import type { RunReport } from './run-report.ts';
 import { RunWatch } from './run-watch.ts';
@@ -41,6 +39,8 @@ export async function runCommand(
   checkTargets(options);
   const { clock, stderr } = screen;
   const feedFolder = openFolder(screen);
+  // While the program runs.
+  const swept = sweepRunFolders();
   try {
     const { env, limit, heapFlags } = runEnvironment(screen.env, {
       ...options,
@@ -74,25 +74,18 @@ export async function runCommand(
     });
     return signal === null ? { exitCode: exitCode ?? 1 } : { exitCode: exitCode ?? 1, signal };
   } finally {
-    if (feedFolder !== undefined) removeFolder(feedFolder);
+    await swept;
+    if (feedFolder !== undefined) removeRunFolder(feedFolder);
   }
 }
 
 /** For what is looked at. Undefined where there is no place for it, which is said: the program runs all the same. */
 function openFolder({ stderr }: Screen): string | undefined {
   try {
-    return mkdtempSync(join(tmpdir(), 'plimsoll-run-'));
+    return makeRunFolder();
   } catch (cause) {
     stderr.write(`plimsoll: the program runs, and nothing looks at it: ${describeCause(cause)}\n`);
     return undefined;
-  }
-}
-
-function removeFolder(folder: string): void {
-  try {
-    rmSync(folder, { recursive: true, force: true });
-  } catch {
-    // The program may have changed whose it is; that is no reason to end otherwise than it did.
   }
 }
 

@@ -1,9 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ManualClock } from 'plimsoll';
+import { ownerMark } from 'plimsoll/spill';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runCommandLine } from '../../src/cli/command-line.ts';
+import { makeRunFolder, removeRunFolder, sweepRunFolders } from '../../src/cli/run-folder.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -71,5 +74,26 @@ describe('a machine without a folder for temporary files', () => {
       if (before === undefined) delete process.env.TMPDIR;
       else process.env.TMPDIR = before;
     }
+  });
+});
+
+describe('a run that is killed', () => {
+  it('leaves a folder that the next one removes, and no other', async () => {
+    const parent = mkdtempSync(join(folder, 'parent-'));
+    // Of this boot, and of a process that has ended.
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    const gone = ownerMark().replace(/^\d+-\d+/, `${pid}-1`);
+    mkdirSync(join(parent, `plimsoll-run-${gone}-abcdef`, 'deep'), { recursive: true });
+    writeFileSync(join(parent, `plimsoll-run-${gone}-ghijkl`), '');
+    mkdirSync(join(parent, `other-${gone}-abcdef`));
+    mkdirSync(join(parent, 'plimsoll-run-abcdef'));
+    const own = makeRunFolder(parent);
+    await sweepRunFolders(parent);
+    expect(readdirSync(parent).toSorted()).toEqual(
+      [`other-${gone}-abcdef`, basename(own), `plimsoll-run-${gone}-ghijkl`, 'plimsoll-run-abcdef'].toSorted(),
+    );
+    removeRunFolder(own);
+    expect(existsSync(own)).toBe(false);
+    await sweepRunFolders(join(parent, 'nowhere'));
   });
 });
