@@ -1,5 +1,7 @@
-import type { RunRow, TrainRow } from '../src/dashboard/index.ts';
-import type { MonitorEvent, Observation, ObservationPoint } from '../src/observe/index.ts';
+import type { RunRow } from '../src/dashboard/run-row.ts';
+import type { TrainRow } from '../src/dashboard/train-row.ts';
+import type { MonitorEvent } from '../src/observe/monitor-events.ts';
+import type { Observation, ObservationPoint } from '../src/observe/observation.ts';
 
 /** What whoever looks may do. */
 export interface Session {

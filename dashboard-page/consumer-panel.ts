@@ -1,5 +1,5 @@
 import type { ConsumerRow } from '../src/governor/index.ts';
-import type { Observation } from '../src/observe/index.ts';
+import type { Observation } from '../src/observe/observation.ts';
 import { Chart, type ChartSeries } from './chart.ts';
 import { DataTable } from './data-table.ts';
 import { byId, element } from './element.ts';

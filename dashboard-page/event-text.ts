@@ -1,5 +1,5 @@
 /** An event of a monitor in words. Pure, and knows no browser. */
-import type { MonitorEvent } from '../src/observe/index.ts';
+import type { MonitorEvent } from '../src/observe/monitor-events.ts';
 import { bytesText, countText, msText } from './wording.ts';
 
 export function eventText(event: MonitorEvent): string {

@@ -1,6 +1,6 @@
 import type uPlot from 'uplot';
 import type { MeterName } from '../src/governor/index.ts';
-import type { Observation } from '../src/observe/index.ts';
+import type { Observation } from '../src/observe/observation.ts';
 import { Chart, type ChartSeries } from './chart.ts';
 import { DataTable } from './data-table.ts';
 import { byId, element, setText, svgElement } from './element.ts';

@@ -1,5 +1,5 @@
 /** The points of the charts, as columns. Pure, and knows no browser. */
-import type { ObservationPoint } from '../src/observe/index.ts';
+import type { ObservationPoint } from '../src/observe/observation.ts';
 
 const MOST_POINTS = 3_600;
 

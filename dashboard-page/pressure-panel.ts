@@ -1,6 +1,6 @@
 import type uPlot from 'uplot';
 import { PRESSURE_LEVELS } from '../src/governor/contract.ts';
-import type { Observation } from '../src/observe/index.ts';
+import type { Observation } from '../src/observe/observation.ts';
 import { Chart } from './chart.ts';
 import { byId } from './element.ts';
 import type { PointHistory } from './point-history.ts';

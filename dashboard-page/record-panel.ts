@@ -1,6 +1,9 @@
-import type { RunRow, RunStageRow, TrainRow } from '../src/dashboard/index.ts';
+import type { RunRow, RunStageRow } from '../src/dashboard/run-row.ts';
+import type { TrainRow } from '../src/dashboard/train-row.ts';
 import type { ConsumerRow } from '../src/governor/index.ts';
-import type { AlertRow, MonitorEvent, Observation } from '../src/observe/index.ts';
+import type { AlertRow } from '../src/observe/alerts.ts';
+import type { MonitorEvent } from '../src/observe/monitor-events.ts';
+import type { Observation } from '../src/observe/observation.ts';
 import { DataTable } from './data-table.ts';
 import { byId, element, setText } from './element.ts';
 import { eventText } from './event-text.ts';

@@ -9,7 +9,7 @@ import type { ObservationShelf } from './observation-shelf.ts';
 import { type PageFile, PageFiles } from './page-files.ts';
 import { cookieOf, type Refusal, type RequestGate, type Standing, sessionOf } from './request-gate.ts';
 import { readSmallBody } from './small-body.ts';
-import type { TrainRow } from './train-rows.ts';
+import type { TrainRow } from './train-row.ts';
 
 export interface DashboardDeskOptions {
   readonly basePath: string;

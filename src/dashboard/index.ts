@@ -6,5 +6,5 @@
 export { Dashboard, type DashboardAddress, type DashboardStats } from './dashboard.ts';
 export { DASHBOARD_DEFAULTS, type DashboardListenOptions, type DashboardOptions } from './dashboard-options.ts';
 export { type GovernorCommandOptions, governorCommands } from './governor-commands.ts';
-export type { RunRow, RunStageRow } from './run-book.ts';
-export type { TrainRow } from './train-rows.ts';
+export type { RunRow, RunStageRow } from './run-row.ts';
+export type { TrainRow } from './train-row.ts';

@@ -1,6 +1,8 @@
 import type { MonitorEvent, Observation } from '../observe/index.ts';
-import { RunBook, type RunRow } from './run-book.ts';
-import { rowOfEvent, type TrainRow } from './train-rows.ts';
+import { RunBook } from './run-book.ts';
+import type { RunRow } from './run-row.ts';
+import type { TrainRow } from './train-row.ts';
+import { rowOfEvent } from './train-rows.ts';
 
 const MOST_EVENTS = 500;
 const MOST_TRAINS = 64;

@@ -1,22 +1,6 @@
-import type { TrainPart, TrainReport } from '../governor/index.ts';
+import type { TrainReport } from '../governor/index.ts';
 import type { MonitorEvent } from '../observe/index.ts';
-
-/** A row of the reclaim journal: what was claimed, what the ledger saw (released) and what the deciding meter saw (observed). Plain data. */
-export interface TrainRow {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  readonly why: string;
-  readonly strategy: string;
-  readonly level?: string;
-  readonly meter?: string;
-  readonly claimedBytes: number;
-  readonly releasedBytes: number;
-  readonly seenBytes?: number;
-  readonly elapsedMs: number;
-  /** True when nothing was done. */
-  readonly observed: boolean;
-  readonly parts: readonly TrainPart[];
-}
+import type { TrainRow } from './train-row.ts';
 
 export function rowOfReport(report: TrainReport): TrainRow {
   const { takenAt: at, decidingMeter: meter, why, strategy, level, elapsedMs, observed, parts } = report;
