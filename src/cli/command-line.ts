@@ -4,6 +4,7 @@ import { systemClock } from '../clock.ts';
 import { PlimsollError } from '../errors.ts';
 import { COMPLETION_SHELLS, type CompletionShell, completionScript } from './completion.ts';
 import { NoFeedError } from './no-feed-error.ts';
+import { errorLine } from './plain-lines.ts';
 import { RunStartError } from './run-child.ts';
 import type { RunEnd } from './run-command.ts';
 import type { Screen } from './screen.ts';
@@ -47,11 +48,11 @@ function endOf(cause: unknown, { stderr }: Screen): RunEnd {
   // What it had to say was said when it was thrown.
   if (cause instanceof CommanderError) return { exitCode: cause.exitCode === 0 ? 0 : USAGE_EXIT };
   if (cause instanceof RunStartError) {
-    stderr.write(`plimsoll: ${cause.message}\n`);
+    stderr.write(errorLine(cause.message));
     return { exitCode: cause.exitCode };
   }
   if (cause instanceof PlimsollError || isInvalidOption(cause)) {
-    stderr.write(`plimsoll: ${cause.message.replaceAll(/\s*\n\s*/g, ' ')}\n`);
+    stderr.write(errorLine(cause.message));
     return { exitCode: cause instanceof NoFeedError ? NOTHING_EXIT : USAGE_EXIT };
   }
   throw cause;
@@ -72,7 +73,7 @@ export function commandTree(version: string, screen: Screen, end: (end: RunEnd) 
     .configureOutput({
       writeOut: (text) => void screen.stdout.write(text),
       writeErr: (text) => void screen.stderr.write(text),
-      outputError: (text, write) => write(`plimsoll: ${oneLine(text)}\n`),
+      outputError: (text, write) => write(errorLine(text.replace(/^error: /, ''))),
       getOutHelpWidth: () => screen.stdout.columns ?? 80,
       getErrHelpWidth: () => screen.stderr.columns ?? 80,
     });
@@ -83,12 +84,6 @@ export function commandTree(version: string, screen: Screen, end: (end: RunEnd) 
   addCompletion(program, screen);
   return program;
 }
-
-const oneLine = (text: string): string =>
-  text
-    .replace(/^error: /, '')
-    .trim()
-    .replaceAll(/\s*\n\s*/g, ' ');
 
 function addRun(program: Command, screen: Screen, end: (end: RunEnd) => void): void {
   program

@@ -2,6 +2,7 @@ import { describeCause } from '../describe-cause.ts';
 import { readOomKills } from '../governor/index.ts';
 import { HeldSignals, isAtFootOfTerminal } from './held-signals.ts';
 import { LiveLine } from './live-line.ts';
+import { errorLine } from './plain-lines.ts';
 import { renderPage } from './render.ts';
 import { runChild } from './run-child.ts';
 import { endingOf } from './run-ending.ts';
@@ -84,7 +85,7 @@ function openFolder({ stderr }: Screen): string | undefined {
   try {
     return makeRunFolder();
   } catch (cause) {
-    stderr.write(`plimsoll: the program runs, and nothing looks at it: ${describeCause(cause)}\n`);
+    stderr.write(errorLine(`the program runs, and nothing looks at it: ${describeCause(cause)}`));
     return undefined;
   }
 }
@@ -98,12 +99,12 @@ function tellEnd(options: RunCommandOptions, screen: Screen, reported: () => Run
     try {
       tell(report, page, options, screen, stderr);
     } catch (cause) {
-      stderr.write(`plimsoll: ${describeCause(cause)}\n`);
+      stderr.write(errorLine(describeCause(cause)));
       // Without `--report` it stands there already.
       if (options.report !== undefined) stderr.write(renderPage(page, drawnOn(stderr, env)));
     }
   } catch (cause) {
-    stderr.write(`plimsoll: there is no report: ${describeCause(cause)}\n`);
+    stderr.write(errorLine(`there is no report: ${describeCause(cause)}`));
   }
 }
 

@@ -2,6 +2,7 @@ import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describeCause } from '../describe-cause.ts';
 import type { Page } from './page.ts';
+import { jsonLines } from './plain-lines.ts';
 import { renderPage } from './render.ts';
 import { renderHtml } from './render-html.ts';
 import { drawnOn, type Outlet, type Screen } from './screen.ts';
@@ -22,9 +23,7 @@ export function tell(data: unknown, page: Page, wanted: Told, { env }: Screen, o
   const asJson = json || report?.endsWith('.json') === true;
   const drawn = report === undefined ? drawnOn(outlet, env) : {};
   try {
-    const text = asJson
-      ? `${JSON.stringify(data, undefined, report === undefined ? 2 : 0)}\n`
-      : renderPage(page, drawn);
+    const text = asJson ? jsonLines(data, report === undefined) : renderPage(page, drawn);
     if (report !== undefined) writeText(report, text);
     else outlet.write(text);
   } finally {

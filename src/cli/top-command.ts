@@ -14,6 +14,7 @@ import {
 } from '../observe/index.ts';
 import { NoFeedError } from './no-feed-error.ts';
 import { formatDuration, type Page, toneOfLevel } from './page.ts';
+import { jsonLines } from './plain-lines.ts';
 import { renderPage } from './render.ts';
 import { RunRecorder } from './run-recorder.ts';
 import { drawnOn, type Screen } from './screen.ts';
@@ -90,7 +91,7 @@ function showOnce(lines: readonly FeedLine[], name: string, { json }: TopOptions
   const { look } = shown;
   if (look === undefined) throw new NoFeedError('there was no look yet: try again in a moment');
   const { stdout, env } = screen;
-  stdout.write(json ? `${JSON.stringify(look)}\n` : renderPage(shown.page(look), drawnOn(stdout, env)));
+  stdout.write(json ? jsonLines(look) : renderPage(shown.page(look), drawnOn(stdout, env)));
 }
 
 /** What was seen of one process. */
@@ -137,7 +138,7 @@ async function watch(
     const { look } = shown;
     if (look === undefined) continue;
     if (json) {
-      for (const line of lines) if ('snapshot' in line) stdout.write(`${JSON.stringify(line)}\n`);
+      for (const line of lines) if ('snapshot' in line) stdout.write(jsonLines(line));
     } else if (drawn !== undefined) drawn.draw(renderPage(shown.page(look), drawnOn(stdout, env)));
     else if (isDue(clock, due)) {
       due = clock.now() + everyMs;
@@ -164,7 +165,7 @@ function showFeeds(folder: string, { json }: TopOptions, { stdout, env, clock }:
       level: look.snapshot.level,
       meters: look.snapshot.meters,
     }));
-    stdout.write(`${JSON.stringify(list)}\n`);
+    stdout.write(jsonLines(list));
     return;
   }
   const page: Page = {

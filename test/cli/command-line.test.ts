@@ -89,6 +89,34 @@ describe('a command line that cannot be made sense of', () => {
   });
 });
 
+describe('a text of somebody else', () => {
+  const evil = '\x1b]0;pwned\x07\x9b2J\u202ereversed';
+  const harmful = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
+  it.each([
+    ['a file', ['report', evil]],
+    ['a command', [evil]],
+    ['an option', ['run', `--${evil}`]],
+    ['a process', ['top', evil]],
+    ['a program', ['run', '--', evil]],
+  ])('moves no cursor and turns nothing around, as the name of %s that there is not', async (_what, args) => {
+    const { stderr } = await run(...args);
+    expect(stderr).toMatch(/^plimsoll: [^\n]*reversed[^\n]*\n$/);
+    expect(stderr).not.toMatch(harmful);
+  });
+
+  it('stands escaped in JSON, which reads the same', async () => {
+    const holder = { name: evil, kind: 'heap', ownBytes: 1, heldBytes: 1, peakBytes: 1, refusals: 0 };
+    const dump = { version: 1, why: evil, samples: [], trains: [], largest: [holder], faults: [], level: 'high' };
+    const path = join(folder, 'evil.json');
+    writeFileSync(path, JSON.stringify(dump));
+    const { stdout } = await run('report', '--json', path);
+    expect(stdout).not.toMatch(harmful);
+    expect(JSON.parse(stdout)).toEqual(dump);
+    expect((await run('report', path)).stdout).not.toMatch(harmful);
+  });
+});
+
 describe('the commands', () => {
   it('say what they do, with --help and without anything', async () => {
     expect(await run('--version')).toMatchObject({ stdout: '1.2.3\n', exitCode: 0 });
