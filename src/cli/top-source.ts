@@ -15,6 +15,10 @@ import { NoFeedError } from './no-feed-error.ts';
 const EVERY_MS = 250;
 const RETRY_MS = 1_000;
 const MOST_RETRIES = 30;
+/** For a look, or for a stream to begin. */
+const ANSWER_MS = 10_000;
+/** A look of a thousand consumers has 600,000. */
+const MOST_CHARACTERS = 4 * 1_048_576;
 
 /** Waits, or until the signal. */
 export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
@@ -70,12 +74,20 @@ export interface RemoteOptions {
   readonly request?: typeof fetch;
 }
 
-/** One look at what a dashboard shows. Throws `PLIMSOLL_NO_FEED`. */
+/** One look at what a dashboard shows, of at most 4 Mi characters and within ten seconds. Throws `PLIMSOLL_NO_FEED`. */
 export async function askOnce(options: RemoteOptions): Promise<Observation> {
-  const response = await ask(options, 'api/observation', {});
-  const look: unknown = await response.json().catch((cause: unknown) => {
-    throw new NoFeedError(`${shown(options.url)} answers what is no look`, cause);
-  });
+  using deadline = new Deadline(options);
+  const response = await ask(options, deadline.signal, 'api/observation', {});
+  let text = '';
+  try {
+    for await (const piece of textOf(response)) {
+      text += piece;
+      if (text.length > MOST_CHARACTERS) throw new RangeError('it is too long');
+    }
+  } catch (cause) {
+    throw new NoFeedError(`${shown(options.url)} gives no look: ${describeCause(cause)}`, cause);
+  }
+  const look = parse(text);
   if (!isObservation(look)) throw new NoFeedError(`${shown(options.url)} answers what is no look`);
   return look;
 }
@@ -90,23 +102,54 @@ export async function* followDashboard(options: RemoteOptions): AsyncGenerator<r
   for (let tries = 0; !signal.aborted; tries++) {
     try {
       const headers = after.id === undefined ? {} : { 'last-event-id': after.id };
-      const response = await ask(options, 'api/stream', { ...headers, accept: 'text/event-stream' });
+      const response = await beginStream(options, { ...headers, accept: 'text/event-stream' });
       for await (const look of looksIn(response, after)) {
         tries = 0;
         yield [look];
       }
+      if (tries >= MOST_RETRIES) throw new Error('there is no look in it');
     } catch (cause) {
       if (signal.aborted) return;
-      if (after.id === undefined || tries >= MOST_RETRIES) throw cause;
+      if (after.id === undefined || tries >= MOST_RETRIES) throw asNoFeed(cause, options.url);
     }
     await pause(clock, RETRY_MS, signal);
   }
 }
 
+async function beginStream(options: RemoteOptions, headers: Readonly<Record<string, string>>): Promise<Response> {
+  using deadline = new Deadline(options);
+  return await ask(options, deadline.signal, 'api/stream', headers);
+}
+
+/** Its signal is the command's own, and that of a time that is over; the time ends when this is disposed. */
+class Deadline implements Disposable {
+  readonly signal: AbortSignal;
+  readonly #timer: Disposable;
+
+  constructor({ clock, signal }: RemoteOptions) {
+    const over = new AbortController();
+    const late = () => over.abort(new Error(`there was no answer within ${ANSWER_MS / 1_000} seconds`));
+    this.#timer = clock.after(ANSWER_MS, late, true);
+    this.signal = AbortSignal.any([signal, over.signal]);
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer[Symbol.dispose]();
+  }
+}
+
+function asNoFeed(cause: unknown, url: URL): NoFeedError {
+  if (cause instanceof NoFeedError) return cause;
+  return new NoFeedError(`the stream of ${shown(url)} is cut off: ${describeCause(cause)}`, cause);
+}
+
+async function* textOf({ body }: Response): AsyncGenerator<string> {
+  if (body !== null) yield* body.pipeThrough(new TextDecoderStream());
+}
+
 async function* looksIn(response: Response, after: { id?: string }): AsyncGenerator<Observation> {
-  if (response.body === null) return;
   const parser = new EventStreamParser();
-  for await (const piece of response.body.pipeThrough(new TextDecoderStream())) {
+  for await (const piece of textOf(response)) {
     for (const { event, data, id } of parser.take(piece)) {
       if (id !== undefined) after.id = id;
       const look = event === 'observation' ? parse(data) : undefined;
@@ -124,7 +167,8 @@ function parse(data: string): unknown {
 }
 
 async function ask(
-  { url, token, signal, request = fetch }: RemoteOptions,
+  { url, token, request = fetch }: RemoteOptions,
+  signal: AbortSignal,
   path: string,
   headers: Readonly<Record<string, string>>,
 ): Promise<Response> {

@@ -15,8 +15,13 @@ import { topPage } from '../../src/cli/top-page.ts';
 import { MIB } from '../governor/fake-meter.ts';
 import { looksOf } from './looks.ts';
 
-/** Waits for nothing. */
-const HASTE: Clock = { ...systemClock, after: (_ms, action) => systemClock.after(0, action, true) };
+/** Pauses are over at once; what is given up only after a long time is not. */
+const HASTE: Clock = {
+  ...systemClock,
+  after: (ms, action) => systemClock.after(ms > 1_000 ? ms : 0, action, true),
+};
+/** All that takes its time takes too long. */
+const LATE: Clock = { ...systemClock, after: (_ms, action) => systemClock.after(50, action, true) };
 
 let folder: string;
 const closing: (() => void)[] = [];
@@ -28,14 +33,16 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function top(...args: string[]) {
+const top = (...args: string[]) => topAt(HASTE, ...args);
+
+async function topAt(clock: Clock, ...args: string[]) {
   const texts = { stdout: '', stderr: '' };
   const outlet = (name: 'stdout' | 'stderr') => ({ write: (text: string) => void (texts[name] += text) });
   const screen = {
     stdout: outlet('stdout'),
     stderr: outlet('stderr'),
     env: { PLIMSOLL_TOKEN: 'right' },
-    clock: HASTE,
+    clock,
   };
   const { exitCode } = await runCommandLine(['top', ...args], { version: '0', screen });
   return { ...texts, exitCode };
@@ -222,6 +229,48 @@ describe('a dashboard', () => {
     expect(asked).toEqual([]);
   });
 
+  it('that answers without end, or not at all, is given up', async () => {
+    const pieces: number[] = [];
+    const endless = (type: string, piece: string) =>
+      serve((_request, response) => {
+        response.writeHead(200, { 'content-type': type });
+        const more = () => {
+          if (response.destroyed) return;
+          pieces.push(piece.length);
+          if (pieces.length > 1_000) response.destroy();
+          else if (response.write(piece)) setImmediate(more);
+          else response.once('drain', more);
+        };
+        more();
+      });
+    const look = await endless('application/json', ' '.repeat(65_536));
+    expect(await top(look, '--once')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(/it is too long\n$/),
+    });
+    for (const piece of [':\ndata\n'.repeat(8_192), 'x'.repeat(65_536)]) {
+      const said = await top(await endless('text/event-stream', piece), '--json');
+      expect(said).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/is cut off: .*too long\n$/) });
+    }
+    expect(pieces.length).toBeLessThan(1_000);
+    const silent = await serve(() => {});
+    const halting = await serve((_request, response) => void response.write('{'));
+    for (const args of [[silent, '--once'], [halting, '--once'], [silent]]) {
+      const said = await topAt(LATE, ...args);
+      expect(said).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/no answer within 10 seconds\n$/) });
+    }
+  });
+
+  it('whose stream has no look in it is given up after a while', async () => {
+    let asked = 0;
+    const empty = await serve((_request, response) => {
+      asked++;
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end(': hello\n\n');
+    });
+    expect(await top(empty)).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/there is no look in it\n$/) });
+    expect(asked).toBe(31);
+  });
+
   it('that cannot be reached is said to be so, and a password in a URL is not taken nor shown', async () => {
     const { stderr, exitCode } = await top('http://127.0.0.1:9/x', '--once');
     expect(stderr).toMatch(/^plimsoll: http:\/\/127\.0\.0\.1:9\/x cannot be reached: [^\n]+\n$/);
@@ -266,5 +315,9 @@ describe('a stream of events', () => {
       for (let i = 0; i < 10; i++) parser.take(`data: ${'x'.repeat(MIB)}\n`);
     }).toThrow(RangeError);
     expect(() => new EventStreamParser().take('x'.repeat(5 * MIB))).toThrow(RangeError);
+    const empty = new EventStreamParser();
+    expect(() => {
+      for (let i = 0; i < 10; i++) empty.take('data\n'.repeat(10_000));
+    }).toThrow(RangeError);
   });
 });
