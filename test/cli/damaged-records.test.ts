@@ -124,7 +124,7 @@ describe('a record that is damaged inside', () => {
           }
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 60 },
     );
   });
 
