@@ -67,7 +67,7 @@ describe('a command line that cannot be made sense of', () => {
     ['two files too few', ['diff', 'a'], /^plimsoll: missing required argument 'b'\n$/],
     ['one file too many', ['report', 'a', 'b'], /^plimsoll: too many arguments for 'report'.*\n$/],
     ['no process', ['top', 'abc'], /^plimsoll: `abc` is neither the number of a process nor an http URL\n$/],
-    ['no URL', ['top', 'http://'], /^plimsoll: `http:\/\/` is no URL\n$/],
+    ['no URL', ['top', 'http://'], /^plimsoll: the URL of the dashboard cannot be read\n$/],
     ['a shell that is not known', ['completion', 'csh'], /^plimsoll: .*Allowed choices are bash, zsh, fish\.\n$/],
   ])('for %s: one line, exit 2, no stack', async (_what, args, line) => {
     const { stdout, stderr, exitCode } = await run(...args);
