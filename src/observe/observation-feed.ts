@@ -16,7 +16,7 @@ export type ObservationListener = (observation: Observation) => void;
 export interface ObservationFeedOptions {
   /** Who gives the picture of memory: a governor. */
   readonly source: SnapshotSource;
-  /** The most points that are kept, 1 to 100,000, about 600 bytes each in memory; up to as many again wait to be cut. The oldest goes first. */
+  /** The most points that are kept, 1 to 100,000, about 500 bytes each; up to as many again wait to be cut. The oldest goes first. */
   readonly maxPoints: number;
   /** How often it looks by itself, ms; 0: only when `look` is called. Default 1,000. */
   readonly everyMs?: number;

@@ -68,17 +68,18 @@ export function pointOf(observation: Observation, before?: Observation): Observa
   const { level, limitBytes, reservedBytes, psi } = snapshot;
   const meters: Partial<Record<MeterName, number>> = {};
   for (const { name, bytes, off } of snapshot.meters) if (!off) meters[name] = bytes;
-  // Without a prototype: a consumer may have any name.
-  const consumers: Record<string, number> = Object.create(null);
+  const held = new Map<string, number>();
   let named = 0;
   const largest = snapshot.consumers
     .filter(({ ownBytes }) => ownBytes > 0)
     .sort((a, b) => b.ownBytes - a.ownBytes)
     .slice(0, MOST_CONSUMERS);
   for (const { name, ownBytes } of largest) {
-    consumers[name] = (consumers[name] ?? 0) + ownBytes;
+    held.set(name, (held.get(name) ?? 0) + ownBytes);
     named += ownBytes;
   }
+  // Properties of its own, whatever the name, `__proto__` too.
+  const consumers = Object.fromEntries(held);
   return {
     ...{ number, at, level, limitBytes, reservedBytes, meters, consumers },
     otherBytes: Math.max(0, reservedBytes - named),

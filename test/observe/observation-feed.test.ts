@@ -109,7 +109,7 @@ it('makes points whose consumers add up to what is reserved, whatever they are c
       const clock = new ManualClock();
       using governor = createGovernor({ limitBytes: 64 * MiB, runtimeBytes: 100, clock, meters: [] });
       for (const [index, name] of given.entries()) {
-        const consumer = governor.consumer({ name: `c${name}`, kind: 'heap', maxBytes: MiB });
+        const consumer = governor.consumer({ name, kind: 'heap', maxBytes: MiB });
         if (bytes[index]! > 0) consumer.reserve(bytes[index]!);
       }
       using feed = new ObservationFeed({ source: governor, maxPoints: 1, everyMs: 0, clock });
@@ -117,7 +117,6 @@ it('makes points whose consumers add up to what is reserved, whatever they are c
       const held = Object.values(point.consumers).reduce((sum, each) => sum + each, 0);
       expect(held + point.otherBytes).toBe(point.reservedBytes);
       expect(Object.keys(point.consumers).length).toBeLessThanOrEqual(12);
-      expect(Math.min(...Object.values(point.consumers)) * 20).toBeGreaterThanOrEqual(0);
     }),
     { numRuns: 50 },
   );
