@@ -7,7 +7,7 @@ import { NoFeedError } from './no-feed-error.ts';
 import { errorLine } from './plain-lines.ts';
 import { RunStartError } from './run-child.ts';
 import type { RunEnd } from './run-command.ts';
-import type { Screen } from './screen.ts';
+import { columnsOf, type Screen } from './screen.ts';
 import type { Told } from './tell.ts';
 import type { TopOptions } from './top-command.ts';
 
@@ -73,9 +73,9 @@ export function commandTree(version: string, screen: Screen, end: (end: RunEnd) 
     .configureOutput({
       writeOut: (text) => void screen.stdout.write(text),
       writeErr: (text) => void screen.stderr.write(text),
-      outputError: (text, write) => write(errorLine(text.replace(/^error: /, ''))),
-      getOutHelpWidth: () => screen.stdout.columns ?? 80,
-      getErrHelpWidth: () => screen.stderr.columns ?? 80,
+      outputError: (text, write) => write(errorLine(withExample(text.replace(/^error: /, '').trimEnd()))),
+      getOutHelpWidth: () => columnsOf(screen.stdout),
+      getErrHelpWidth: () => columnsOf(screen.stderr),
     });
   addDoctor(program, screen, end);
   addRun(program, screen, end);
@@ -84,6 +84,10 @@ export function commandTree(version: string, screen: Screen, end: (end: RunEnd) 
   addCompletion(program, screen);
   return program;
 }
+
+/** Only `run` takes a command, and its `--` is easily forgotten. */
+const withExample = (text: string): string =>
+  text === "missing required argument 'command'" ? `${text}: plimsoll run -- node app.js` : text;
 
 function addRun(program: Command, screen: Screen, end: (end: RunEnd) => void): void {
   program
@@ -143,7 +147,11 @@ function addTop(program: Command, screen: Screen): void {
     .argument('[target]', 'the number of a process, or the URL of a dashboard; default: the one that writes a feed')
     .option('--once', 'one picture', false)
     .option('--json', 'a line of JSON for each look', false)
-    .option('--every <time>', 'in a pipe, the shortest time between two pictures', timeOf, 1_000)
+    .addOption(
+      new Option('--every <time>', 'in a pipe, the shortest time between two pictures')
+        .argParser(timeOf)
+        .default(1_000, '1s'),
+    )
     .option('--feed <folder>', 'where feeds are written; default: where PLIMSOLL_FEED=on has them')
     .option('--token <text>', 'of the dashboard; better in PLIMSOLL_TOKEN, where nobody sees it in a list of processes')
     .addHelpText('after', '\nq ends it. Exit code: 0; 1 where there is nothing to watch; 2 for a wrong command line.')

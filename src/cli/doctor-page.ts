@@ -1,7 +1,7 @@
 import { formatBytes } from '../bytes.ts';
 import type { Capability } from '../governor/index.ts';
 import type { DoctorReport, Finding } from './doctor-report.ts';
-import { type Block, type Fact, formatShare, type Note, type Page, toneOfRatio } from './page.ts';
+import { type Block, counted, type Fact, formatShare, type Note, type Page, toneOfRatio } from './page.ts';
 
 const LONGEST_PATH = 56;
 
@@ -74,7 +74,7 @@ function limitFacts({
   if (group !== undefined) {
     facts.push({
       label: 'processes',
-      value: `${group.count} in the control group, ${group.heavyOthers} other(s) of size`,
+      value: `${group.count} in the control group, ${counted(group.heavyOthers, 'other')} of size`,
     });
   }
   facts.push({ label: 'container', value: inContainer ? 'yes, by its marks' : 'no mark of one' });

@@ -1,7 +1,16 @@
 import { formatBytes } from '../bytes.ts';
 import { type FlightDump, METER_NAMES, type Sample } from '../governor/index.ts';
 import { isoSeconds } from './iso-seconds.ts';
-import { type Block, type Fact, formatDuration, formatShare, type Page, toneOfLevel } from './page.ts';
+import {
+  type Block,
+  counted,
+  type Fact,
+  formatDuration,
+  formatShare,
+  isWithoutTarget,
+  type Page,
+  toneOfLevel,
+} from './page.ts';
 
 const MOST_TRAINS = 8;
 const MOST_HOLDERS = 12;
@@ -76,7 +85,7 @@ function holdersBlock({ largest }: FlightDump): Block {
 function trainsBlock({ trains, trainCount }: FlightDump): Block {
   return {
     kind: 'table',
-    title: `Given back: ${trainCount} train(s), the last first`,
+    title: `Given back: ${counted(trainCount, 'train')}, the last first`,
     head: ['at', '<why', '<strategy', 'asked for', 'claimed', 'released', 'seen', 'took'],
     rows: trains
       .slice(0, MOST_TRAINS)
@@ -84,7 +93,7 @@ function trainsBlock({ trains, trainCount }: FlightDump): Block {
         isoSeconds(train.takenAt).slice(11, 19),
         train.observed ? `${train.why}, only looked at` : train.why,
         train.strategy,
-        formatBytes(train.targetBytes),
+        isWithoutTarget(train.targetBytes) ? 'all there is' : formatBytes(train.targetBytes),
         formatBytes(train.claimedBytes),
         formatBytes(train.releasedBytes),
         formatBytes(train.seenBytes),

@@ -2,7 +2,7 @@ import { formatBytes } from '../bytes.ts';
 import { formatShare, toneOfLevel } from './page.ts';
 import { FOOT, renderLine, sparkline } from './render.ts';
 import type { RunRecorder } from './run-recorder.ts';
-import { hasColour, type Screen } from './screen.ts';
+import { columnsOf, hasColour, type Screen } from './screen.ts';
 
 const LEAST_ROWS = 8;
 const SPARKS = 12;
@@ -18,14 +18,14 @@ export class LiveLine implements Disposable {
 
   draw(main: RunRecorder): void {
     const { stderr, env } = this.#screen;
-    const { rows = 0, columns = 80 } = stderr;
+    const { rows = 0 } = stderr;
     if (main.last === undefined || rows < LEAST_ROWS || env.TERM === 'dumb') return;
     if (rows !== this.#rows) {
       if (this.#rows > 0) stderr.write(FOOT.close(this.#rows));
       stderr.write(FOOT.open(rows));
       this.#rows = rows;
     }
-    stderr.write(FOOT.draw(rows, lineOf(main, columns - 1, hasColour(stderr, env))));
+    stderr.write(FOOT.draw(rows, lineOf(main, columnsOf(stderr) - 1, hasColour(stderr, env))));
   }
 
   [Symbol.dispose](): void {

@@ -80,6 +80,15 @@ const CRITICAL = 0.85;
 /** How a share of a limit is shown. */
 export const toneOfRatio = (ratio: number): Tone => (ratio >= CRITICAL ? 'bad' : ratio >= HIGH ? 'warn' : 'good');
 
+/** `1 train`, `2 trains`. */
+export const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;
+
+/** More than any machine has: who gives no target asks for 8 PiB, less what was found already. */
+const NO_TARGET_BYTES = 2 ** 50;
+
+/** Whether a reclaim was asked for as much as there is, and no amount of it. */
+export const isWithoutTarget = (targetBytes: number): boolean => targetBytes >= NO_TARGET_BYTES;
+
 const SECOND = 1_000;
 const MINUTE = 60_000;
 const HOUR = 3_600_000;

@@ -2,6 +2,7 @@ import { formatBytes } from '../bytes.ts';
 import { METER_NAMES } from '../governor/index.ts';
 import { type Cell, formatDuration, formatShare, type Page, type Tone } from './page.ts';
 import type { MemoryRecord } from './record.ts';
+import type { RunReport } from './run-report.ts';
 
 export type FigureUnit = 'bytes' | 'ms' | 'count';
 
@@ -107,6 +108,7 @@ const known = (name: string, value: number | undefined): Figure[] => (value === 
 export function figuresOf(record: MemoryRecord): readonly Figure[] {
   switch (record.kind) {
     case 'run':
+    case 'feed':
       return runFigures(record.data);
     case 'flight recording': {
       const { data } = record;
@@ -154,7 +156,7 @@ export function figuresOf(record: MemoryRecord): readonly Figure[] {
   }
 }
 
-function runFigures({ elapsedMs, processes }: Extract<MemoryRecord, { kind: 'run' }>['data']): Figure[] {
+function runFigures({ elapsedMs, processes }: RunReport): Figure[] {
   const [main] = processes;
   const took = ms('took', elapsedMs);
   if (main === undefined) return [took];

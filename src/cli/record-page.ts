@@ -16,6 +16,7 @@ const MOST_FUNCTIONS = 25;
 export function recordPage(record: MemoryRecord): Page {
   switch (record.kind) {
     case 'run':
+    case 'feed':
       return runPage(record.data);
     case 'flight recording':
       return flightPage(record.data);

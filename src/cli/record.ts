@@ -12,7 +12,7 @@ import { UsageError } from './usage-error.ts';
 
 /** What a process left behind, by its kind. */
 export type MemoryRecord =
-  | { readonly kind: 'run'; readonly data: RunReport }
+  | { readonly kind: 'run' | 'feed'; readonly data: RunReport }
   | { readonly kind: 'flight recording'; readonly data: FlightDump }
   | { readonly kind: 'termination log'; readonly data: TerminationRecord }
   | { readonly kind: 'profile'; readonly data: MemoryReport }
@@ -54,8 +54,8 @@ export function recognise(text: string): MemoryRecord | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { version, kind, processes, command, checkpoints, total, peak, samples, why, trains, largest } =
     value as Record<string, unknown>;
-  if (kind === 'run' && version === 1 && Array.isArray(processes) && Array.isArray(command)) {
-    return { kind: 'run', data: value as RunReport };
+  if ((kind === 'run' || kind === 'feed') && version === 1 && Array.isArray(processes) && Array.isArray(command)) {
+    return { kind, data: value as RunReport };
   }
   // What `plimsoll report --json` wrote of those that are none of JSON.
   if (kind === 'termination-log') return { kind: 'termination log', data: value as TerminationRecord };
@@ -78,7 +78,7 @@ function parse(text: string): unknown {
   }
 }
 
-/** The lines of a feed, as a run that nobody waited for the end of. */
+/** The lines of a feed, summed up as those of a run. */
 function readFeed(text: string): MemoryRecord | undefined {
   const [first = '', ...rest] = text.split('\n');
   const header = readFeedLine(first);
@@ -91,7 +91,7 @@ function readFeed(text: string): MemoryRecord | undefined {
   }
   const report = recorder.report();
   const data: RunReport = {
-    kind: 'run',
+    kind: 'feed',
     version: 1,
     command: [header.program],
     startedAt: header.startedAt,
@@ -99,5 +99,5 @@ function readFeed(text: string): MemoryRecord | undefined {
     heapFlags: [],
     processes: report === undefined ? [] : [report],
   };
-  return { kind: 'run', data };
+  return { kind: 'feed', data };
 }

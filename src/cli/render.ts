@@ -9,7 +9,7 @@ import type { Bar, Block, Cell, Fact, Note, Page, Series, Tone } from './page.ts
 import { formatDuration, formatShare } from './page.ts';
 
 export interface RenderOptions {
-  /** Columns, 40 up. Default 80. */
+  /** Columns, 40 up; 0 where a terminal does not know. Default 80, for 0 as well. */
   readonly width?: number;
   readonly colour?: boolean;
 }
@@ -24,6 +24,7 @@ const STYLES: Readonly<Record<Exclude<Tone, 'plain'>, Style>> = {
   warn: 'yellow',
   bad: 'red',
 };
+const USUAL_WIDTH = 80;
 const LEAST_WIDTH = 40;
 const MOST_WIDTH = 120;
 const GAP = 2;
@@ -33,7 +34,7 @@ const LEAST_SPAN = 0.1;
 
 /** The page as text with a newline at the end. Pure: the same page gives the same text. No line is longer than `width`. */
 export function renderPage(page: Page, options: RenderOptions = {}): string {
-  const width = Math.min(MOST_WIDTH, Math.max(LEAST_WIDTH, options.width ?? 80));
+  const width = Math.min(MOST_WIDTH, Math.max(LEAST_WIDTH, options.width || USUAL_WIDTH));
   const paint: Paint = options.colour === true ? withColour : (_tone, text) => text;
   const title = cut(plain(page.title), width);
   const about = plain(page.about);
@@ -245,7 +246,7 @@ export const FOOT = {
 
 /** A line that fits, with its first word in the colour of a tone. */
 export function renderLine(tone: Tone, word: string, rest: string, options: RenderOptions): string {
-  const width = options.width ?? 80;
+  const width = options.width || USUAL_WIDTH;
   const text = cut(`${plain(word)}  ${plain(rest)}`, width);
   const first = text.slice(0, word.length);
   return options.colour === true ? `${withColour(tone, first)}${text.slice(word.length)}` : text;

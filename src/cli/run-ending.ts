@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { formatBytes } from '../bytes.ts';
 import type { Observation } from '../observe/index.ts';
-import { formatDuration, formatShare } from './page.ts';
+import { counted, formatDuration, formatShare } from './page.ts';
 
 /** How a program ended, and why, as far as can be told from outside. Plain data. */
 export interface RunEnding {
@@ -36,7 +36,7 @@ export function endingOf(facts: EndingFacts): RunEnding {
   const look = last === undefined ? '' : ` ${lastLook(last, facts.endedAt)}`;
   if (by === 'SIGKILL') {
     if ((facts.oomKills ?? 0) > 0) {
-      const why = `The kernel killed it for want of memory: its control group counts ${facts.oomKills} such kill(s).${look}`;
+      const why = `The kernel killed it for want of memory: its control group counts ${counted(facts.oomKills ?? 0, 'such kill')}.${look}`;
       return { ...base, outOfMemory: 'kernel', why };
     }
     if (last !== undefined && (nearest(last)?.ratio ?? 0) >= NEAR) {

@@ -5,38 +5,46 @@ import { isoSeconds } from './iso-seconds.ts';
 import {
   type Block,
   type Cell,
+  counted,
   type Fact,
   formatDuration,
   formatShare,
+  isWithoutTarget,
   type Page,
   toneOfLevel,
   toneOfRatio,
 } from './page.ts';
 import type { RunEnding } from './run-ending.ts';
 import type { ProcessReport, RunReport } from './run-report.ts';
+import { whyNoSuspects } from './suspects.ts';
 
 const MOST_EVENTS = 8;
 const MOST_PROCESSES = 10;
 
-/** What a run came to. Pure. */
+/** What a run came to, or a process that left a feed. Pure. */
 export function runPage(report: RunReport): Page {
-  const { command, startedAt, elapsedMs, ending, processes, heapFlags } = report;
+  const { kind, command, startedAt, elapsedMs, ending, processes, heapFlags } = report;
   const [main, ...others] = processes;
   const about = `${isoSeconds(startedAt)}, ${formatDuration(elapsedMs)}`;
-  const title = `plimsoll run: ${command.join(' ')}`;
+  const name = command.join(' ');
+  const whose = main === undefined ? '' : ` (process ${main.pid})`;
+  const title = kind === 'feed' ? `feed of ${name}${whose}` : `plimsoll run: ${name}`;
   const end = ending === undefined ? [] : [endingNote(ending)];
   if (main === undefined) {
-    const text = 'Nothing was looked at: it was no program of Node, it ended before it began, or PLIMSOLL is off.';
+    const text =
+      kind === 'feed'
+        ? 'Nothing was looked at: there is no look in it.'
+        : 'Nothing was looked at: it was no program of Node, it ended before it began, or PLIMSOLL is off.';
     return { title, about, blocks: [{ kind: 'notes', rows: [...end, { text, tone: 'warn' }] }] };
   }
   const blocks: Block[] = [
-    { kind: 'facts', rows: [...(ending === undefined ? [] : [endFact(ending)]), ...factsOf(main, heapFlags)] },
+    { kind: 'facts', rows: [...endFacts(report, main), ...factsOf(main, heapFlags)] },
     peaksBlock(main),
     ...timeline(main),
     consumersBlock(main),
     suspectsBlock(main),
     eventsBlock(main.events),
-    { kind: 'notes', title: 'To know', rows: notesOf(main) },
+    { kind: 'notes', title: 'To know', rows: notesOf(main, kind) },
     othersBlock(others),
   ];
   return { title, about, blocks: blocks.filter((block) => !('rows' in block) || block.rows.length > 0) };
@@ -47,10 +55,23 @@ const endingNote = ({ why, outOfMemory }: RunEnding): Cell => ({
   tone: outOfMemory === undefined ? 'plain' : 'bad',
 });
 
-function endFact(ending: RunEnding): Fact {
-  const { exitCode, outOfMemory, why } = ending;
-  return { label: 'ended', value: why, tone: outOfMemory !== undefined ? 'bad' : exitCode === 0 ? 'good' : 'warn' };
+function endFacts({ kind, ending }: RunReport, main: ProcessReport): Fact[] {
+  if (ending !== undefined) {
+    const { exitCode, outOfMemory, why } = ending;
+    const tone = outOfMemory !== undefined ? 'bad' : exitCode === 0 ? 'good' : 'warn';
+    return [{ label: 'ended', value: withoutSubject(why), tone }];
+  }
+  if (kind !== 'feed') return [];
+  if (main.exitCode !== undefined) return [{ label: 'ended', value: `with exit code ${main.exitCode}` }];
+  const value = 'not known: it runs yet, or was ended from outside; the figures are those of the last look';
+  return [{ label: 'ended', value, tone: 'dim' }];
 }
+
+/** Behind the word `ended`: "It ended with exit code 3." is "with exit code 3" there. */
+const withoutSubject = (why: string): string =>
+  why.replace(/^It (?:was )?ended ([^.]*)\.( .+)?$/, (_all, how: string, more?: string) =>
+    more === undefined ? how : `${how}.${more}`,
+  );
 
 function factsOf(main: ProcessReport, heapFlags: readonly string[]): Fact[] {
   const { pid, program, node, limitBytes, limitFrom, peakLevel, collections, elapsedMs, peakRssBytes } = main;
@@ -58,7 +79,7 @@ function factsOf(main: ProcessReport, heapFlags: readonly string[]): Fact[] {
   const freed = freedBytes === undefined ? '' : `, ${formatBytes(Math.max(0, freedBytes))} freed`;
   const share = elapsedMs > 0 ? ` (${formatShare(pauseMs / elapsedMs)} of the time)` : '';
   const facts: Fact[] = [
-    { label: 'process', value: `${program} (${pid}), node ${node}, ${main.looks} looks` },
+    { label: 'process', value: `${program} (${pid}), node ${node}, ${counted(main.looks, 'look')}` },
     { label: 'the line', value: `${formatBytes(limitBytes)} (${limitFrom})` },
     { label: 'highest level', value: levelsText(main), tone: toneOfLevel(peakLevel) },
     {
@@ -76,8 +97,8 @@ function factsOf(main: ProcessReport, heapFlags: readonly string[]): Fact[] {
 }
 
 function trainsText({ mode, trains: { count, releasedBytes, seenBytes } }: ProcessReport): string {
-  if (mode === 'observe') return `nothing, as it only observed: ${count} train(s) would have run`;
-  return `${formatBytes(releasedBytes)} by the books, ${formatBytes(seenBytes)} by the meter, in ${count} train(s)`;
+  if (mode === 'observe') return `nothing, as it only observed: ${counted(count, 'train')} would have run`;
+  return `${formatBytes(releasedBytes)} by the books, ${formatBytes(seenBytes)} by the meter, in ${counted(count, 'train')}`;
 }
 
 function levelsText({ peakLevel, levels }: ProcessReport): string {
@@ -140,10 +161,12 @@ function consumersBlock({ consumers }: ProcessReport): Block {
   };
 }
 
-function suspectsBlock({ suspects }: ProcessReport): Block {
+function suspectsBlock({ suspects, points }: ProcessReport): Block {
+  const title = 'Suspected leaks';
+  if (suspects.length === 0) return { kind: 'notes', title, rows: [{ text: whyNoSuspects(points), tone: 'dim' }] };
   return {
     kind: 'notes',
-    title: 'Suspected leaks',
+    title,
     rows: suspects.map(({ name, grownBytes, bytesPerSecond, how }) => ({
       text: `${name} grew by ${formatBytes(grownBytes)}, ${formatBytes(bytesPerSecond)}/s: ${how}`,
       tone: 'warn',
@@ -167,7 +190,9 @@ function eventText(event: MonitorEvent): string {
       return `${event.from} to ${event.to} by ${event.meter}, ${formatBytes(event.bytes)} of ${formatBytes(event.limitBytes)}`;
     case 'reclaim': {
       const would = event.observed === true ? ', only looked at' : '';
-      return `${event.source}: ${formatBytes(event.releasedBytes)} of ${formatBytes(event.targetBytes)} released${would}`;
+      const { source, releasedBytes, targetBytes } = event;
+      const wanted = isWithoutTarget(targetBytes) ? 'wanted as much as there is' : `${formatBytes(targetBytes)} wanted`;
+      return `${source}: ${formatBytes(releasedBytes)} released, ${wanted}${would}`;
     }
     case 'refused':
       return `${event.source}: ${formatBytes(event.requestedBytes)}, ${event.reason}`;
@@ -178,11 +203,11 @@ function eventText(event: MonitorEvent): string {
   }
 }
 
-function notesOf({ warnings, faults, exitCode }: ProcessReport): Cell[] {
+function notesOf({ warnings, faults, exitCode }: ProcessReport, kind: RunReport['kind']): Cell[] {
   return [
     ...warnings.map((text) => ({ text, tone: 'warn' as const })),
     ...faults.map((text) => ({ text: `a part of the governor failed: ${text}`, tone: 'bad' as const })),
-    ...(exitCode === undefined
+    ...(exitCode === undefined && kind === 'run'
       ? [
           {
             text: 'It did not come to its end by itself: the figures are those of the last look.',

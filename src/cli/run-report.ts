@@ -68,14 +68,14 @@ export interface ProcessReport {
   readonly faults: readonly string[];
 }
 
-/** What `plimsoll run` saw. Plain data: JSON and back gives the same. */
+/** What `plimsoll run` saw, or what a feed has, which nobody waited for the end of. Plain data: JSON and back gives the same. */
 export interface RunReport {
-  readonly kind: 'run';
+  readonly kind: 'run' | 'feed';
   readonly version: 1;
   readonly command: readonly string[];
   readonly startedAt: number;
   readonly elapsedMs: number;
-  /** Absent where a feed was read that nobody waited for. */
+  /** Absent in a feed. */
   readonly ending?: RunEnding;
   /** Flags of Node that were put in by the run. */
   readonly heapFlags: readonly string[];

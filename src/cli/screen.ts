@@ -26,7 +26,10 @@ export function hasColour({ isTTY }: Outlet, env: Screen['env']): boolean {
   return isTTY === true && env.TERM !== 'dumb';
 }
 
-/** How a page is drawn there: 80 columns where nobody says. */
+/** Columns of a terminal: 80 where nobody says, and where it says 0, which some do that do not know. */
+export const columnsOf = ({ columns }: Pick<Outlet, 'columns'>): number => columns || WIDTH;
+
+/** How a page is drawn there. */
 export function drawnOn(outlet: Outlet, env: Screen['env']): { readonly width: number; readonly colour: boolean } {
-  return { width: outlet.columns ?? WIDTH, colour: hasColour(outlet, env) };
+  return { width: columnsOf(outlet), colour: hasColour(outlet, env) };
 }

@@ -32,6 +32,15 @@ export function findSuspects(points: readonly ObservationPoint[]): Suspect[] {
     .slice(0, MOST);
 }
 
+/** What is said where nothing is suspected: that it is so, or that there was too little to go by. Pure. */
+export function whyNoSuspects(points: readonly ObservationPoint[]): string {
+  const [first, last] = [points[0], points.at(-1)];
+  if (first === undefined || last === undefined || last.at - first.at < LEAST_MS) {
+    return `too short to judge (under ${LEAST_MS / 1_000} s)`;
+  }
+  return points.length < LEAST_POINTS ? `too few looks to judge (under ${LEAST_POINTS})` : 'none';
+}
+
 const ownOf = (consumers: Readonly<Record<string, number>>, name: string): number | undefined =>
   Object.hasOwn(consumers, name) ? consumers[name] : undefined;
 

@@ -1,6 +1,15 @@
 import { formatBytes } from '../bytes.ts';
 import type { Observation } from '../observe/index.ts';
-import { type Block, type Fact, formatDuration, formatShare, type Page, toneOfLevel, toneOfRatio } from './page.ts';
+import {
+  type Block,
+  counted,
+  type Fact,
+  formatDuration,
+  formatShare,
+  type Page,
+  toneOfLevel,
+  toneOfRatio,
+} from './page.ts';
 import { eventsBlock } from './run-page.ts';
 import type { RunRecorder } from './run-recorder.ts';
 
@@ -48,13 +57,17 @@ function factsOf({ snapshot, collections }: Observation, recorder: RunRecorder):
   ];
   if (trains.count > 0) {
     const running = trains.running ? ', one runs' : '';
-    const gave = `${trains.count} train(s), ${formatBytes(trains.releasedBytes)}, ${formatDuration(trains.spentMs)}${running}`;
-    const none = `nothing, as it only observes: ${trains.count} train(s) would have run`;
+    const count = counted(trains.count, 'train');
+    const bytes = `${formatBytes(trains.releasedBytes)} by the books, ${formatBytes(trains.seenBytes)} by the meter`;
+    const gave = `${bytes}, in ${count}, ${formatDuration(trains.spentMs)}${running}`;
+    const none = `nothing, as it only observes: ${count} would have run`;
     facts.push({ label: 'given back', value: mode === 'observe' ? none : gave });
   }
-  if (psi !== undefined) facts.push({ label: 'waited for memory', value: `${psi.someAvg10}% of the last ten seconds` });
+  if (psi !== undefined) {
+    facts.push({ label: 'waited for memory', value: `${formatShare(psi.someAvg10 / 100)} of the last ten seconds` });
+  }
   if (waiting > 0 || refusals > 0) {
-    facts.push({ label: 'reservations', value: `${waiting} wait, ${refusals} were refused`, tone: 'warn' });
+    facts.push({ label: 'reservations', value: `${waiting} waiting, ${refusals} refused`, tone: 'warn' });
   }
   return facts;
 }
@@ -92,7 +105,7 @@ function consumersBlock({ snapshot }: Observation): Block {
   const share = formatShare(limitBytes > 0 ? reservedBytes / limitBytes : 0);
   return {
     kind: 'table',
-    title: `Consumers: ${consumers.length} hold ${formatBytes(reservedBytes)}, ${share} of the line`,
+    title: `Consumers: ${consumers.length} ${consumers.length === 1 ? 'holds' : 'hold'} ${formatBytes(reservedBytes)}, ${share} of the line`,
     head: ['consumer', '<kind', 'own', 'peak', 'at most', 'to be had', 'refused'],
     rows: held
       .slice(0, MOST_CONSUMERS)

@@ -30,7 +30,7 @@ export class TopScreen implements Disposable {
 
   /** As much of the text as there are rows. */
   draw(text: string): void {
-    const rows = this.#outlet.rows ?? DEFAULT_ROWS;
+    const rows = this.#outlet.rows || DEFAULT_ROWS;
     const lines = text
       .trimEnd()
       .split('\n')

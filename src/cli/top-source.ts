@@ -189,8 +189,16 @@ async function ask(
   if (response.ok) return response;
   await response.body?.cancel();
   const { status } = response;
-  const advice = status === 401 || status === 403 ? ': give its token by PLIMSOLL_TOKEN or --token' : '';
-  throw new NoFeedError(`${shown(url)} answers ${status} to ${path}${advice}`);
+  throw new NoFeedError(`${shown(url)} answers ${status} to ${path}${adviceFor(status, token !== undefined)}`);
+}
+
+function adviceFor(status: number, hasToken: boolean): string {
+  if (status === 429) return ': too many asked, or gave a wrong token: wait a minute';
+  if (status !== 401 && status !== 403) return '';
+  if (!hasToken) return ': give its token by PLIMSOLL_TOKEN or --token';
+  return status === 401
+    ? ': the token that was given is wrong'
+    : ': it has no token, or not for this; give none, or start it with one';
 }
 
 /** Without what is asked, which may be long. */

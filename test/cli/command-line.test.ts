@@ -38,7 +38,7 @@ describe('a command line that cannot be made sense of', () => {
       ['run', '--limt', '1', '--', 'node'],
       /^plimsoll: unknown option '--limt' \(Did you mean --limit\?\)\n$/,
     ],
-    ['no program', ['run'], /^plimsoll: missing required argument 'command'\n$/],
+    ['no program', ['run'], /^plimsoll: missing required argument 'command': plimsoll run -- node app\.js\n$/],
     [
       'a size without a unit that can be told',
       ['run', '--limit', '3M', '--', 'node'],
@@ -200,5 +200,6 @@ describe('colour', () => {
     expect(hasColour(pipe, { FORCE_COLOR: '1' })).toBe(true);
     expect(hasColour(pipe, { FORCE_COLOR: '1', NO_COLOR: '1' })).toBe(false);
     expect(drawnOn(pipe, {})).toEqual({ width: 80, colour: false });
+    expect(drawnOn({ ...pipe, columns: 0 }, {})).toEqual({ width: 80, colour: false });
   });
 });

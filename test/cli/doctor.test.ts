@@ -58,7 +58,7 @@ describe('the doctor', () => {
     expect(text).toContain('the line           1TiB (cgroup-v2)\n');
     expect(text).toContain('charged now        100MiB (0%)\n');
     expect(text).toContain('RAM                2TiB, 1TiB to be had now, no swap\n');
-    expect(text).toContain('processes          1 in the control group, 0 other(s) of size\n');
+    expect(text).toContain('processes          1 in the control group, 0 others of size\n');
     expect(text).toContain('waited for memory  1.5% of the last ten seconds, of this group\n');
     expect(text).toContain('/sys/fs/cgroup/memory.max  cgroup-v2   1TiB\n');
     expect(text).toContain('mmap             overcommit 0, 65530 mappings at most, huge pages madvise\n');

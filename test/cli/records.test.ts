@@ -58,7 +58,7 @@ describe('a flight recording', () => {
     expect(text).toContain('last sample  96% of the limit of cgroup; ledger 2.8GiB, cgroup 96MiB\n');
     expect(text).toMatch(/The last 11\.9s, 240 samples\nledger {2}▁+ {2}/);
     expect(text).toMatch(/pages "of" ä {2} +external +35MiB +35MiB +40MiB +0\ncache/);
-    expect(text).toMatch(/Given back: 2 train\(s\), the last first\n/);
+    expect(text).toMatch(/Given back: 2 trains, the last first\n/);
     expect(text).toContain('- trim: no such function (1)\n');
     expect(figuresOf(record).find(({ name }) => name === 'held by cache')).toEqual({
       name: 'held by cache',
@@ -140,14 +140,16 @@ walk      src/rows.js:10  1000KiB    20%
 });
 
 describe('a feed', () => {
-  it('of a process that is gone is shown as a run, a torn last line or not', () => {
+  it('of a process that is gone is shown as one, a torn last line or not', () => {
     const header = { feed: 1, pid: 42, program: 'app.js', node: 'v24.0.0', startedAt: 1_700_000_000_000 } as const;
     using feed = new FeedFile({ folder, maxBytes: 1 << 20, header });
     for (const look of looksOf([{ rss: 40 }, { rss: 60 }, { rss: 50 }])) feed.write(look);
     writeFileSync(feed.path, '{"version":1,"numb', { flag: 'a' });
     const record = readRecord(feed.path);
-    expect(record).toMatchObject({ kind: 'run', data: { processes: [{ looks: 3, program: 'app.js' }] } });
-    expect(shown(feed.path)).toContain('It did not come to its end by itself');
+    expect(record).toMatchObject({ kind: 'feed', data: { processes: [{ looks: 3, program: 'app.js' }] } });
+    expect(shown(feed.path)).toMatch(/^feed of app\.js \(process 42\) .*\n\nended +not known: it runs yet, or was/);
+    expect(recognise(JSON.stringify(record.data))).toEqual(record);
+    expect(diffRecords(record, record, ['a', 'b']).of).toBe('feed');
   });
 });
 

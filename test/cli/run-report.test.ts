@@ -50,7 +50,7 @@ describe('the report of a run', () => {
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
     expect(renderPage(runPage(report))).toBe(`plimsoll run: node app.js  2023-11-14T22:13:20Z, 5.0s
 
-ended           It ended with exit code 3.
+ended           with exit code 3
 process         app.js (42), node v24.0.0, 4 looks
 the line        100MiB (configured)
 highest level   high (moderate for 1.0s, high for 1.0s)
@@ -58,7 +58,7 @@ collections     4, 8.0 ms in all (0.2% of the time), the longest 2.0 ms, 4MiB
                 freed
 in RAM at most  120MiB, pages of files among it
 flags put in    --max-old-space-size=38
-given back      nothing, as it only observed: 1 train(s) would have run
+given back      nothing, as it only observed: 1 train would have run
 
 Peaks against the line
 heap  ██████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░   10MiB of 50MiB    20%
@@ -72,6 +72,9 @@ heap  ▁▁▁▁▁▁▁▁                                                  
 Consumers at the last look
 consumer  kind  holds   peak
 rows      heap  10MiB  30MiB
+
+Suspected leaks
+- too short to judge (under 8 s)
 
 What happened last
 at        what
@@ -90,6 +93,15 @@ at        what
       collections: { count: 2_000, pauseMs: 4_000 },
       peakLevel: 'critical',
     });
+  });
+
+  it('says how much was wanted, and of a reclaim without a target that it was as much as there is', () => {
+    const row = { kind: 'reclaim', source: 'train', how: 'train', claimedBytes: 0, durationMs: 1 } as const;
+    const bounded = { ...row, number: 1, at: STARTED, targetBytes: 10 * MIB, releasedBytes: 12 * MIB };
+    const boundless = { ...row, number: 2, at: STARTED, targetBytes: Number.MAX_SAFE_INTEGER - MIB, releasedBytes: 0 };
+    const text = renderPage(runPage(reportOf(recorded([{ rss: 1, events: [bounded, boundless] }]))));
+    expect(text).toContain('train: 12MiB released, 10MiB wanted\n');
+    expect(text).toContain('train: 0B released, wanted as much as there is\n');
   });
 
   it('says so where nothing was looked at', () => {
@@ -117,7 +129,11 @@ describe('what is suspected', () => {
     const waves = times.map((second) => ({ rss: 50, heap: 20 + 10 * Math.sin(second), rows: 10 + (second % 7) }));
     // More at the end than at the start, and less in between: a job with stages.
     const stages = times.map((second) => ({ rss: 50, rows: [10, 10, 40, 20, 30][Math.floor(second / 12)]! }));
-    for (const figures of [loads, waves, stages]) expect(recorded(figures).report()!.suspects).toEqual([]);
+    for (const figures of [loads, waves, stages]) {
+      const recorder = recorded(figures);
+      expect(recorder.report()!.suspects).toEqual([]);
+      expect(renderPage(runPage(reportOf(recorder)))).toContain('Suspected leaks\n- none\n');
+    }
   });
 
   it('is nothing in a run too short to tell', () => {
@@ -150,7 +166,7 @@ describe('how a program ended', () => {
     expect(end({ signal: 'SIGKILL', last: near, oomKills: 1 })).toEqual({
       signal: 'SIGKILL',
       outOfMemory: 'kernel',
-      why: 'The kernel killed it for want of memory: its control group counts 1 such kill(s). The last look, 250ms before: critical, rss 93MiB of 100MiB (93%).',
+      why: 'The kernel killed it for want of memory: its control group counts 1 such kill. The last look, 250ms before: critical, rss 93MiB of 100MiB (93%).',
     });
     expect(end({ exitCode: 137, oomKills: 1 })).toMatchObject({ outOfMemory: 'kernel' });
     expect(end({ signal: 'SIGKILL', last: near })).toMatchObject({ outOfMemory: 'likely-kernel' });

@@ -34,14 +34,15 @@ afterEach(() => {
 });
 
 const top = (...args: string[]) => topAt(HASTE, ...args);
+const topAt = (clock: Clock, ...args: string[]) => topWith({ clock, token: 'right' }, ...args);
 
-async function topAt(clock: Clock, ...args: string[]) {
+async function topWith({ clock = HASTE, token }: { clock?: Clock; token?: string }, ...args: string[]) {
   const texts = { stdout: '', stderr: '' };
   const outlet = (name: 'stdout' | 'stderr') => ({ write: (text: string) => void (texts[name] += text) });
   const screen = {
     stdout: outlet('stdout'),
     stderr: outlet('stderr'),
-    env: { PLIMSOLL_TOKEN: 'right' },
+    env: { PLIMSOLL_TOKEN: token },
     clock,
   };
   const { exitCode } = await runCommandLine(['top', ...args], { version: '0', screen });
@@ -102,7 +103,7 @@ describe('what a process holds', () => {
 level        high by rss
 the line     100MiB (configured), mode observe
 collections  1 since the last look, 2.0 ms; 2 in all
-given back   nothing, as it only observes: 1 train(s) would have run
+given back   nothing, as it only observes: 1 train would have run
 
 Meters against the line
 rss   ██████████████████████████████████████░░░░░░░░░░░░  75MiB of 100MiB    75%
@@ -221,9 +222,14 @@ describe('a dashboard', () => {
     expect(await top(refusing, '--once', '--token', 'wrong')).toMatchObject({
       exitCode: 1,
       stderr: expect.stringMatching(
-        /^plimsoll: http:\/\/127\.0\.0\.1:\d+\/dashboard answers 401 to api\/observation: give its token by PLIMSOLL_TOKEN or --token\n$/,
+        /^plimsoll: http:\/\/127\.0\.0\.1:\d+\/dashboard answers 401 to api\/observation: the token that was given is wrong\n$/,
       ),
     });
+    const closed = await serve((_request, response) => void response.writeHead(403).end('{}'));
+    expect((await top(closed, '--once')).stderr).toMatch(/answers 403 to api\/observation: it has no token, or not/);
+    expect((await topWith({}, refusing, '--once')).stderr).toMatch(
+      /401 .*: give its token by PLIMSOLL_TOKEN or --token\n$/,
+    );
     expect((await top(moved, '--once')).stderr).toMatch(/answers 302/);
     expect((await top(strange, '--once')).stderr).toMatch(/answers what is no look/);
     expect(asked).toEqual([]);
