@@ -121,7 +121,7 @@ function stageTable(run: string): DataTable<RunStageRow> {
       },
       { title: 'Items', isFigure: true, text: ({ items }) => countText(items) },
       { title: 'Bytes', isFigure: true, text: ({ bytes }) => bytesText(bytes) },
-      { title: 'Time', isFigure: true, text: ({ durationMs }) => msText(durationMs) },
+      { title: 'Time', isFigure: true, text: ({ durationMs }) => (durationMs > 0 ? msText(durationMs) : '–') },
     ],
   });
 }

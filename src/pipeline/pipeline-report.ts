@@ -71,6 +71,8 @@ export interface PipelineProgress {
   readonly bytesOut: number;
   /** Since the pipeline was made. */
   readonly elapsedMs: number;
+  /** Of it, for how long this stage was at work. */
+  readonly stageElapsedMs: number;
   /** As last sampled. */
   readonly rssBytes: number;
   readonly ledgerBytes: number;

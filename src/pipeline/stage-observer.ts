@@ -111,8 +111,8 @@ export class StageObserver {
     if (this.#onProgress === undefined && !this.#channel.hasSubscribers) return;
     const { name, itemsIn, itemsOut, bytesIn, bytesOut } = record;
     const { rssBytes, ledgerBytes } = this.#last;
-    const elapsedMs = this.#clock.totalMs;
-    const progress = { stage: name, itemsIn, itemsOut, bytesIn, bytesOut, elapsedMs, rssBytes, ledgerBytes };
+    const times = { elapsedMs: this.#clock.totalMs, stageElapsedMs: this.#clock.spentMs(record.number) };
+    const progress = { stage: name, itemsIn, itemsOut, bytesIn, bytesOut, ...times, rssBytes, ledgerBytes };
     if (this.#channel.hasSubscribers) this.#channel.publish(progress);
     const stopReporting = () => {
       this.#onProgress = undefined;

@@ -221,6 +221,7 @@ describe('progress', () => {
       bytesIn: 0,
       bytesOut: 10_000,
       elapsedMs: 100,
+      stageElapsedMs: 100,
       rssBytes: 50_000_000,
       ledgerBytes: BATCH_BYTES,
     });

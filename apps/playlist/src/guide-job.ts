@@ -103,6 +103,8 @@ export class GuideJob implements AsyncDisposable {
       memory: UP_TO_THE_LINE,
       run: async (context) => {
         let readBefore = 0;
+        let told = 0;
+        const keptBefore = this.#inputs!.map(() => 0);
         const written = await writeGuide({
           guides: this.#inputs!,
           index: this.#index!,
@@ -113,15 +115,21 @@ export class GuideJob implements AsyncDisposable {
           signal: context.signal,
           ...(editor && { editor }),
           ...(this.#lookup && { channelFields: (slot: number) => this.#lookup?.find(slot) }),
-          onProgress: (_guide, readBytes) => {
-            context.advance({ bytesIn: Math.max(0, readBytes - readBefore) });
+          onProgress: (guide, readBytes, kept) => {
+            const itemsOut = kept - keptBefore[guide]!;
+            context.advance({ bytesIn: Math.max(0, readBytes - readBefore), itemsOut });
             readBefore = readBytes;
+            keptBefore[guide] = kept;
+            told += itemsOut;
           },
         });
         await sink.finish({ sync: false });
-        if (written.needsFullIndex) return undefined;
+        if (written.needsFullIndex) {
+          context.advance({ itemsOut: -told });
+          return undefined;
+        }
         const programmesIn = written.guides.reduce((sum, guide) => sum + guide.programmesIn, 0);
-        context.advance({ itemsIn: programmesIn, itemsOut: written.programmes });
+        context.advance({ itemsIn: programmesIn, itemsOut: written.programmes - told });
         return written;
       },
     });

@@ -9,6 +9,7 @@ import { createLog } from './serve/log.ts';
 import type { MemoryBoard } from './serve/memory-board.ts';
 import { startServer } from './serve/start-server.ts';
 import { maskText } from './sources/mask.ts';
+import { stageNames } from './stage-names.ts';
 
 export interface ServePlaylistOptions {
   /** Only warnings and errors. */
@@ -76,7 +77,7 @@ interface RunParts {
 }
 
 async function runOnce(config: PlaylistConfig, { governor, signal, board }: RunParts): Promise<RunReport> {
-  const events = board?.beginRun(config.output.name);
+  const events = board?.beginRun(config.output.name, stageNames(config));
   const onProgress = events && ((progress: PipelineProgress) => events.progress(progress));
   try {
     const { report, pipeline } = await generate(config, {

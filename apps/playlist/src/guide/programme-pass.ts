@@ -17,7 +17,7 @@ import { xmltvTime } from './xmltv-time.ts';
 export interface ProgrammePassOptions extends ChannelPassOptions {
   readonly editor?: ProgrammeEditor;
   readonly channelFields?: (slot: number) => FieldAccess | undefined;
-  readonly onProgress?: (guide: number, readBytes: number) => void;
+  readonly onProgress?: (guide: number, readBytes: number, programmesKept: number) => void;
 }
 
 const DISPLAY_NAME = Buffer.from('display-name');
@@ -102,7 +102,7 @@ export class ProgrammePass implements ElementHandler {
     const { stats, writer, guide, onProgress } = this.#options;
     stats.bytesIn = writer.scanner.readBytes;
     stats.declaresEntities = writer.scanner.declaresEntities;
-    onProgress?.(guide, stats.bytesIn);
+    onProgress?.(guide, stats.bytesIn, stats.programmesKept);
     return writer.settle();
   };
 

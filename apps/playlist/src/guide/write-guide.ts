@@ -33,8 +33,8 @@ export interface WriteGuideOptions extends GuideReaderOptions {
   readonly editor?: ProgrammeEditor;
   /** The fields of the playlist's channel that has this slot (`WantedChannels.slot` after `resolve`); asked when the channel changes. */
   readonly channelFields?: (slot: number) => FieldAccess | undefined;
-  /** Called every few hundred KiB with the bytes of guide number `guide` read so far in this pass. */
-  readonly onProgress?: (guide: number, readBytes: number) => void;
+  /** Called every few hundred KiB with the bytes of guide number `guide` read so far in this pass, and its programmes written so far. */
+  readonly onProgress?: (guide: number, readBytes: number, programmesKept: number) => void;
 }
 
 export interface GuideStats {

@@ -10,8 +10,12 @@ const EVERY_MS = 250;
 interface Told {
   items: number;
   bytes: number;
+  workedMs: number;
+  /** When, since the run began. */
   atMs: number;
 }
+
+const NOTHING: Readonly<Told> = { items: 0, bytes: 0, workedMs: 0, atMs: Number.NEGATIVE_INFINITY };
 
 /** How far a run is, as events: what each stage did since the event before. */
 export class RunEvents {
@@ -19,33 +23,39 @@ export class RunEvents {
   readonly #name: string;
   readonly #told = new Map<string, Told>();
 
-  constructor(monitor: Pick<Monitor, 'record'>, name: string) {
+  /** `stages` in the order in which they are to be shown: one that pulls from another makes progress before it, or not at all until the end. */
+  constructor(monitor: Pick<Monitor, 'record'>, name: string, stages: readonly string[]) {
     this.#monitor = monitor;
     this.#name = name;
     monitor.record({ kind: 'started', source: name });
+    for (const stage of stages) this.#tell(stage, NOTHING);
   }
 
-  progress({ stage, itemsOut, bytesOut, elapsedMs }: PipelineProgress): void {
-    const told = this.#told.get(stage) ?? { items: 0, bytes: 0, atMs: Number.NEGATIVE_INFINITY };
-    if (elapsedMs - told.atMs < EVERY_MS) return;
-    this.#told.set(stage, told);
-    told.atMs = elapsedMs;
-    this.#tell(stage, told, itemsOut, bytesOut, 0);
+  progress({ stage, itemsOut, bytesOut, elapsedMs, stageElapsedMs }: PipelineProgress): void {
+    if (elapsedMs - (this.#told.get(stage) ?? NOTHING).atMs < EVERY_MS) return;
+    // The report has whole ones, and no fewer than these.
+    const workedMs = Math.floor(stageElapsedMs);
+    this.#tell(stage, { items: itemsOut, bytes: bytesOut, workedMs, atMs: elapsedMs });
   }
 
-  /** How long each stage took is known at the end. Without a report the run failed. */
+  /** Without a report the run failed. */
   end(report: PipelineReport | undefined, message: string): void {
     for (const { name, itemsOut, bytesOut, elapsedMs } of report?.stages ?? []) {
-      this.#tell(name, this.#told.get(name) ?? { items: 0, bytes: 0, atMs: 0 }, itemsOut, bytesOut, elapsedMs);
+      this.#tell(name, { items: itemsOut, bytes: bytesOut, workedMs: elapsedMs, atMs: report!.elapsedMs });
     }
     this.#monitor.record({ kind: 'completed', source: this.#name, message });
   }
 
-  #tell(stage: string, told: Told, items: number, bytes: number, durationMs: number): void {
-    const done = { items: Math.max(0, items - told.items), bytes: Math.max(0, bytes - told.bytes) };
-    this.#monitor.record({ kind: 'stage', source: `${this.#name}/${stage}`, durationMs, ...done });
-    told.items = items;
-    told.bytes = bytes;
+  #tell(stage: string, now: Readonly<Told>): void {
+    const told = this.#told.get(stage) ?? NOTHING;
+    this.#told.set(stage, now);
+    this.#monitor.record({
+      kind: 'stage',
+      source: `${this.#name}/${stage}`,
+      durationMs: Math.max(0, now.workedMs - told.workedMs),
+      items: Math.max(0, now.items - told.items),
+      bytes: Math.max(0, now.bytes - told.bytes),
+    });
   }
 }
 
@@ -63,8 +73,8 @@ export class MemoryBoard implements AsyncDisposable {
     });
   }
 
-  beginRun(name: string): RunEvents {
-    return new RunEvents(this.#monitor, name);
+  beginRun(name: string, stages: readonly string[]): RunEvents {
+    return new RunEvents(this.#monitor, name, stages);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,6 +8,7 @@ const progress = (stage: string, elapsedMs: number) => ({
   bytesIn: 5 * 2 ** 20,
   bytesOut: 0,
   elapsedMs,
+  stageElapsedMs: elapsedMs,
   rssBytes: 80 * 2 ** 20,
   ledgerBytes: 0,
   spilledBytes: 0,

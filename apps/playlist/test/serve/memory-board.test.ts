@@ -7,13 +7,13 @@ import { MemoryBoard, RunEvents } from '../../src/serve/memory-board.ts';
 function makeEvents() {
   const told: NewMonitorEvent[] = [];
   const record: Monitor['record'] = (event) => told.push(event as NewMonitorEvent) > 0;
-  return { told, events: new RunEvents({ record }, 'home') };
+  return { told, events: new RunEvents({ record }, 'home', ['Loading', 'Sorting']) };
 }
 
 const progress = (stage: string, elapsedMs: number, itemsOut: number) =>
-  ({ stage, elapsedMs, itemsOut, bytesOut: itemsOut * 10 }) as PipelineProgress;
+  ({ stage, elapsedMs, stageElapsedMs: elapsedMs / 10 + 0.7, itemsOut, bytesOut: itemsOut * 10 }) as PipelineProgress;
 
-it('a run is told as what each stage did since it was told of last, four times a second', () => {
+it('a run is told as its stages in order, then as what each did since it was told of last, four times a second', () => {
   const { told, events } = makeEvents();
   events.progress(progress('Sorting', 0, 5));
   events.progress(progress('Sorting', 100, 9));
@@ -32,11 +32,13 @@ it('a run is told as what each stage did since it was told of last, four times a
   ]);
   expect(rows).toEqual([
     ['started', 'home'],
+    ['stage', 'home/Loading', 0, 0],
+    ['stage', 'home/Sorting', 0, 0],
     ['stage', 'home/Sorting', 5, 0],
-    ['stage', 'home/Loading', 7, 0],
-    ['stage', 'home/Sorting', 7, 0],
-    ['stage', 'home/Loading', 1, 40],
-    ['stage', 'home/Sorting', 8, 60],
+    ['stage', 'home/Loading', 7, 10],
+    ['stage', 'home/Sorting', 7, 26],
+    ['stage', 'home/Loading', 1, 30],
+    ['stage', 'home/Sorting', 8, 34],
     ['completed', 'home'],
   ]);
 });
