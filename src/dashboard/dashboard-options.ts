@@ -86,6 +86,7 @@ const OPTIONS = [
 const LISTEN_OPTIONS = ['port', 'host', 'maxConnections'] as const;
 const OF_A_FEED = ['monitor', 'alerts', 'maxPoints', 'everyMs'] as const;
 const TOKEN = /^[\x21-\x7e][\x20-\x7e]{6,254}[\x21-\x7e]$/;
+const TOKEN_TEXT = '8 to 256 characters of ASCII without a space at either end';
 const HOST_NAME = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})$/i;
 const BASE_PATH = /^(?:\/[\w.~-]+)*$/;
 const LONGEST_TITLE = 80;
@@ -103,12 +104,10 @@ export function checkDashboardOptions(given: DashboardOptions): ResolvedDashboar
     throw invalidOption('snapshotFolder', 'given with a `governor`', snapshotFolder);
   }
   if (token !== undefined && !(typeof token === 'string' && TOKEN.test(token))) {
-    // Never shown: it may be one that was mistyped.
-    throw invalidOption(
-      'token',
-      '8 to 256 characters of ASCII without a space at either end',
-      typeof token === 'string' ? '...' : token,
-    );
+    // Never shown: it may be one that was mistyped. An empty one, as of a variable that is set to nothing, has to be told from it.
+    throw token === ''
+      ? invalidOption('token', `${TOKEN_TEXT}, or undefined for none`, 'an empty text')
+      : invalidOption('token', TOKEN_TEXT, typeof token === 'string' ? '...' : token);
   }
   if (typeof clock?.after !== 'function') throw invalidOption('clock', 'a clock', clock);
   const { basePath = DASHBOARD_DEFAULTS.basePath, title = DASHBOARD_DEFAULTS.title } = options;

@@ -44,9 +44,12 @@ it.each<[string, Record<string, unknown>]>([
   expect(() => new Dashboard({ governor, ...more } as DashboardOptions)).toThrow(name);
 });
 
-it('a token that is refused is not shown', () => {
+it('a token that is refused is not shown, and an empty one is called so', () => {
   using governor = makeGovernor();
   expect(() => new Dashboard({ governor, token: 'my secret ' })).toThrow(/^(?!.*my secret)/);
+  expect(() => new Dashboard({ governor, token: '' })).toThrow(
+    /or undefined for none, got `an empty text` \(string\)$/,
+  );
 });
 
 it.each(['0.0.0.0', '::', '192.0.2.1', 'my.lan', ''])('without a token it does not listen on `%s`', async (host) => {
