@@ -10,7 +10,13 @@ interface Words {
   readonly options: readonly { readonly flags: readonly string[]; readonly about: string; readonly takes: Takes }[];
   /** Of the first argument, where they are known. */
   readonly choices: readonly string[];
+  readonly files: boolean;
+  /** What stands behind `--` is another command line. */
+  readonly passesOn: boolean;
 }
+
+/** The names of arguments that stand for files, or for a program, which may be one. */
+const FILE_ARGUMENTS: ReadonlySet<string> = new Set(['command', 'file', 'a', 'b']);
 
 type Takes = 'nothing' | 'file' | 'value' | readonly string[];
 
@@ -33,6 +39,8 @@ function wordsOf(command: Command): Words {
       takes: takesOf(option),
     })),
     choices: first?.argChoices ?? [],
+    files: first !== undefined && FILE_ARGUMENTS.has(first.name()),
+    passesOn: first?.variadic === true,
   };
 }
 
@@ -44,40 +52,80 @@ function takesOf(option: Option): Takes {
 
 const flagsOf = ({ options }: Words): string[] => options.flatMap(({ flags }) => flags);
 
+/** Of the program itself, which are no commands of the tree. */
+const OF_PROGRAM = ['help', '--help', '--version'];
+
 function bashScript(name: string, commands: readonly Words[]): string {
-  const valued = commands.flatMap(({ options }) => options.filter(({ takes }) => takes === 'value'));
-  const free = [...new Set(valued.flatMap(({ flags }) => flags))].join('|');
-  const chosen = commands.flatMap(({ options }) => options.filter(({ takes }) => Array.isArray(takes)));
-  const choices = chosen.map(
-    ({ flags, takes }) =>
-      `    ${flags.join('|')}) COMPREPLY=($(compgen -W '${(takes as readonly string[]).join(' ')}' -- "$word")); return ;;`,
-  );
+  const names = commands.map((command) => command.name);
   const cases = commands.map((command) => {
     const words = [...flagsOf(command), '--help', ...command.choices].join(' ');
-    return `    ${command.name}) words='${words}' ;;`;
+    return `    ${command.name}) words='${words}' files=${command.files ? 1 : 0} ;;`;
   });
+  const passing = commands.filter(({ passesOn }) => passesOn).map((command) => command.name);
   return `# ${name} completion for bash: source <(${name} completion bash)
+# A name a line: one with spaces is one word.
+_${name}_add() {
+  local line
+  while IFS= read -r line; do COMPREPLY+=("$line"); done
+}
+_${name}_files() {
+  compopt -o filenames 2>/dev/null
+  _${name}_add < <(compgen -f -- "$1")
+}
 _${name}() {
-  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words=''
+  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} words='' files=0 at
   COMPREPLY=()
   if [ "$COMP_CWORD" -eq 1 ]; then
-    COMPREPLY=($(compgen -W '${[...commands.map((command) => command.name), 'help', '--help', '--version'].join(' ')}' -- "$word"))
+    _${name}_add < <(compgen -W '${[...names, ...OF_PROGRAM].join(' ')}' -- "$word")
     return
   fi
-  case $before in
-${free === '' ? '' : `    ${free}) return ;;\n`}${choices.join('\n')}
-    --) COMPREPLY=($(compgen -c -- "$word")); return ;;
-  esac
+${bashPassing(name, passing)}  case $before in
+${bashValues(name, commands)}  esac
   case \${COMP_WORDS[1]} in
+    help) [ "$COMP_CWORD" -eq 2 ] && words='${names.join(' ')}' ;;
 ${cases.join('\n')}
   esac
+  _${name}_add < <(compgen -W "$words" -- "$word")
   case $word in
-    -*) COMPREPLY=($(compgen -W "$words" -- "$word")) ;;
-    *) COMPREPLY=($(compgen -W "$words" -- "$word") $(compgen -f -- "$word")) ;;
+    -*) ;;
+    *) [ "$files" -gt 0 ] && _${name}_files "$word" ;;
   esac
 }
-complete -o filenames -F _${name} ${name}
+complete -F _${name} ${name}
 `;
+}
+
+/** Behind `--` stands another command line: first what is to be started, then what that takes. */
+function bashPassing(name: string, passing: readonly string[]): string {
+  if (passing.length === 0) return '';
+  return `  case \${COMP_WORDS[1]} in
+    ${passing.join('|')})
+      for ((at = 2; at < COMP_CWORD; at++)); do
+        [ "\${COMP_WORDS[at]}" = -- ] || continue
+        [ "$at" -eq $((COMP_CWORD - 1)) ] && _${name}_add < <(compgen -c -- "$word")
+        _${name}_files "$word"
+        return
+      done ;;
+  esac
+`;
+}
+
+/** What an option takes, for each word that stands before. */
+function bashValues(name: string, commands: readonly Words[]): string {
+  const valued = commands.flatMap(({ options }) => options);
+  const flags = (kind: Takes) => [...new Set(valued.filter(({ takes }) => takes === kind).flatMap((one) => one.flags))];
+  const free = flags('value').join('|');
+  const files = flags('file').join('|');
+  const choices = valued.flatMap(({ flags: own, takes }) =>
+    Array.isArray(takes)
+      ? [`    ${own.join('|')}) _${name}_add < <(compgen -W '${takes.join(' ')}' -- "$word"); return ;;\n`]
+      : [],
+  );
+  return [
+    ...(free === '' ? [] : [`    ${free}) return ;;\n`]),
+    ...(files === '' ? [] : [`    ${files}) _${name}_files "$word"; return ;;\n`]),
+    ...choices,
+  ].join('');
 }
 
 const zshText = (text: string): string =>
@@ -89,8 +137,9 @@ function zshScript(name: string, commands: readonly Words[]): string {
     const options = command.options.flatMap(({ flags, about, takes }) =>
       flags.map((flag) => `        '${flag}[${zshText(about)}]${zshTakes(takes)}'`),
     );
-    const rest = command.choices.length > 0 ? `'1:what:(${command.choices.join(' ')})'` : "'*:file:_files'";
-    return `      ${command.name})\n        _arguments \\\n${[...options, `        ${rest}`].join(' \\\n')} ;;`;
+    const rest = command.choices.length > 0 ? [`        '1:what:(${command.choices.join(' ')})'`] : [];
+    if (command.files) rest.push("        '*:file:_files'");
+    return `      ${command.name})\n        _arguments \\\n${[...options, ...rest].join(' \\\n')} ;;`;
   });
   return `#compdef ${name}
 # ${name} completion for zsh: ${name} completion zsh > "\${fpath[1]}/_${name}"
@@ -131,6 +180,7 @@ function fishScript(name: string, commands: readonly Words[]): string {
         const names = flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`));
         return `complete -c ${name} ${on} ${names.join(' ')} ${fishTakes(takes)}-d ${fishText(about)}`;
       }),
+      ...(command.files ? [] : [`complete -c ${name} ${on} -f`]),
       ...(command.choices.length > 0 ? [`complete -c ${name} ${on} -f -a ${fishText(command.choices.join(' '))}`] : []),
     ];
   });

@@ -160,31 +160,48 @@ describe('the commands', () => {
 describe('completion', () => {
   const tree = commandTree('0', screen(), () => {});
 
+  const script = completionScript(tree, 'bash');
+  const complete = (...words: string[]) => {
+    const call = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _plimsoll; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const { stdout, stderr } = spawnSync('bash', ['-c', `cd '${folder}'; ${script}\n${call}`], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    return stdout.trim().split('\n');
+  };
+
   it('for bash completes commands, options and what they take', () => {
-    const script = completionScript(tree, 'bash');
-    const complete = (...words: string[]) => {
-      const call = `COMP_WORDS=(${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length - 1}; _plimsoll; echo "\${COMPREPLY[@]}"`;
-      const { stdout, stderr } = spawnSync('bash', ['-c', `cd '${folder}'; ${script}\n${call}`], { encoding: 'utf8' });
-      expect(stderr).toBe('');
-      return stdout.trim();
-    };
-    expect(complete('plimsoll', 'd')).toBe('doctor diff');
-    expect(complete('plimsoll', 'run', '--no')).toBe('--no-heap-flags --no-live');
-    expect(complete('plimsoll', 'run', '--mode', 'o')).toBe('observe on');
-    expect(complete('plimsoll', 'completion', 'f')).toBe('fish');
-    expect(complete('plimsoll', 'report', 'dam')).toBe('damaged.json');
+    expect(complete('plimsoll', 'd')).toEqual(['doctor', 'diff']);
+    expect(complete('plimsoll', 'help', 'd')).toEqual(['doctor', 'diff']);
+    expect(complete('plimsoll', 'run', '--no')).toEqual(['--no-heap-flags', '--no-live']);
+    expect(complete('plimsoll', 'run', '--mode', 'o')).toEqual(['observe', 'on']);
+    expect(complete('plimsoll', 'completion', 'f')).toEqual(['fish']);
+  });
+
+  it('for bash completes files where there can be one, with spaces too, and nowhere else', () => {
+    for (const file of ['two words.json', 'two more.json']) writeFileSync(join(folder, file), '');
+    const both = ['two more.json', 'two words.json'];
+    for (const words of [['report'], ['diff'], ['diff', 'a'], ['run'], ['run', '--html'], ['doctor', '--html']])
+      expect(complete('plimsoll', ...words, 'tw').sort(), words.join(' ')).toEqual(both);
+    for (const words of [['doctor'], ['top'], ['completion'], ['help'], ['help', 'run'], ['run', '--limit']])
+      expect(complete('plimsoll', ...words, 'tw'), words.join(' ')).toEqual(['']);
+  });
+
+  it('for bash completes commands and files behind --, however many words there are', () => {
+    writeFileSync(join(folder, 'printf.js'), '');
+    expect(complete('plimsoll', 'run', '--', 'printf')).toEqual(expect.arrayContaining(['printf', 'printf.js']));
+    expect(complete('plimsoll', 'run', '--json', '--', 'node', '--mode', 'printf')).toEqual(['printf.js']);
+    expect(complete('plimsoll', 'run', '--', 'node', '--js')).toEqual(['']);
   });
 
   it('for zsh and fish has every command and option', () => {
     for (const shell of ['zsh', 'fish'] as const) {
-      const script = completionScript(tree, shell);
+      const text = completionScript(tree, shell);
       for (const command of tree.commands) {
-        expect(script).toContain(command.name());
+        expect(text).toContain(command.name());
         for (const { long } of command.options)
-          expect(script).toContain(shell === 'zsh' ? `'${long}[` : `-l ${long!.slice(2)} `);
+          expect(text).toContain(shell === 'zsh' ? `'${long}[` : `-l ${long!.slice(2)} `);
       }
       // Outside of single quotes nothing of a description is left that a shell would read.
-      expect(script.split("'").length % 2).toBe(1);
+      expect(text.split("'").length % 2).toBe(1);
     }
   });
 });
