@@ -150,6 +150,8 @@ describe('a feed', () => {
     expect(shown(feed.path)).toMatch(/^feed of app\.js \(process 42\) .*\n\nended +not known: it runs yet, or was/);
     expect(recognise(JSON.stringify(record.data))).toEqual(record);
     expect(diffRecords(record, record, ['a', 'b']).of).toBe('feed');
+    writeFileSync(feed.path, '\n{"ended":{"at":1700000009000,"exitCode":3}}\n', { flag: 'a' });
+    expect(shown(feed.path)).toMatch(/^ended +with exit code 3$/m);
   });
 });
 

@@ -121,6 +121,19 @@ runtime   heap     0B     0B        -         0B        0
 `);
   });
 
+  it('has what was given back by both figures, in whole words', () => {
+    const [look] = looksOf([{ rss: 40, rows: 10 }]);
+    const recorder = new RunRecorder(42);
+    recorder.note(look!);
+    const { snapshot } = look!;
+    const trains = { count: 3, releasedBytes: 0, seenBytes: 12 * MIB, spentMs: 268, running: false };
+    const consumers = snapshot.consumers.slice(0, 1);
+    const acted = { ...look!, snapshot: { ...snapshot, mode: 'on', trains, consumers } as const };
+    const text = renderPage(topPage(acted, recorder, 'app.js'));
+    expect(text).toContain('given back   0B by the books, 12MiB by the meter, in 3 trains, 268ms\n');
+    expect(text).toContain('Consumers: 1 holds 10MiB');
+  });
+
   it('is one picture with --once, and the look itself with --json', async () => {
     const [look] = looksOf([{ rss: 40, pid: process.pid }]);
     feedOf(process.pid, [look!]);
