@@ -51,7 +51,7 @@ const ERROR = 45 * WORD;
  * What `value` holds, with all it refers to, each thing once. Of arrays, maps and sets of more than 64, 64 are looked at. About 20 ns for a buffer or a short
  * text, 40 ns a property, at most 0.2 ms, but V8 lists the names of an object whole, up to 0.9 µs each; leaves a set behind as garbage where there are objects in it.
  *
- * Against what V8 reports (Node 24; `weigh.test.ts` measures it again): texts, buffers, arrays of numbers, flat objects and parsed JSON 0.9 to 1.1 times the truth.
+ * Against what V8 reports (Node 24; `weigh.slow.test.ts` measures it again): texts, buffers, arrays of numbers, flat objects and parsed JSON 0.9 to 1.1 times the truth.
  * @example
  * import { weigh } from 'plimsoll/adopt';
  * weigh(Buffer.alloc(16_384)); // { heapBytes: 200, externalBytes: 16384 }
