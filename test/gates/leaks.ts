@@ -30,6 +30,7 @@ export const leaksGate: Gate = {
       ...seeds.map((seed) => ({ seed, leaks: LEAKS })),
       ...seeds.map((seed) => ({ seed: SOUND + seed, leaks: [] })),
     ];
+    say(`seeds from ${FIRST_SEED}; others: PLIMSOLL_LEAK_SEED=2001 npm run verify -- leaks`);
     const found = new Map<Leak, number>(LEAKS.map((leak) => [leak, 0]));
     const faults: string[] = [];
     let [invented, checkpoints, spentMs] = [0, 0, 0];

@@ -9,8 +9,9 @@ import { compileFilterProgram, isCaseless, MAX_PROGRAM_BYTES } from '../../src/p
 import { FIRST_PROGRAMME_FIELD, RULE_FIELDS } from '../../src/rules/field-access.ts';
 import { printCondition } from '../../src/rules/print-rule.ts';
 import { compileRuleSet } from '../../src/rules/rule-set.ts';
-import type { Comparison, Condition } from '../../src/rules/syntax-tree.ts';
+import type { Comparison } from '../../src/rules/syntax-tree.ts';
 import { filterChannels } from '../../src/stages/filter-channels.ts';
+import { conditionOf } from '../rules/random-rule.ts';
 import { DirectGuest, isBuilt } from './direct-guest.ts';
 import { batchOf, copyOf, type Fields, nameText, REAL_LISTS, realBatches } from './entry-batches.ts';
 
@@ -159,20 +160,7 @@ const leaf: fc.Arbitrary<Comparison> = fc.oneof(
     at: fc.constant(0),
   }),
 );
-const { condition } = fc.letrec<{ condition: Condition }>((tie) => ({
-  condition: fc.oneof(
-    { maxDepth: 3, depthSize: 'small' },
-    { arbitrary: leaf, weight: 3 },
-    { arbitrary: fc.record({ kind: fc.constant('not' as const), of: tie('condition') }), weight: 1 },
-    {
-      arbitrary: fc.record({
-        kind: fc.constantFrom('and' as const, 'or' as const),
-        parts: fc.array(tie('condition'), { minLength: 2, maxLength: 4 }),
-      }),
-      weight: 2,
-    },
-  ),
-}));
+const condition = conditionOf(leaf);
 const channels = fc.array(
   fc.tuple(
     fc.option(text, { nil: undefined }),

@@ -32,7 +32,8 @@ function comparison(text: fc.Arbitrary<string>, pattern: fc.Arbitrary<string>): 
   );
 }
 
-function condition(leaf: fc.Arbitrary<Comparison>): fc.Arbitrary<Condition> {
+/** Conditions made of such comparisons: negated, and two to four together. */
+export function conditionOf(leaf: fc.Arbitrary<Comparison>): fc.Arbitrary<Condition> {
   return fc.letrec<{ condition: Condition }>((tie) => ({
     condition: fc.oneof(
       { maxDepth: 4, depthSize: 'small' },
@@ -50,10 +51,10 @@ function condition(leaf: fc.Arbitrary<Comparison>): fc.Arbitrary<Condition> {
 }
 
 /** Conditions with odd texts in them, for printing and parsing. */
-export const oddCondition = condition(comparison(oddText, oddText));
+export const oddCondition = conditionOf(comparison(oddText, oddText));
 
 /** Conditions that are sometimes true and sometimes not of records of `commonText`. */
-export const livelyCondition = condition(comparison(commonText, harmlessPattern));
+export const livelyCondition = conditionOf(comparison(commonText, harmlessPattern));
 
 const action: fc.Arbitrary<Action> = fc.record({
   field: fc.nat(FIRST_READ_ONLY_FIELD - 1),
