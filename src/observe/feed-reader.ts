@@ -37,11 +37,13 @@ export class FeedReader implements Disposable {
     return this.#bad;
   }
 
-  /** Empty while there is no file. At most 16 MiB at a time; what is left comes with the next call. Throws what the system throws, but for that there is no file. */
+  /** Empty while there is no file. At most 16 MiB at a time; what is left comes with the next call. Throws what the system throws, but for that there is no file. Nothing after disposing. */
   read(): readonly FeedLine[] {
     const lines: FeedLine[] = [];
-    if (!this.#begun) this.#file = this.#open(olderFeedPath(this.#path)) ?? this.#open(this.#path);
-    this.#begun = this.#file !== undefined;
+    if (!this.#begun) {
+      this.#file = this.#open(olderFeedPath(this.#path)) ?? this.#open(this.#path);
+      this.#begun = this.#file !== undefined;
+    }
     let room = MOST_BYTES;
     for (let turn = 0; this.#file !== undefined && turn < MOST_TURNS; turn++) {
       room -= this.#drain(this.#file, room, lines);

@@ -131,6 +131,8 @@ describe('a feed', () => {
     appendFileSync(path, `\n{"ended":{"at":1,"exitCode":0}}\n`);
     using reader = new FeedReader(path);
     expect(Array.from({ length: 3 }, () => reader.read().length)).toEqual([1, 1, 0]);
+    // What is no line is let go of every 4 MiB, and never held as a whole.
+    expect(reader.badLines).toBe(5);
   });
 
   it('of a process that had the number before is gone', () => {
@@ -156,6 +158,14 @@ describe('a feed', () => {
     feed[Symbol.dispose]();
     feed.write({ ended: { at: 1, exitCode: 0 } });
     expect(readFileSync(feed.path, 'utf8')).toBe(`${JSON.stringify(header)}\n`);
+  });
+
+  it('may be let go of by its reader twice, and is opened by it no more then', () => {
+    using _feed = open();
+    const reader = new FeedReader(feedPath(folder, 42));
+    reader[Symbol.dispose]();
+    reader[Symbol.dispose]();
+    for (let n = 0; n < 3; n++) expect(reader.read()).toEqual([]);
   });
 });
 
