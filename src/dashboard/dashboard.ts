@@ -130,11 +130,13 @@ export class Dashboard implements AsyncDisposable {
     this.#bound = new ConnectionBound(server, maxConnections);
     try {
       server.listen({ host, port });
-      await once(server, 'listening');
+      // One that is closed meanwhile never says that it listens.
+      await Promise.race([once(server, 'listening'), once(server, 'close')]);
     } catch (cause) {
       this.#server = undefined;
       throw cannotListen(`${host}:${port}`, describeCause(cause), cause);
     }
+    if (this.#server !== server) throw new DisposedError('The dashboard');
     server.unref();
     const address = server.address() as AddressInfo;
     const name = address.family === 'IPv6' ? `[${address.address}]` : address.address;

@@ -322,6 +322,13 @@ describe('the end', () => {
     await expect(ask(port, '/memory/')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
+  it.each(['127.0.0.1', 'localhost'])('one that is disposed before it listens on %s says so', async (host) => {
+    const { dashboard } = make();
+    const listening = expect(dashboard.listen({ port: 0, host })).rejects.toMatchObject({ code: 'PLIMSOLL_DISPOSED' });
+    await dashboard[Symbol.asyncDispose]();
+    await listening;
+  });
+
   it('a port that is taken, and a second one, are said in a line', async () => {
     const [{ dashboard }, { dashboard: other }] = [make(), make()];
     const { port } = await dashboard.listen({ port: 0 });
