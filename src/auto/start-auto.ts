@@ -51,14 +51,19 @@ export function startAuto(settings: AutoSettings, complaints: readonly string[],
   const onReplaced = () => {
     write('the program has a governor of its own: this one ends');
     end();
+    // Whoever watches from outside is to see the program to its end.
+    feed(processGovernor());
+  };
+  const begin = (act: () => Disposable) => failOpen.run(() => void running.push(act()), undefined);
+  const { feedFolder } = settings;
+  const feed = (from: Governor | undefined) => {
+    if (feedFolder !== undefined && from !== undefined) begin(() => loadFeed(from, clock, feedFolder, write));
   };
   const governor = parts.governor ?? makeGovernor(settings, clock, running, onReplaced);
-  const begin = (act: () => Disposable) => failOpen.run(() => void running.push(act()), undefined);
   failOpen.run(() => tellHeapFlags(governor, write), undefined);
   if (settings.log) begin(() => new PressureLines({ governor, clock, write }));
   begin(() => switchMode(governor, settings, clock, write));
-  const { feedFolder } = settings;
-  if (feedFolder !== undefined) begin(() => loadFeed(governor, clock, feedFolder, write));
+  feed(governor);
   if (settings.shed !== undefined || settings.recycle !== undefined) {
     const { exit = (code: number) => void process.exit(code) } = parts;
     begin(() => watchServers({ governor, settings, clock, write, exit, failOpen }));

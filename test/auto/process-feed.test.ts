@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ManualClock, setProcessGovernor } from 'plimsoll';
 import { FeedReader, feedHome, feedPath, type Observation } from 'plimsoll/observe';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ProcessFeed } from '../../src/auto/process-feed.ts';
@@ -102,6 +103,25 @@ describe('the setting', () => {
       settings: readSettings({}).settings,
       complaints: ['PLIMSOLL_FEED: Expected `on`, `off` or an absolute path, got `yes`: none holds'],
     });
+  });
+
+  it('has a program that sets a governor of its own looked at by that, to its end', () => {
+    const lines: string[] = [];
+    const write = (line: string) => void lines.push(line);
+    const { settings } = readSettings({ PLIMSOLL_FEED: folder });
+    const auto = keep(startAuto(settings, [], { write, clock: new ManualClock() }));
+    using watcher = new FeedReader(feedPath(folder, process.pid));
+    const limits = () => watcher.read().map((line) => ('number' in line ? line.snapshot.limitBytes : 'header'));
+    expect(limits()).toEqual(['header', auto.governor.limitBytes]);
+    const { governor } = setUp({ mode: 'observe' });
+    using _set = setProcessGovernor(governor);
+    expect(limits()).toEqual(['header', governor.limitBytes]);
+    const [added] = process.listeners('exit').slice(-1);
+    added!(0);
+    expect(watcher.read().map((line) => ('ended' in line ? line.ended.exitCode : 'look'))).toEqual(['look', 0]);
+    auto[Symbol.dispose]();
+    expect(governor.disposed).toBe(false);
+    governor[Symbol.dispose]();
   });
 
   it('has auto write a feed, and say in a line why it cannot', () => {
