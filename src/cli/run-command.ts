@@ -39,7 +39,7 @@ export async function runCommand(
 ): Promise<RunEnd> {
   checkTargets(options);
   const { clock, stderr } = screen;
-  const feedFolder = openFolder(screen);
+  const { feedFolder, notWatched } = openFolder(screen);
   // While the program runs.
   const swept = sweepRunFolders();
   try {
@@ -71,6 +71,9 @@ export async function runCommand(
         ending: endingOf({ exitCode, signal, endedAt: clock.wall(), oomKills, last: watch?.last }),
         heapFlags,
         processes,
+        ...(notWatched === undefined ? {} : { notWatched }),
+        ...(watch === undefined || watch.leftOut === 0 ? {} : { leftOut: watch.leftOut }),
+        ...(watch === undefined || watch.faults === 0 ? {} : { faults: watch.faults }),
       };
     });
     return signal === null ? { exitCode: exitCode ?? 1 } : { exitCode: exitCode ?? 1, signal };
@@ -80,13 +83,14 @@ export async function runCommand(
   }
 }
 
-/** For what is looked at. Undefined where there is no place for it, which is said: the program runs all the same. */
-function openFolder({ stderr }: Screen): string | undefined {
+/** For what is looked at. Where there is no place for it, that is said: the program runs all the same. */
+function openFolder({ stderr }: Screen): { readonly feedFolder?: string; readonly notWatched?: string } {
   try {
-    return makeRunFolder();
+    return { feedFolder: makeRunFolder() };
   } catch (cause) {
-    stderr.write(errorLine(`the program runs, and nothing looks at it: ${describeCause(cause)}`));
-    return undefined;
+    const why = describeCause(cause);
+    stderr.write(errorLine(`the program runs, and nothing looks at it: ${why}`));
+    return { notWatched: `there is no folder for it: ${why}` };
   }
 }
 

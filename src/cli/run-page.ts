@@ -31,11 +31,8 @@ export function runPage(report: RunReport): Page {
   const title = kind === 'feed' ? `feed of ${name}${whose}` : `plimsoll run: ${name}`;
   const end = ending === undefined ? [] : [endingNote(ending)];
   if (main === undefined) {
-    const text =
-      kind === 'feed'
-        ? 'Nothing was looked at: there is no look in it.'
-        : 'Nothing was looked at: it was no program of Node, it ended before it began, or PLIMSOLL is off.';
-    return { title, about, blocks: [{ kind: 'notes', rows: [...end, { text, tone: 'warn' }] }] };
+    const rows = [...end, { text: `Nothing was looked at: ${whyNothing(report)}.`, tone: 'warn' as const }];
+    return { title, about, blocks: [{ kind: 'notes', rows: [...rows, ...watchNotes(report)] }] };
   }
   const blocks: Block[] = [
     { kind: 'facts', rows: [...endFacts(report, main), ...factsOf(main, heapFlags)] },
@@ -44,10 +41,29 @@ export function runPage(report: RunReport): Page {
     consumersBlock(main),
     suspectsBlock(main),
     eventsBlock(main.events),
-    { kind: 'notes', title: 'To know', rows: notesOf(main, kind) },
+    { kind: 'notes', title: 'To know', rows: [...notesOf(main, kind), ...watchNotes(report)] },
     othersBlock(others),
   ];
   return { title, about, blocks: blocks.filter((block) => !('rows' in block) || block.rows.length > 0) };
+}
+
+function whyNothing({ kind, notWatched }: RunReport): string {
+  if (kind === 'feed') return 'there is no look in it';
+  return notWatched ?? 'it was no program of Node, it ended before it began, or PLIMSOLL is off';
+}
+
+/** What is missing from the report. */
+function watchNotes({ leftOut = 0, faults = 0 }: RunReport): Cell[] {
+  const notes: Cell[] = [];
+  if (leftOut > 0)
+    notes.push({ text: `Processes that were not looked at, as there were too many: ${leftOut}.`, tone: 'warn' });
+  if (faults > 0) {
+    notes.push({
+      text: `What was seen could not be read, shown or reported ${counted(faults, 'time')}.`,
+      tone: 'warn',
+    });
+  }
+  return notes;
 }
 
 const endingNote = ({ why, outOfMemory }: RunEnding): Cell => ({

@@ -79,6 +79,12 @@ export interface RunReport {
   readonly ending?: RunEnding;
   /** Flags of Node that were put in by the run. */
   readonly heapFlags: readonly string[];
-  /** The one that took most first. Empty where none was looked at: then it was no program of Node, or switched off. */
+  /** The one that took most first. Empty where none was looked at: then it was no program of Node, or switched off, or `notWatched` says why. */
   readonly processes: readonly ProcessReport[];
+  /** Why nothing could be looked at. Absent where it could. */
+  readonly notWatched?: string;
+  /** Processes beyond the 256 that are looked at. Absent where there were none. */
+  readonly leftOut?: number;
+  /** How often what was seen could not be read, shown or reported. Absent where it always could. */
+  readonly faults?: number;
 }

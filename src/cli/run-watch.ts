@@ -6,12 +6,15 @@ import type { ProcessReport } from './run-report.ts';
 const EVERY_MS = 250;
 /** Of a build that starts thousands, the first. */
 const MOST_PROCESSES = 256;
+/** Of those beyond, as many are counted. */
+const MOST_COUNTED = 10_000;
 
 /** Follows the feeds in a folder, four times a second, until `finish`. Its timer keeps no process alive. */
 export class RunWatch implements Disposable {
   readonly #folder: string;
   readonly #clock: Clock;
   readonly #onLook: (main: RunRecorder) => void;
+  readonly #leftOut = new Set<number>();
   readonly #known = new Map<number, { readonly reader: FeedReader; readonly recorder: RunRecorder }>();
   #timer: Disposable | undefined;
   #faults = 0;
@@ -32,6 +35,11 @@ export class RunWatch implements Disposable {
   /** Feeds that could not be read, looks that could not be shown, processes that could not be reported. */
   get faults(): number {
     return this.#faults;
+  }
+
+  /** Processes that were one too many to be looked at; counted up to 10,000. */
+  get leftOut(): number {
+    return this.#leftOut.size;
   }
 
   /** What was seen, the process that took most first. */
@@ -60,8 +68,10 @@ export class RunWatch implements Disposable {
 
   #read(): void {
     for (const pid of feedsIn(this.#folder)) {
-      if (this.#known.has(pid) || this.#known.size >= MOST_PROCESSES) continue;
-      this.#known.set(pid, { reader: new FeedReader(feedPath(this.#folder, pid)), recorder: new RunRecorder(pid) });
+      if (this.#known.has(pid)) continue;
+      if (this.#known.size < MOST_PROCESSES) {
+        this.#known.set(pid, { reader: new FeedReader(feedPath(this.#folder, pid)), recorder: new RunRecorder(pid) });
+      } else if (this.#leftOut.size < MOST_COUNTED) this.#leftOut.add(pid);
     }
     for (const { reader, recorder } of this.#known.values()) {
       this.#try(() => {

@@ -125,6 +125,17 @@ describe('who is watched', () => {
     ]);
     expect(silent.path).toContain('13.feed');
   });
+
+  it('are 256 processes at most, and those beyond are counted', () => {
+    const home = mkdtempSync(join(folder, 'many-'));
+    const clock = new ManualClock();
+    using watch = new RunWatch(home, clock, () => {});
+    for (let pid = 1; pid <= 259; pid++) writeFileSync(join(home, `${pid}.feed`), '');
+    clock.advance(250);
+    clock.advance(250);
+    expect(watch.leftOut).toBe(3);
+    expect(watch.finish()).toEqual([]);
+  });
 });
 
 describe('what goes wrong in watching', () => {

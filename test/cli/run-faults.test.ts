@@ -70,6 +70,7 @@ describe('a machine without a folder for temporary files', () => {
       const { end, stderr } = await run([], 'process.exit(5)');
       expect(end).toBe(5);
       expect(stderr).toMatch(/^plimsoll: the program runs, and nothing looks at it: ENOENT[^\n]*\nplimsoll run: /);
+      expect(stderr.replaceAll(/\s+/g, ' ')).toContain('- Nothing was looked at: there is no folder for it: ENOENT');
     } finally {
       if (before === undefined) delete process.env.TMPDIR;
       else process.env.TMPDIR = before;

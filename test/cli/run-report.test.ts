@@ -106,7 +106,17 @@ at        what
 
   it('says so where nothing was looked at', () => {
     const report = { ...reportOf(recorded([{ rss: 1 }])), processes: [] };
-    expect(renderPage(runPage(report))).toContain('- Nothing was looked at');
+    expect(renderPage(runPage(report))).toContain('- Nothing was looked at: it was no program of Node');
+  });
+
+  it('says what is missing from it: processes beyond the bound, and what could not be read', () => {
+    const whole = reportOf(recorded([{ rss: 1 }]));
+    expect(renderPage(runPage(whole))).not.toMatch(/too many|What was seen/);
+    for (const processes of [whole.processes, []]) {
+      const text = renderPage(runPage({ ...whole, processes, leftOut: 7, faults: 2 }));
+      expect(text).toContain('- Processes that were not looked at, as there were too many: 7.\n');
+      expect(text).toContain('- What was seen could not be read, shown or reported 2 times.\n');
+    }
   });
 });
 
