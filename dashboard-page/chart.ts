@@ -13,7 +13,6 @@ export interface ChartSeries {
   readonly width?: number;
   /** What the legend and the table say where that is not what is drawn, as in a stack. */
   readonly value?: (index: number) => number | null;
-  readonly scale?: string;
   readonly text?: (value: number) => string;
   /** Called by a click on its name. */
   readonly choose?: () => void;
@@ -74,11 +73,6 @@ export class Chart {
     else this.#plot.setData(this.#data);
     this.#fillLegend(null);
     if (this.#details.open) this.#fillTable();
-  }
-
-  /** Draws anew, with another top say. */
-  refresh(): void {
-    this.#plot?.setData(this.#data);
   }
 
   #redraw(): void {

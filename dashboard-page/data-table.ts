@@ -20,7 +20,6 @@ export interface DataTableOptions<Row> {
   readonly key: (row: Row) => string;
   /** What stands there while there are no rows. */
   readonly none: string;
-  readonly isTall?: boolean;
 }
 
 /** A table whose rows are changed in place, so that what has the focus keeps it. The first column is the heading of its row. */
@@ -34,13 +33,12 @@ export class DataTable<Row> {
 
   constructor(options: DataTableOptions<Row>) {
     this.#options = options;
-    const { label, columns, none, isTall } = options;
+    const { label, columns, none } = options;
     const heads = columns.map(({ title, isFigure }) => element('th', { scope: 'col', class: isFigure && 'n' }, title));
     const table = element('table', {}, element('thead', {}, element('tr', {}, ...heads)), this.#body);
-    const name = `rows${isTall === true ? ' tall' : ''}`;
     this.#scroll = element(
       'div',
-      { class: name, role: 'region', tabindex: 0, 'aria-label': label, hidden: true },
+      { class: 'rows', role: 'region', tabindex: 0, 'aria-label': label, hidden: true },
       table,
     );
     this.#none = element('p', { class: 'none' }, none);

@@ -92,7 +92,7 @@ class Board {
     this.#showHead(observation, isAnother ? undefined : before);
     this.#memory.show(observation);
     this.#consumers.show(observation);
-    this.#pressure.show(observation);
+    this.#pressure.showChart();
     this.#records.show(observation);
     if (observation.snapshot.trains.count !== before?.snapshot.trains.count) {
       void this.#link.journal().then((rows) => this.#records.showJournal(rows));

@@ -1,5 +1,6 @@
 import type uPlot from 'uplot';
 import type { MeterName } from '../src/governor/index.ts';
+import { DEFAULT_THRESHOLDS } from '../src/governor/pressure.ts';
 import type { Observation } from '../src/observe/observation.ts';
 import { Chart, type ChartSeries } from './chart.ts';
 import { DataTable } from './data-table.ts';
@@ -7,13 +8,10 @@ import { byId, element, setText, svgElement } from './element.ts';
 import type { PointHistory } from './point-history.ts';
 import { bytesText, percentText, signedBytesText } from './wording.ts';
 
-/** Where the levels begin, as parts of the limit. */
-export const BANDS = [
-  [0.5, 'moderate'],
-  [0.7, 'high'],
-  [0.85, 'critical'],
-  [0.95, 'emergency'],
-] as const;
+/** Where the levels begin unless they are set, as parts of the limit. */
+const BANDS = (['moderate', 'high', 'critical', 'emergency'] as const).map(
+  (level) => [DEFAULT_THRESHOLDS[level], level] as const,
+);
 
 const METERS: readonly (readonly [MeterName, string])[] = [
   ['cgroup', '--s5'],
@@ -175,6 +173,6 @@ export class MemoryPanel {
   }
 }
 
-export function levelOf(ratio: number): string {
+function levelOf(ratio: number): string {
   return BANDS.findLast(([from]) => ratio >= from)?.[1] ?? 'optimal';
 }

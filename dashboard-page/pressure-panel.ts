@@ -1,6 +1,5 @@
 import type uPlot from 'uplot';
 import { PRESSURE_LEVELS } from '../src/governor/contract.ts';
-import type { Observation } from '../src/observe/observation.ts';
 import { Chart } from './chart.ts';
 import { byId } from './element.ts';
 import type { PointHistory } from './point-history.ts';
@@ -31,10 +30,6 @@ export class PressurePanel {
     });
     byId('pressure-chart').append(this.#pressure.root);
     byId('collection-chart').append(this.#collections.root);
-  }
-
-  show(_observation: Observation): void {
-    this.showChart();
   }
 
   showChart(): void {
