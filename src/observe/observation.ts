@@ -62,10 +62,12 @@ export interface CommandPort {
 /** Consumers that stand in a point by name. */
 const MOST_CONSUMERS = 12;
 
-/** Pure. `before` is the look before it, for what happened since; without it trains count from the start. */
+/** Pure. `before` is the look before it, for what happened since; without it trains count from the start, and so they do when there were more before: that was another governor. */
 export function pointOf(observation: Observation, before?: Observation): ObservationPoint {
   const { number, at, snapshot, collections } = observation;
-  const { level, limitBytes, reservedBytes, psi } = snapshot;
+  const { level, limitBytes, reservedBytes, psi, trains } = snapshot;
+  const earlier = before?.snapshot.trains;
+  const known = earlier !== undefined && earlier.count <= trains.count ? earlier : { releasedBytes: 0, seenBytes: 0 };
   const meters: Partial<Record<MeterName, number>> = {};
   for (const { name, bytes, off } of snapshot.meters) if (!off) meters[name] = bytes;
   const held = new Map<string, number>();
@@ -86,7 +88,7 @@ export function pointOf(observation: Observation, before?: Observation): Observa
     ...(psi === undefined ? {} : { psiPercent: psi.someAvg10 }),
     collections: collections.count,
     pauseMs: collections.pauseMs,
-    releasedBytes: snapshot.trains.releasedBytes - (before?.snapshot.trains.releasedBytes ?? 0),
-    seenBytes: snapshot.trains.seenBytes - (before?.snapshot.trains.seenBytes ?? 0),
+    releasedBytes: trains.releasedBytes - known.releasedBytes,
+    seenBytes: trains.seenBytes - known.seenBytes,
   };
 }

@@ -88,6 +88,24 @@ it('goes on when the source, a listener, or the watch of collections breaks', ()
   governor[Symbol.dispose]();
 });
 
+it('says of each look what trains gave back since the one before, of another governor from its start', () => {
+  const { governor, feed } = make({ everyMs: 0 });
+  const look = feed.look();
+  const after = (count: number, releasedBytes: number, seenBytes: number): Observation => {
+    const { snapshot } = look;
+    return { ...look, snapshot: { ...snapshot, trains: { ...snapshot.trains, count, releasedBytes, seenBytes } } };
+  };
+  const gain = (now: Observation, before?: Observation) => {
+    const { releasedBytes, seenBytes } = pointOf(now, before);
+    return [releasedBytes, seenBytes];
+  };
+  expect(gain(after(2, 50, 40))).toEqual([50, 40]);
+  expect(gain(after(3, 80, 30), after(2, 50, 40))).toEqual([30, -10]);
+  expect(gain(after(1, 20, 10), after(2, 50, 40))).toEqual([20, 10]);
+  feed[Symbol.dispose]();
+  governor[Symbol.dispose]();
+});
+
 it('has a bound for who listens, and says what is wrong with an option', () => {
   const { governor, feed } = make({ everyMs: 0 });
   for (let n = 0; n < 1_000; n++) feed.subscribe(() => {});
