@@ -85,7 +85,7 @@ class Board {
       // The process was started again: its numbers begin anew.
       this.#history.clear();
       this.#records.clear();
-      void this.#catchUp();
+      fetchOrMiss(this.#catchUp());
     }
     this.#before = observation;
     this.#history.add([pointOf(observation, isAnother || before === undefined ? observation : before)]);
@@ -95,10 +95,10 @@ class Board {
     this.#pressure.showChart();
     this.#records.show(observation);
     if (observation.snapshot.trains.count !== before?.snapshot.trains.count) {
-      void this.#link.journal().then((rows) => this.#records.showJournal(rows));
+      fetchOrMiss(this.#link.journal().then((rows) => this.#records.showJournal(rows)));
     }
     if (observation.events.some(({ kind }) => RUN_KINDS.has(kind))) {
-      void this.#link.runs().then((rows) => this.#records.showRuns(rows));
+      fetchOrMiss(this.#link.runs().then((rows) => this.#records.showRuns(rows)));
     }
   }
 
@@ -143,6 +143,11 @@ class Board {
     const news = raised.filter((rule) => !before?.alerts.some((row) => row.rule === rule && row.phase === 'raised'));
     if (news.length > 0) setText(byId('announce'), `Alert: ${news.join(', ')}`);
   }
+}
+
+/** What is not there because the connection was lost is fetched when it is back. */
+function fetchOrMiss(fetching: Promise<void>): void {
+  fetching.catch(() => {});
 }
 
 void new Board().start();

@@ -10,6 +10,7 @@ import { eventText } from './event-text.ts';
 import { bytesText, clockText, countText, holderCountText, msText, percentText, plainWords } from './wording.ts';
 
 const MOST_EVENTS = 120;
+const MOST_PLUGINS = 50;
 const SHOWN_COUNTS = 4;
 const OF_RUNS: ReadonlySet<string> = new Set(['stage', 'tool', 'spill']);
 
@@ -53,7 +54,7 @@ export class RecordPanel {
     const news = events.filter(({ number }) => number > known);
     // What runs report of their stages stands in the tables of the runs.
     const added = news.filter(({ kind }) => !OF_RUNS.has(kind));
-    for (const event of added) if (event.kind === 'plugin') this.#pluginEvents.set(event.source, event);
+    for (const event of added) if (event.kind === 'plugin') this.#notePlugin(event);
     if (added.length === 0 && known > 0) return;
     this.#kept = [...added.toReversed(), ...this.#kept].slice(0, MOST_EVENTS);
     this.#events.show(this.#kept);
@@ -77,6 +78,14 @@ export class RecordPanel {
       setText(view.head, runText(row));
       view.table.show(row.stages);
     }
+  }
+
+  /** The last of each; the one that was heard of least lately goes first. */
+  #notePlugin(event: MonitorEvent<'plugin'>): void {
+    this.#pluginEvents.delete(event.source);
+    this.#pluginEvents.set(event.source, event);
+    const [longest] = this.#pluginEvents.keys();
+    if (this.#pluginEvents.size > MOST_PLUGINS) this.#pluginEvents.delete(longest!);
   }
 
   clear(): void {
