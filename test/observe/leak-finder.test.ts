@@ -6,6 +6,7 @@ import {
   type HeapCensus,
   type HeapRow,
   type HeapSource,
+  type LeakCheckpoint,
   LeakFinder,
   type LeakFinderOptions,
 } from '../../src/observe/index.ts';
@@ -193,6 +194,21 @@ describe('room for a heap snapshot', () => {
       expect(begun.heap.requests.length, JSON.stringify(meters)).toBe(isTaken ? 1 : 0);
     }
   });
+});
+
+it('keeps what each checkpoint was resolved to, figure by figure', async () => {
+  const begun = begin({ maxCheckpoints: 6 });
+  const told: LeakCheckpoint[] = [];
+  for (let round = 1; round <= 9; round++) {
+    Object.assign(begun.machine, { heapUsed: round, external: round * 10, arrayBuffers: round * 100 });
+    begun.machine.free = round === 7 ? 0 : 1e9;
+    begun.clock.advance(1_000);
+    told.push(await begun.finder.checkpoint());
+  }
+  expect(begun.finder.report().checkpoints).toEqual(told.slice(3));
+  expect(told.slice(3).map(({ objects, note }) => [objects, note !== undefined])).toEqual(
+    [4, 5, 6, 7, 8, 9].map((round) => (round === 7 ? [undefined, true] : [9, false])),
+  );
 });
 
 describe('bounds', () => {
