@@ -1,5 +1,5 @@
-import type { LeakSuspect } from './leak-report.ts';
-import type { LeakRow, SeriesPoint } from './leak-series.ts';
+import type { LeakPoint, LeakSuspect } from './leak-report.ts';
+import type { LeakRow } from './leak-series.ts';
 import { type Trend, theilSen, trendOf, turnedChances } from './trend-test.ts';
 
 /** Fewer figures say nothing: of three in a row one in six rises by chance. */
@@ -26,7 +26,7 @@ const COMMON: readonly string[] = [
 
 interface Asked {
   readonly row: LeakRow;
-  readonly points: readonly SeriesPoint[];
+  readonly points: readonly LeakPoint[];
   readonly trend: Trend;
 }
 
@@ -86,7 +86,7 @@ function confidenceOf({ probability, slope, earlySlope, lateSlope, lateRise }: T
   return Math.max(0, 1 - probability * asked) * goesOn;
 }
 
-function endsOf(points: readonly SeriesPoint[]): { first: SeriesPoint; last: SeriesPoint } {
+function endsOf(points: readonly LeakPoint[]): { first: LeakPoint; last: LeakPoint } {
   return { first: points[0]!, last: points.at(-1)! };
 }
 

@@ -1,7 +1,7 @@
-import type { LeakKind } from './leak-report.ts';
+import type { LeakKind, LeakPoint } from './leak-report.ts';
 
 /** Rows that are read together, or not at all. */
-export type LeakGroup = 'heap' | 'ledger' | 'resources' | 'process';
+type LeakGroup = 'heap' | 'ledger' | 'resources' | 'process';
 
 const GROUPS: Readonly<Record<LeakKind, LeakGroup>> = {
   constructor: 'heap',
@@ -32,13 +32,6 @@ export interface LeakReading {
   readonly heldShare?: number | undefined;
 }
 
-export interface SeriesPoint {
-  readonly checkpoint: number;
-  readonly bytes: number;
-  readonly count: number;
-  readonly figure: number;
-}
-
 /** Points of a row in columns, in one piece of memory from the start: what looks for growth does not grow itself. */
 class PointRing {
   readonly #figures: Float64Array;
@@ -59,7 +52,7 @@ class PointRing {
   }
 
   /** Oldest first. */
-  list(): SeriesPoint[] {
+  list(): LeakPoint[] {
     const first = Math.max(0, this.#count - this.#places);
     return Array.from({ length: this.#count - first }, (_, index) => {
       const at = ((first + index) % this.#places) * COLUMNS;
