@@ -31,14 +31,14 @@ export interface RunPrediction {
 }
 
 /** Two points make a line, the third says how far off it is. */
-export const LEAST_RUNS = 3;
+const LEAST_RUNS = 3;
 
 interface Point {
   readonly items: number;
   readonly bytes: number;
 }
 
-export interface RunQuestion {
+interface RunQuestion {
   readonly items: number;
   readonly limitBytes: number;
   readonly thresholds: PressureThresholds;
@@ -51,8 +51,7 @@ export function predictRun(runs: readonly RunRecord[], question: RunQuestion): R
   const byMode = KNOWN_MODES.map((mode) => ({ mode, peak: peakAt(pointsOf(runs, mode), items) }));
   // The strictest is taken where nothing else fits, and a mode that nobody knows is worth a try before a stricter one.
   const chosen =
-    byMode.find(({ mode, peak }) => mode === 'spill' || peak === undefined || peak.high <= roomOf(mode, question)) ??
-    byMode.at(-1)!;
+    byMode.find(({ mode, peak }) => peak === undefined || peak.high <= roomOf(mode, question)) ?? byMode.at(-1)!;
   const plain = byMode[0]!.peak;
   const { mode, peak } = chosen;
   const seen = runs.map((run) => run.items);
