@@ -87,13 +87,28 @@ export function readHeapBounds(
   nodeOptions: string | undefined = process.env.NODE_OPTIONS,
 ): HeapBounds {
   const heapLimitBytes = getHeapStatistics().heap_size_limit;
-  const given = [...(nodeOptions?.split(/\s+/) ?? []), ...args].join(' ');
-  const flag = [...given.matchAll(/--max[-_]semi[-_]space[-_]size[= ](\d+)/g)].at(-1)?.[1];
-  const byDefault = DEFAULT_SEMI_SPACE_MIB[process.versions.node.split('.')[0]!] ?? SMALLEST_DEFAULT_SEMI_SPACE_MIB;
+  const { semi } = sizesGiven(args, nodeOptions);
   const oldSpaceBytes = oldSpaceLimitBytes(args, nodeOptions, heapLimitBytes);
-  const semiSpaceBytes = (flag === undefined ? byDefault : Number(flag)) * MIB;
-  return { heapLimitBytes, oldSpaceBytes, semiSpaceBytes, semiSpaceFrom: flag === undefined ? 'default' : 'flag' };
+  const semiSpaceBytes = semi ?? usualSemiSpaceBytes();
+  return { heapLimitBytes, oldSpaceBytes, semiSpaceBytes, semiSpaceFrom: semi === undefined ? 'default' : 'flag' };
 }
+
+/** What flags of Node say, bytes: the last of each, and those of the environment stand first. */
+function sizesGiven(
+  args: readonly string[],
+  nodeOptions: string | undefined,
+): { readonly semi: number | undefined; readonly old: number | undefined } {
+  const given = [...(nodeOptions?.split(/\s+/) ?? []), ...args].join(' ');
+  const sizeOf = (name: RegExp) => {
+    const last = [...given.matchAll(name)].at(-1)?.[1];
+    return last === undefined ? undefined : Number(last) * MIB;
+  };
+  const semi = sizeOf(/--max[-_]semi[-_]space[-_]size[= ](\d+)/g);
+  return { semi, old: sizeOf(/--max[-_]old[-_]space[-_]size[= ](\d+)/g) };
+}
+
+const usualSemiSpaceBytes = (): number =>
+  MIB * (DEFAULT_SEMI_SPACE_MIB[process.versions.node.split('.')[0]!] ?? SMALLEST_DEFAULT_SEMI_SPACE_MIB);
 
 /**
  * What objects in V8's old space may grow to, bytes: it is there that a heap runs out. `heap_size_limit` also has the young generation in it, three semi-spaces, which
@@ -104,17 +119,10 @@ export function oldSpaceLimitBytes(
   nodeOptions: string | undefined = process.env.NODE_OPTIONS,
   heapLimitBytes: number = getHeapStatistics().heap_size_limit,
 ): number {
-  const given = [...(nodeOptions?.split(/\s+/) ?? []), ...args].join(' ');
-  const flag = (name: RegExp) => {
-    const last = [...given.matchAll(name)].at(-1)?.[1];
-    return last === undefined ? undefined : Number(last) * MIB;
-  };
-  const semi = flag(/--max[-_]semi[-_]space[-_]size[= ](\d+)/g);
-  const old = flag(/--max[-_]old[-_]space[-_]size[= ](\d+)/g);
-  const defaultMiB = DEFAULT_SEMI_SPACE_MIB[process.versions.node.split('.')[0]!] ?? SMALLEST_DEFAULT_SEMI_SPACE_MIB;
+  const { semi, old } = sizesGiven(args, nodeOptions);
   const young =
     semi === undefined
-      ? Math.min(YOUNG_SEMI_SPACES * defaultMiB * MIB, heapLimitBytes * MOST_YOUNG_SHARE)
+      ? Math.min(YOUNG_SEMI_SPACES * usualSemiSpaceBytes(), heapLimitBytes * MOST_YOUNG_SHARE)
       : YOUNG_SEMI_SPACES * semi;
   const bytes = semi === undefined && old !== undefined ? old : Math.max(heapLimitBytes - young, heapLimitBytes / 4);
   return Math.max(MIB, Math.min(bytes, heapLimitBytes) - Math.max(UNUSABLE_BYTES, bytes * UNUSABLE_SHARE));
