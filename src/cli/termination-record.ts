@@ -35,6 +35,8 @@ export interface TerminationRecord {
 
 /** Undefined for a text that is none. Lines that are not known are passed over: a later version may write more. Pure. */
 export function readTermination(text: string): TerminationRecord | undefined {
+  // Most files are something else, and some are large: they are not taken apart for this.
+  if (!/^\s*plimsoll: /.test(text)) return undefined;
   const [one = '', two = '', ...rest] = text.replace(/^\s+/, '').split(/\r?\n/);
   const first = FIRST.exec(one);
   const second = SECOND.exec(two);
