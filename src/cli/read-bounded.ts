@@ -3,8 +3,8 @@ import { readSync } from 'node:fs';
 const PIECE_BYTES = 1_048_576;
 
 /**
- * What a descriptor gives from where it stands to its end, undefined where that is more than `mostBytes`: devices and pipes have no size to ask for, and some no end. Holds a piece of 1 MiB
- * more than it gives. Throws what the system throws.
+ * What a descriptor gives from where it stands to its end, undefined where that is more than `mostBytes`: devices and pipes have no size to ask for, and some no end. Holds twice
+ * what it gives at the end. Throws what the system throws.
  */
 export function readBounded(file: number, mostBytes: number): Buffer | undefined {
   const pieces: Buffer[] = [];
