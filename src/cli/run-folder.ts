@@ -37,6 +37,11 @@ function namesIn(folder: string): readonly string[] {
 }
 
 function isOwn(folder: string): boolean {
-  const found = lstatSync(folder, { throwIfNoEntry: false });
-  return found?.isDirectory() === true && found.uid === (process.getuid?.() ?? found.uid);
+  try {
+    const found = lstatSync(folder);
+    return found.isDirectory() && found.uid === (process.getuid?.() ?? found.uid);
+  } catch {
+    // It is gone, or its folder can be listed and not entered.
+    return false;
+  }
 }
