@@ -15,7 +15,7 @@ import { NoFeedError } from './no-feed-error.ts';
 const EVERY_MS = 250;
 const RETRY_MS = 1_000;
 const MOST_RETRIES = 30;
-/** For a look, or for a stream to begin. */
+/** For a look, or for a stream to begin. One that then says nothing is broken off by `fetch` after five minutes (`bodyTimeout` of undici), and made anew. */
 const ANSWER_MS = 10_000;
 /** A look of a thousand consumers has 600,000. */
 const MOST_CHARACTERS = 4 * 1_048_576;
@@ -70,8 +70,6 @@ export interface RemoteOptions {
   readonly token: string | undefined;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Default: Node's own. */
-  readonly request?: typeof fetch;
 }
 
 /** One look at what a dashboard shows, of at most 4 Mi characters and within ten seconds. Throws `PLIMSOLL_NO_FEED`. */
@@ -167,7 +165,7 @@ function parse(data: string): unknown {
 }
 
 async function ask(
-  { url, token, request = fetch }: RemoteOptions,
+  { url, token }: RemoteOptions,
   signal: AbortSignal,
   path: string,
   headers: Readonly<Record<string, string>>,
@@ -176,7 +174,7 @@ async function ask(
   target.pathname = `${target.pathname.replace(/\/+$/, '')}/${path}`;
   let response: Response;
   try {
-    response = await request(target, {
+    response = await fetch(target, {
       headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
       // A token is for the host that was named, and for no other.
       redirect: 'manual',
