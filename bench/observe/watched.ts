@@ -1,4 +1,4 @@
-/** What it costs to be looked at: the main job and the service of docs/adoption.md with a feed and without, in turn, and what the looks themselves took. */
+/** What it costs to be looked at: the main job and the service of docs/adoption.md with a feed and without, in turn, how many looks there were, and what samples took. */
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,7 +137,7 @@ function write(job: readonly Cost[][], service: readonly ServiceCost[][]): void 
     id: 'observe-watched',
     title: 'What it costs to be watched',
     command: 'npm run bench -- observe watched',
-    body: `With \`plimsoll/auto\` and a feed (\`PLIMSOLL_FEED\`), as \`plimsoll run\` starts a program, against the program alone, in fresh processes in turn; medians, and the median of the ratios
+    body: `With \`plimsoll/auto\` and a feed (\`PLIMSOLL_FEED\`), as \`plimsoll run\` starts a program, against the program alone, in fresh processes in turn; medians, and the median of the ratios (aim: 1.02)
 to the first of the same round with its 95% interval by bootstrap. The last row is the same program as the first: what it differs by is the machine.
 
 The main job, ${CHANNELS.toLocaleString('en')} channels and a guide of ${GUIDE_BYTES / 1e6} MB, ${JOB_ROUNDS} rounds, from the start of the process to its end:
@@ -147,10 +147,10 @@ ${table(
   ARMS.map((name, i) => [name, ms(median(walls[i]!)), jobRatios[i]!]),
 )}
 
-Counted: ${count.toFixed(0)} looks of a tenth to a quarter of a millisecond each, and samples of ${samplesMs.toFixed(1)} ms in all, which the governor of the job takes anyway: ${(((count * 0.25 + samplesMs) / median(walls[0]!)) * 100).toFixed(1)}% at most (aim: 2%).
-The rest of the difference is the entry being loaded, 75 ms and once more where the program starts itself anew.
+Counted: ${count.toFixed(0)} looks, and samples of ${samplesMs.toFixed(1)} ms in all (${((samplesMs / median(walls[0]!)) * 100).toFixed(1)}% of the run), which the governor of the job takes anyway. What a look takes is in \`npm run bench -- observe cost\`.
+Not counted: the entry being loaded, once more where the program starts itself anew.
 
-The service, ${RATE.toLocaleString('en')} requests a second for ${PHASES[1].seconds} s after ${PHASES[0].seconds} s of warming up, ${SERVICE_ROUNDS} rounds; a look a second is 0.03% of a core:
+The service, ${RATE.toLocaleString('en')} requests a second for ${PHASES[1].seconds} s after ${PHASES[0].seconds} s of warming up, ${SERVICE_ROUNDS} rounds:
 
 ${table(
   ['', 'p50', 'p99', 'processor time a request'],
