@@ -2,17 +2,7 @@
  * Looks of a process as lines of JSON in a file, for whoever watches it from outside: the command line. Written at once and whole, so that what was looked at stands
  * there when the process is killed a moment later. One file for each process, `<pid>.feed`, in two pieces: the one before is `<pid>.feed.old`.
  */
-import {
-  closeSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PlimsollError } from '../errors.ts';
@@ -120,7 +110,7 @@ export function sweepFeeds(folder: string): void {
     .filter((pid) => !isRunning(pid))
     .map((pid) => feedPath(folder, pid));
   const byAge = gone
-    .map((path) => ({ path, at: statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
+    .map((path) => ({ path, at: lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
     .sort((a, b) => b.at - a.at);
   for (const { path } of byAge.slice(KEPT_OF_GONE)) {
     for (const each of [path, olderFeedPath(path)]) removeQuietly(each);
@@ -132,7 +122,9 @@ export class FeedFile implements Disposable {
   readonly path: string;
   readonly #maxBytes: number;
   readonly #header: string;
+  /** Undefined after disposing, and when the next piece could not be begun. */
   #file: number | undefined;
+  #disposed = false;
   #bytes = 0;
   #leftOut = 0;
 
@@ -152,19 +144,21 @@ export class FeedFile implements Disposable {
     return this.#leftOut;
   }
 
-  /** Appends one line, at once. Nothing after disposing. */
+  /** Appends one line, at once. Nothing after disposing. Where the next piece could not be begun, each line after it tries to. */
   write(line: Observation | FeedEnd): void {
-    if (this.#file === undefined) return;
+    if (this.#disposed) return;
     const bytes = Buffer.from(`${JSON.stringify(line)}\n`);
     if (bytes.length + this.#header.length > this.#maxBytes) {
       this.#leftOut++;
       return;
     }
-    if (this.#bytes + bytes.length > this.#maxBytes) this.#turn();
+    if (this.#file === undefined) this.#open();
+    else if (this.#bytes + bytes.length > this.#maxBytes) this.#turn(this.#file);
     this.#append(bytes);
   }
 
   [Symbol.dispose](): void {
+    this.#disposed = true;
     if (this.#file !== undefined) closeSync(this.#file);
     this.#file = undefined;
   }
@@ -175,9 +169,9 @@ export class FeedFile implements Disposable {
     this.#append(Buffer.from(this.#header));
   }
 
-  #turn(): void {
-    closeSync(this.#file!);
+  #turn(file: number): void {
     this.#file = undefined;
+    closeSync(file);
     renameSync(this.path, olderFeedPath(this.path));
     this.#open();
   }

@@ -93,6 +93,22 @@ describe('a feed', () => {
     expect(statSync(feed.path).size).toBeLessThan(1_000);
   });
 
+  it('says each time that it cannot be written, and goes on when it can be again', () => {
+    const inside = join(folder, 'inside');
+    mkdirSync(inside);
+    using feed = new FeedFile({ folder: inside, maxBytes: 65_536, header });
+    const [look] = looksOf([{ rss: 1 }]);
+    rmSync(inside, { recursive: true });
+    const fill = () => {
+      for (let n = 0; n < 40; n++) feed.write(look!);
+    };
+    for (let n = 0; n < 3; n++) expect(fill).toThrow('ENOENT');
+    mkdirSync(inside);
+    feed.write(look!);
+    using reader = new FeedReader(feed.path);
+    expect(reader.read()).toEqual([header, look]);
+  });
+
   it('is read past what is none of it, and half a line waits for its rest', () => {
     const [look] = looksOf([{ rss: 1 }]);
     using feed = open();
@@ -200,8 +216,12 @@ describe('the folder of feeds', () => {
     writeFileSync(feedPath(folder, process.pid), '');
     utimesSync(feedPath(folder, process.pid), 1, 1);
     writeFileSync(join(folder, 'other.feed'), '');
+    writeFileSync(olderFeedPath(feedPath(folder, gone[0]!)), '');
+    const endless = feedPath(folder, 4_000_000_100);
+    symlinkSync(endless, endless);
     sweepFeeds(folder);
-    expect([...feedsIn(folder)].sort()).toEqual([process.pid, ...gone.slice(4)].sort());
+    expect([...feedsIn(folder)].sort()).toEqual([process.pid, ...gone.slice(5), 4_000_000_100].sort());
+    expect(existsSync(olderFeedPath(feedPath(folder, gone[0]!)))).toBe(false);
     expect(feedsIn(join(folder, 'nowhere'))).toEqual([]);
   });
 });
