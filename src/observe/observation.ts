@@ -4,7 +4,7 @@ import type { AlertRow } from './alerts.ts';
 import type { Collections } from './collections.ts';
 import type { MonitorEvent } from './monitor-events.ts';
 
-/** One look. Plain data: JSON and back gives the same. With 20 consumers about 7 KB of JSON. */
+/** One look. Plain data: JSON and back gives the same. With 20 consumers 7 to 9 KB of JSON. */
 export interface Observation {
   readonly version: 1;
   /** From 1 in each feed. */

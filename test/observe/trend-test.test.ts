@@ -48,7 +48,7 @@ describe('the slope', () => {
     expect(trendOf([5, 5, 5]).slope).toBe(0);
   });
 
-  it('of the later half, and its rise, is that of what goes on', () => {
+  it('of the last third, and its rise, is that of what goes on', () => {
     expect(trendOf([0, 50, 90, 100, 100, 100, 100])).toMatchObject({ lateSlope: 0, lateRise: 0 });
     expect(trendOf([0, 1, 2, 3, 4, 5, 6])).toMatchObject({ lateSlope: 1, lateRise: 1 });
     expect(trendOf([0, 50, 90, 104, 99, 106, 98]).lateRise).toBeLessThan(0);
