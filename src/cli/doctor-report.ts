@@ -1,4 +1,4 @@
-import { statfsSync } from 'node:fs';
+import { existsSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -58,14 +58,11 @@ export interface DoctorOptions {
   readonly root?: string;
   readonly platform?: string;
   readonly findsKoffi?: () => boolean;
-  readonly heap?: HeapBounds;
-  /** Whether there is a file of that path. */
-  readonly isThere: (path: string) => boolean;
 }
 
 /** Looks at the machine, and changes nothing. */
 export function examine(options: DoctorOptions): DoctorReport {
-  const { limitBytes, env, root = '/', platform = process.platform, findsKoffi, isThere } = options;
+  const { limitBytes, env, root = '/', platform = process.platform, findsKoffi } = options;
   const limit = readLimits({ ...environmentLimit(env), ...(limitBytes === undefined ? {} : { limitBytes }), root });
   const capabilities = readCapabilities({ root, limit, platform, env, ...(findsKoffi && { findsKoffi }) });
   const heapFlags = flagsFor(limit.bytes);
@@ -78,13 +75,13 @@ export function examine(options: DoctorOptions): DoctorReport {
     limit,
     machine: readMachineMemory(root),
     ...(chargedBytes === undefined ? {} : { chargedBytes }),
-    heap: options.heap ?? readHeapBounds(),
+    heap: readHeapBounds(),
     ...(heapFlags === undefined ? {} : { heapFlags }),
     ...(psi === undefined ? {} : { psi }),
     kernel: readKernelSettings(root),
     capabilities,
     temporary: { folder: tmpdir(), ...(inMemory === undefined ? {} : { inMemory }) },
-    inContainer: isContainer(root, env, isThere),
+    inContainer: isContainer(root, env),
   };
   return { ...seen, findings: findWrongs(seen) };
 }
@@ -122,7 +119,7 @@ function fileSystemOf(folder: string, platform: string): string | undefined {
   }
 }
 
-function isContainer(root: string, env: DoctorOptions['env'], isThere: DoctorOptions['isThere']): boolean {
+function isContainer(root: string, env: DoctorOptions['env']): boolean {
   const marks = ['.dockerenv', 'run/.containerenv'].map((path) => join(root, path));
-  return (env.KUBERNETES_SERVICE_HOST ?? '') !== '' || marks.some(isThere);
+  return (env.KUBERNETES_SERVICE_HOST ?? '') !== '' || marks.some((path) => existsSync(path));
 }
