@@ -33,7 +33,7 @@ export class RunRecorder {
   readonly pid: number;
   #header: FeedHeader | undefined;
   #end: FeedEnd['ended'] | undefined;
-  #first: Observation | undefined;
+  #firstAt: number | undefined;
   #last: Observation | undefined;
   #looks = 0;
   #points: ObservationPoint[] = [];
@@ -77,10 +77,10 @@ export class RunRecorder {
 
   /** Undefined while nothing was looked at. */
   report(): ProcessReport | undefined {
-    const [first, last] = [this.#first, this.#last];
-    if (first === undefined || last === undefined) return undefined;
+    const [firstAt, last] = [this.#firstAt, this.#last];
+    if (firstAt === undefined || last === undefined) return undefined;
     const { snapshot } = last;
-    const startedAt = this.#header?.startedAt ?? first.at;
+    const startedAt = this.#header?.startedAt ?? firstAt;
     const { freedBytes, ...collections } = this.#collections;
     return {
       pid: this.pid,
@@ -117,7 +117,7 @@ export class RunRecorder {
     const { snapshot, collections } = look;
     const before = this.#last;
     this.#looks++;
-    this.#first ??= look;
+    this.#firstAt ??= look.at;
     if (before !== undefined) {
       const { level } = before.snapshot;
       this.#levels[level] = (this.#levels[level] ?? 0) + Math.max(0, look.at - before.at);
