@@ -46,7 +46,7 @@ export class CircuitOpenError extends PlimsollError {
 const CLOSED = 0;
 const OPEN = 1;
 const HALF_OPEN = 2;
-const NAMES: readonly CircuitState[] = ['closed', 'open', 'half-open'];
+export const CIRCUIT_STATES: readonly CircuitState[] = ['closed', 'open', 'half-open'];
 /** Places in the array of times: when it opened or half-opened, and how long it stays so. */
 const SINCE = 0;
 const FOR_MS = 1;
@@ -97,7 +97,7 @@ export class CircuitBreaker {
 
   /** As it stands: `open` turns into `half-open` with the first call of `allow` after the time is over. */
   get state(): CircuitState {
-    return NAMES[this.#state]!;
+    return CIRCUIT_STATES[this.#state]!;
   }
 
   /** Whether a call may be made now. When half-open a `true` takes one of the slots for probes: then the call must be made and reported. */
@@ -184,7 +184,7 @@ export class CircuitBreaker {
     if (to !== CLOSED) this.#times[SINCE] = this.#clock.now();
     if (this.#onChange === undefined) return;
     try {
-      catchRejection(this.#onChange(NAMES[to]!, NAMES[from]!), () => {});
+      catchRejection(this.#onChange(CIRCUIT_STATES[to]!, CIRCUIT_STATES[from]!), () => {});
     } catch {
       // As promised.
     }

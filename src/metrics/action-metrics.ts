@@ -1,8 +1,7 @@
+import { CIRCUIT_STATES } from '../circuit-breaker.ts';
 import { labelText, OTHER } from './consumer-series.ts';
 import type { Look, MetricPoint, MetricRow } from './metric.ts';
 import { oneOf, single } from './metric-points.ts';
-
-const BREAKER_STATES = ['closed', 'open', 'half-open'];
 
 /** Points that have series of their own. */
 const MOST_POINTS = 50;
@@ -138,7 +137,7 @@ export const ACTION_METRICS: readonly MetricRow[] = [
     unit: '{state}',
     help: '1 for the state of the breaker that turns all away, 0 for the others.',
     labels: ['breaker'],
-    points: ({ snapshot }) => oneOf('breaker', BREAKER_STATES, snapshot.breaker.state),
+    points: ({ snapshot }) => oneOf('breaker', CIRCUIT_STATES, snapshot.breaker.state),
   },
   {
     name: 'plimsoll.breaker.openings',

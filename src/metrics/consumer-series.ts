@@ -112,7 +112,7 @@ function groupRows(rows: readonly ConsumerRow[]): Group[] {
   const groups = new Map<string, Group>();
   for (const row of rows) {
     const consumer = labelText(row.name);
-    const key = `${MEMORY_KINDS.indexOf(row.kind)} ${consumer}`;
+    const key = keyOf(consumer, row.kind);
     let group = groups.get(key);
     if (group === undefined) {
       group = newGroup(consumer, row.kind);
@@ -130,8 +130,12 @@ function groupRows(rows: readonly ConsumerRow[]): Group[] {
   return [...groups.values()];
 }
 
+function keyOf(consumer: string, kind: MemoryKind): string {
+  return `${MEMORY_KINDS.indexOf(kind)} ${consumer}`;
+}
+
 function newGroup(consumer: string, kind: MemoryKind): Group {
-  const key = `${MEMORY_KINDS.indexOf(kind)} ${consumer}`;
+  const key = keyOf(consumer, kind);
   const figures = { ownBytes: 0, reclaimableBytes: 0, maxBytes: 0, totals: none() };
   return { key, consumer, kind, ...figures, holder: undefined };
 }
