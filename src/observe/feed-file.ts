@@ -4,7 +4,7 @@
  */
 import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { PlimsollError } from '../errors.ts';
 import { checkWhole, copyOptions, invalidOption } from '../invalid-option.ts';
 import type { Observation } from './observation.ts';
@@ -130,7 +130,7 @@ export class FeedFile implements Disposable {
 
   constructor(given: FeedFileOptions) {
     const { folder, maxBytes, header } = copyOptions('FeedFile', given, OPTIONS);
-    if (typeof folder !== 'string' || folder === '') throw invalidOption('folder', 'a path', folder);
+    if (typeof folder !== 'string' || !isAbsolute(folder)) throw invalidOption('folder', 'an absolute path', folder);
     this.#maxBytes = checkWhole('maxBytes', maxBytes, LEAST_BYTES);
     this.#header = `${JSON.stringify(header)}\n`;
     this.path = feedPath(folder, header.pid);

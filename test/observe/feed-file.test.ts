@@ -93,6 +93,13 @@ describe('a feed', () => {
     expect(statSync(feed.path).size).toBeLessThan(1_000);
   });
 
+  it('has a folder that stays where it is when the program goes elsewhere, and a bound', () => {
+    for (const path of ['', 'feeds', 5 as never]) {
+      expect(() => new FeedFile({ folder: path, maxBytes: 65_536, header })).toThrow('an absolute path');
+    }
+    expect(() => open(65_535)).toThrow('maxBytes');
+  });
+
   it('says each time that it cannot be written, and goes on when it can be again', () => {
     const inside = join(folder, 'inside');
     mkdirSync(inside);
