@@ -1,5 +1,8 @@
 import { parseBytes } from '../bytes.ts';
 
+/** What is smaller is refused by `plimsoll/auto`, too. */
+const LEAST_BYTES = 16 * 1_048_576;
+
 /**
  * The line as `PLIMSOLL_LIMIT` and `PLIMSOLL_SHARE` set it for a program with `plimsoll/auto`. What cannot be read there is none: the program goes on without it as well, and says so.
  */
@@ -8,9 +11,10 @@ export function environmentLimit(env: Readonly<Record<string, string | undefined
   readonly share?: number;
 } {
   const limitBytes = sizeIn(env.PLIMSOLL_LIMIT?.trim() ?? '');
-  const share = Number(env.PLIMSOLL_SHARE?.trim() || Number.NaN);
+  const shareText = env.PLIMSOLL_SHARE?.trim() ?? '';
+  const share = /^\d*\.?\d+$/.test(shareText) ? Number(shareText) : Number.NaN;
   return {
-    ...(limitBytes === undefined || limitBytes < 1 ? {} : { limitBytes }),
+    ...(limitBytes === undefined || limitBytes < LEAST_BYTES ? {} : { limitBytes }),
     ...(share > 0 && share <= 1 ? { share } : {}),
   };
 }

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { ManualClock } from 'plimsoll';
 import { FeedFile } from 'plimsoll/observe';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSettings } from '../../src/auto/settings.ts';
+import { environmentLimit } from '../../src/cli/environment-limit.ts';
 import { runEnvironment } from '../../src/cli/run-environment.ts';
 import type { RunReport } from '../../src/cli/run-report.ts';
 import { RunWatch } from '../../src/cli/run-watch.ts';
@@ -209,6 +211,35 @@ describe('what a program is started with', () => {
     expect(flagsOf({ PLIMSOLL_SHARE: '0.5' })).toBe('--max-old-space-size=63');
     expect(flagsOf({ PLIMSOLL_LIMIT: 'much', PLIMSOLL_SHARE: '7' })).toBe('--max-old-space-size=153');
     expect(flagsOf({ PLIMSOLL_LIMIT: '20MiB' })).toBeUndefined();
+  });
+
+  it('has of every text in its environment the line that the program itself makes of it', () => {
+    const sizes = [
+      '',
+      ' ',
+      '512MiB',
+      ' 512Mi ',
+      '1.5 Gi',
+      '64MB',
+      '16777216',
+      '16MiB',
+      '16777215',
+      '0',
+      '3M',
+      'much',
+      '-1',
+    ];
+    const shares = ['', '1', '0.5', ' .25 ', '0', '1.5', '1e-1', '0x1', '50%', '-1'];
+    for (const env of [
+      ...sizes.map((text) => ({ PLIMSOLL_LIMIT: text })),
+      ...shares.map((text) => ({ PLIMSOLL_SHARE: text })),
+    ]) {
+      const { limitBytes, share } = readSettings(env).settings;
+      expect({ limitBytes: undefined, share: undefined, ...environmentLimit(env) }, JSON.stringify(env)).toEqual({
+        limitBytes,
+        share,
+      });
+    }
   });
 
   it('keeps a heap limit that somebody has set, however it is written', () => {
