@@ -163,8 +163,8 @@ export class DashboardDesk {
     const last = this.#last();
     const seen = String(request.headers['last-event-id'] ?? '');
     const session = sessionOf(request);
-    const isLive = () => session === undefined || !hadSession || gate.sessions.isOpen(session);
-    const hadSession = session !== undefined && gate.sessions.isOpen(session);
+    const isBySession = session !== undefined && gate.sessions.isOpen(session);
+    const isLive = () => !isBySession || gate.sessions.isOpen(session);
     beginStream(response);
     // Who has that look already is told of the next.
     const first = seen === String(last.number) ? '' : DashboardDesk.frameOf(last);

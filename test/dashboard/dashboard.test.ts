@@ -108,6 +108,16 @@ describe('what is served', () => {
     expect((await again).map(({ id }) => id)).toEqual([3]);
   });
 
+  it('one stream too many hears 503, and when to come again', async () => {
+    const { clock, dashboard } = make({ maxStreams: 1 });
+    const { port } = await dashboard.listen({ port: 0 });
+    const first = readLooks(port, 2);
+    while (dashboard.stats.streams === 0) await new Promise(setImmediate);
+    expect(await ask(port, '/api/stream')).toMatchObject({ status: 503, headers: { 'retry-after': '10' } });
+    clock.advance(1_000);
+    await first;
+  });
+
   it('a wave of pressure is looked at when it comes, not when the second is over', async () => {
     let bytes = MiB;
     const clock = new ManualClock();
@@ -260,6 +270,19 @@ describe('commands', () => {
     expect((await ask(port, '/api/collect', { method: 'POST', headers: silent })).status).toBe(403);
     expect((await ask(port, '/api/logout', { method: 'POST', headers: withCookie })).status).toBe(200);
     expect((await ask(port, '/api/observation', { headers: withCookie })).status).toBe(401);
+  });
+
+  it('a stream that was opened by a cookie ends with the logout, and is told of no further look', async () => {
+    const { dashboard, clock } = make();
+    const { port } = await dashboard.listen({ port: 0 });
+    const headers = { ...JSON_TYPE, origin: `http://127.0.0.1:${port}`, 'x-forwarded-for': '192.0.2.1' };
+    const login = await ask(port, '/api/login', { method: 'POST', headers, body: `{"token":"${TOKEN}"}` });
+    const withCookie = { ...headers, cookie: login.headers['set-cookie']![0]!.split(';')[0]! };
+    const stream = ask(port, '/api/stream', { headers: withCookie });
+    while (dashboard.stats.streams === 0) await new Promise(setImmediate);
+    await ask(port, '/api/logout', { method: 'POST', headers: withCookie });
+    clock.advance(1_000);
+    expect((await stream).body.match(/^id: /gm)).toHaveLength(1);
   });
 
   it('a body over 1 KiB, one that never comes whole, and one that is no object are refused', async () => {
