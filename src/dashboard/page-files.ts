@@ -7,7 +7,7 @@ export type PageFile = 'page.html' | 'page.js' | 'page.css';
 const HERE = import.meta.dirname;
 const FOLDER = basename(dirname(HERE)) === 'src' ? join(HERE, '../../dist/dashboard') : HERE;
 
-/** The files of the page, read when they are first asked for: about 110 KB that stay. Undefined for one that is not there: the package was not built. */
+/** The files of the page, read when they are first asked for: about 100 KB that stay. Undefined for one that is not there: the package was not built. */
 export class PageFiles {
   readonly #kept = new Map<PageFile, Buffer>();
 
