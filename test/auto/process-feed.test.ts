@@ -1,9 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock, setProcessGovernor } from 'plimsoll';
 import { FeedReader, feedHome, feedPath, type Observation } from 'plimsoll/observe';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ProcessFeed } from '../../src/auto/process-feed.ts';
 import { readSettings } from '../../src/auto/settings.ts';
 import { startAuto } from '../../src/auto/start-auto.ts';
@@ -62,6 +62,33 @@ describe('the feed of a process', () => {
     expect(looks(folder).length).toBe(before + 1);
     expect(looks(folder).at(-1)!.snapshot.level).toBe('emergency');
     governor[Symbol.dispose]();
+  });
+
+  it('looks no more than once in 50 ms, however often the level changes', () => {
+    const { governor, clock, rss } = governed();
+    keep(new ProcessFeed({ governor, clock, folder }));
+    clock.advance(20_100);
+    const before = looks(folder).length;
+    for (let turn = 0; turn < 10; turn++) {
+      rss.bytes = (turn % 2 === 0 ? 96 : 1) * MIB;
+      governor.sample();
+    }
+    expect(looks(folder).length).toBe(before + 1);
+    governor[Symbol.dispose]();
+  });
+
+  it('of the user’s own folder clears away those of processes that are gone, but for the last sixteen', () => {
+    vi.stubEnv('TMPDIR', folder);
+    try {
+      const { governor, clock } = governed();
+      mkdirSync(feedHome(), { mode: 0o700 });
+      for (let pid = 4_000_000_001; pid <= 4_000_000_020; pid++) writeFileSync(feedPath(feedHome(), pid), '');
+      keep(new ProcessFeed({ governor, clock, folder: 'on' }));
+      expect(readdirSync(feedHome()).length).toBe(17);
+      governor[Symbol.dispose]();
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it('ends with a look and a last line when the process does', () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { ManualClock } from 'plimsoll';
 import { ownerMark } from 'plimsoll/spill';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { runCommandLine } from '../../src/cli/command-line.ts';
 import { makeRunFolder, removeRunFolder, sweepRunFolders } from '../../src/cli/run-folder.ts';
 
@@ -79,6 +79,19 @@ describe('a machine without a folder for temporary files', () => {
 });
 
 describe('a run that is killed', () => {
+  it('leaves a folder that is gone when another has run', async () => {
+    const parent = mkdtempSync(join(folder, 'swept-'));
+    const { pid } = spawnSync(process.execPath, ['-e', '']);
+    mkdirSync(join(parent, `plimsoll-run-${ownerMark().replace(/^\d+-\d+/, `${pid}-1`)}-abcdef`));
+    vi.stubEnv('TMPDIR', parent);
+    try {
+      expect((await run([], '')).end).toBe(0);
+      expect(readdirSync(parent)).toEqual([]);
+    } finally {
+      vi.unstubAllEnvs();
+    }
+  });
+
   it('leaves a folder that the next one removes, and no other', async () => {
     const parent = mkdtempSync(join(folder, 'parent-'));
     // Of this boot, and of a process that has ended.
