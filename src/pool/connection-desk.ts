@@ -111,7 +111,7 @@ export class ConnectionDesk<C> {
       connectionBytes: sound.connectionBytes,
       counts: this.counts,
       home: this.#home,
-      onReady: (slot, now) => this.#onReady(slot, now),
+      onReady: (slot, now, isSound) => this.#onReady(slot, now, isSound),
       onChange: () => this.pump(),
     });
     this.#reclaimer = new ConnectionReclaimer(this.stock, sound.connectionBytes, floor);
@@ -218,8 +218,8 @@ export class ConnectionDesk<C> {
     else this.stock.recycle(slot, now);
   }
 
-  /** It may have changed while it was made ready, and so may the pool. */
-  #onReady(slot: ConnectionSlot<C>, now: number): void {
+  /** It may have changed while it was made ready, and so may the pool. One that was used goes to nobody who waits before it has been looked at, where it must be. */
+  #onReady(slot: ConnectionSlot<C>, now: number, isSound: boolean): void {
     const { stock } = this;
     if (slot.lost) stock.end(slot, 'lost');
     else if (this.#isClosing && this.#waiters.size === 0) stock.end(slot, 'closed');
@@ -227,7 +227,8 @@ export class ConnectionDesk<C> {
     else if (this.#waiters.size === 0) {
       stock.layBy(slot);
       this.care.wake();
-    } else {
+    } else if (!isSound && stock.needsCheck(slot, now)) stock.check(slot);
+    else {
       this.#serve(slot, now);
       if (this.watch.blocked > 0) this.watch.look();
     }

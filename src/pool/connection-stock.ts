@@ -38,8 +38,8 @@ export interface ConnectionStockOptions<C> {
   readonly connectionBytes: number;
   readonly counts: ConnectionCounts;
   readonly home: SlotHome<C>;
-  /** A connection is at hand: to be lent, laid by or closed. */
-  readonly onReady: (slot: ConnectionSlot<C>, now: number) => void;
+  /** A connection is at hand, `isSound` when it has just been made or looked at: to be lent, laid by or closed. */
+  readonly onReady: (slot: ConnectionSlot<C>, now: number, isSound: boolean) => void;
   /** A place is free, or a pause is over. */
   readonly onChange: () => void;
 }
@@ -241,7 +241,7 @@ export class ConnectionStock<C> {
     slot.expiresAt =
       Math.floor(now) +
       (maxLifetimeMs === Number.POSITIVE_INFINITY ? maxLifetimeMs : Math.floor(maxLifetimeMs * (1 - off)));
-    this.#options.onReady(slot, now);
+    this.#options.onReady(slot, now, true);
     this.#options.onChange();
   }
 
@@ -261,7 +261,7 @@ export class ConnectionStock<C> {
       return void this.end(slot, 'recycle-failed');
     }
     if (!slot.suspect) slot.soundAt = slot.usedAt;
-    this.#options.onReady(slot, now);
+    this.#options.onReady(slot, now, false);
   }
 
   #checked(slot: ConnectionSlot<C>, isSound: boolean): void {
@@ -269,7 +269,7 @@ export class ConnectionStock<C> {
     slot.suspect = false;
     const now = this.#options.clock.now();
     slot.soundAt = Math.floor(now);
-    this.#options.onReady(slot, now);
+    this.#options.onReady(slot, now, true);
   }
 
   /** An idle one goes at once; what is on its way is stopped where it arrives. */

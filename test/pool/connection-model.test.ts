@@ -42,6 +42,7 @@ class World {
   /** No more than this were ever allowed at a time since the last that hung too long. */
   allowed = 3;
   drained = false;
+  lentUnasked = 0;
 
   acquire(): void {
     const user: User = {
@@ -56,6 +57,7 @@ class World {
       (lease) => {
         user.state = 'has';
         user.lease = lease;
+        if (lease.connection.suspected) this.lentUnasked++;
         this.served.push(user.number);
       },
       () => {
@@ -87,6 +89,14 @@ class World {
       case 'release':
         pick(having)?.lease?.[Symbol.dispose]();
         break;
+      case 'suspect': {
+        const lease = pick(having)?.lease;
+        if (lease === undefined) break;
+        lease.connection.suspected = true;
+        lease.suspect();
+        lease.release();
+        break;
+      }
       case 'discard':
         pick(having)?.lease?.discard();
         break;
@@ -143,6 +153,8 @@ class World {
     const held = this.having().map(({ lease }) => lease!.connection);
     expect(new Set(held).size, after).toBe(held.length);
     for (const connection of held) expect(connection.open, after).toBe(true);
+    // What somebody doubted is looked at before anybody else gets it.
+    expect(this.lentUnasked, after).toBe(0);
     // The bounds.
     expect(stats.size + stats.closing, after).toBeLessThanOrEqual(this.allowed);
     if (stats.size + stats.closing <= pool.tuning.maxSize) this.allowed = pool.tuning.maxSize;
@@ -190,6 +202,7 @@ const WHATS = [
   'acquire',
   'release',
   'release',
+  'suspect',
   'discard',
   'abort',
   'create',

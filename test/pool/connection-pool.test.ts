@@ -94,6 +94,30 @@ describe('borrowing', () => {
     expect(manager.asked.isValid).toBe(1);
   });
 
+  it('looks at what failed also when somebody waits for it, and gives him another one where it is broken', async () => {
+    const { pool, manager } = begin({ maxSize: 1 });
+    for (const [valid, id] of [
+      ['soon', 1],
+      ['no', 2],
+    ] as const) {
+      manager.valid_ = valid;
+      const asked = manager.asked.isValid;
+      const failing = pool.use(() => Promise.reject(new Error('terminated')));
+      const next = pool.use((connection) => connection.id);
+      await expect(failing).rejects.toThrow('terminated');
+      expect(await next).toBe(id);
+      expect(manager.asked.isValid).toBe(asked + 1);
+    }
+    expect(pool.stats.destroyedBy.invalid).toBe(1);
+  });
+
+  it('with validateAfterMs 0 asks each time, also of what goes from hand to hand', async () => {
+    const { pool, manager } = begin({ maxSize: 1, validateAfterMs: 0 });
+    await Promise.all(Array.from({ length: 3 }, () => pool.use(() => {})));
+    // A new one is sound.
+    expect(manager.asked.isValid).toBe(2);
+  });
+
   it('use lets its work discard the connection', async () => {
     const { pool, manager } = begin();
     await pool.use((_connection, lease) => lease.discard());

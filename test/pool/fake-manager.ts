@@ -11,6 +11,8 @@ export class FakeConnection {
   open = true;
   /** How often it was made good. */
   recycled = 0;
+  /** Somebody said that it may be broken, and it has not been asked since. */
+  suspected = false;
 
   constructor(id: number, lost: (cause?: unknown) => void) {
     this.id = id;
@@ -85,6 +87,7 @@ export class FakeManager implements ConnectionManager<FakeConnection> {
     this.asked.isValid++;
     expect(connection.open, `${connection.id} is looked at and closed`).toBe(true);
     this.calls.push(call);
+    connection.suspected = false;
     return answer(this.valid_, true, false) as boolean | Promise<boolean>;
   }
 
