@@ -131,8 +131,11 @@ export function strictestMode({ modeSwitches }: PipelineReport, startMode: Pipel
 function readRuns(path: string): RunRecord[] {
   let found: { format?: unknown; version?: unknown; runs?: unknown } | null;
   try {
-    const size = statSync(path, { throwIfNoEntry: false })?.size;
-    if (size === undefined) return [];
+    const file = statSync(path, { throwIfNoEntry: false });
+    if (file === undefined) return [];
+    const { size } = file;
+    // A pipe would be waited for.
+    if (!file.isFile()) throw unusable(path, 'is no file');
     if (size > MOST_FILE_BYTES) throw unusable(path, `is too large, ${size} bytes`);
     found = JSON.parse(readFileSync(path, 'utf8')) as typeof found;
   } catch (cause) {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -101,6 +102,12 @@ describe('the file', () => {
     const folder = join(dir, 'folder');
     mkdirSync(folder);
     expect(() => RunHistory.open(folder, BOUNDS)).toThrow(refused);
+  });
+
+  it.runIf(process.platform !== 'win32')('that is a pipe is not waited for', () => {
+    const pipe = join(dir, 'pipe');
+    expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+    expect(() => RunHistory.open(pipe, BOUNDS)).toThrow(/is no file/);
   });
 
   it('that is torn is begun anew where that is asked for, and says why', () => {

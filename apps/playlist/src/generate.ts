@@ -23,6 +23,7 @@ import type { EntryOrigin } from './channels/entry-batch.ts';
 import type { PlaylistConfig } from './config/config.ts';
 import { governorOptions } from './config/governor-options.ts';
 import type { GuideJob } from './guide-job.ts';
+import type { JobHistory } from './job-history.ts';
 import { JobSpill } from './job-spill.ts';
 import { FILE_BUFFER_BYTES, makeFileBuffers } from './output/file-buffers.ts';
 import { FileSink } from './output/file-sink.ts';
@@ -61,6 +62,7 @@ interface RunParts {
   readonly rules: RuleSet;
   readonly workspace: Workspace;
   readonly spill: JobSpill;
+  readonly history: JobHistory | undefined;
 }
 
 export interface Generated {
@@ -83,8 +85,18 @@ export async function generate(config: PlaylistConfig, options: GenerateOptions)
   if (!dryRun) await removeOrphans(tmpdir());
   await using workspace = await Workspace.open(dryRun ? tmpdir() : config.output.dir, config.output.name);
   await using spill = await JobSpill.open({ config, workspace, dryRun });
-  await using run = new Run(config, options, { rules, workspace, spill });
+  // In a mode that it is told it shows nothing of those that come after it.
+  const isFree = !spill.isForced && (options.mode ?? 'auto') === 'auto';
+  const history = isFree ? await openHistory(config, options.governor) : undefined;
+  await using run = new Run(config, options, { rules, workspace, spill, history });
   return await run.execute();
+}
+
+/** Undefined when runs are not remembered. What remembers them is loaded only then. */
+async function openHistory(config: PlaylistConfig, governor: Governor): Promise<JobHistory | undefined> {
+  if (!config.memory.rememberRuns) return undefined;
+  const { JobHistory } = await import('./job-history.ts');
+  return new JobHistory(config, governor);
 }
 
 class Run implements AsyncDisposable {
@@ -94,6 +106,7 @@ class Run implements AsyncDisposable {
   readonly #governor: Governor;
   readonly #workspace: Workspace;
   readonly #spill: JobSpill;
+  readonly #history: JobHistory | undefined;
   readonly #cleanup: MemoryCleanupCoordinator;
   readonly #pipeline: Pipeline;
   #plugins: PluginJob | undefined;
@@ -102,7 +115,7 @@ class Run implements AsyncDisposable {
   readonly #warnings: string[] = [];
   readonly #held = new AsyncDisposableStack();
 
-  constructor(config: PlaylistConfig, options: GenerateOptions, { rules, workspace, spill }: RunParts) {
+  constructor(config: PlaylistConfig, options: GenerateOptions, { rules, workspace, spill, history }: RunParts) {
     const { governor, onProgress, signal } = options;
     const { memory } = config;
     this.#config = config;
@@ -110,8 +123,10 @@ class Run implements AsyncDisposable {
     this.#rules = rules;
     this.#workspace = workspace;
     this.#spill = spill;
+    this.#history = history;
     this.#governor = governor;
     this.#warnings.push(...config.warnings, ...rules.warnings);
+    if (history?.trouble !== undefined) this.#warn(history.trouble);
     this.#cleanup = this.#held.use(
       new MemoryCleanupCoordinator({
         governor,
@@ -125,7 +140,8 @@ class Run implements AsyncDisposable {
       probe: options.probe ?? { sample: () => governor.sample() },
       signal,
       sampleEveryMs: memory.checkEveryMs,
-      batchBytes: batchBytesOf(config, governor),
+      batchBytes: history?.batchBytes ?? batchBytesOf(config, governor),
+      leastMode: history?.ahead?.mode ?? 'plain',
       mode: options.mode ?? (spill.isForced ? 'spill' : 'auto'),
       cleanup: this.#cleanup,
       ...(spill.folder && { spill: spill.folder }),
@@ -148,12 +164,19 @@ class Run implements AsyncDisposable {
     if (!this.#options.dryRun) {
       await inputs.keep();
       await guideJob?.keep();
+      await this.#remember(channels);
     }
     return this.#generated(channels, written, guideJob, files);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#held.disposeAsync();
+  }
+
+  async #remember({ entriesBySource }: ChannelJob): Promise<void> {
+    const entries = entriesBySource.reduce((sum, count) => sum + count, 0);
+    const trouble = await this.#history?.record(this.#pipeline.report(), entries);
+    if (trouble !== undefined) this.#warn(trouble);
   }
 
   #withSpill(progress: PipelineProgress): JobProgress {
@@ -324,6 +347,7 @@ class Run implements AsyncDisposable {
       workers: { count: pipeline.workerSwitchCount, last: pipeline.workerSwitches },
       cleanup: this.#cleanup.report(),
       spill: this.#spill.tally,
+      ...(this.#history?.ahead && { ahead: this.#history.ahead }),
       plugins: this.#plugins?.tallies ?? [],
       dryRun: this.#options.dryRun,
       sources: this.#config.sources.map(({ name }, index) => ({ name, entries: entriesBySource[index]! })),

@@ -84,6 +84,8 @@ export interface MemoryConfig {
     /** Of one run, 1 MiB up. */
     readonly maxBytes: number;
   };
+  /** What runs took is kept in the cache, and the next ones begin as they will have to work anyway. */
+  readonly rememberRuns: boolean;
   /** Bytes of the buffers that files are written through, made before the run begins; 0: each file makes its own. */
   readonly preallocateBytes: number;
 }

@@ -96,6 +96,7 @@ function memoryOf({ memory = {} }: FileShape, outputDir: string, located: Locate
       maxBytes: memory.spill_quota ?? DEFAULTS.spillMaxBytes,
     },
     preallocateBytes: memory.pool_preallocate ?? DEFAULTS.preallocateBytes,
+    rememberRuns: memory.remember_runs ?? DEFAULTS.rememberRuns,
   };
 }
 

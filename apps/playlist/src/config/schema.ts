@@ -147,6 +147,7 @@ const TABLES = {
     spill_dir: text.optional(),
     spill_quota: size('16GiB', '1MiB').optional(),
     pool_preallocate: size('4MiB', '0B', '1GiB').optional(),
+    remember_runs: z.boolean().optional(),
   }),
   plugins: z.strictObject({
     enabled: z.boolean().optional(),
@@ -228,6 +229,7 @@ export const DEFAULTS = {
   cleanupBetweenStages: true,
   spillMaxBytes: 16 * GiB,
   preallocateBytes: 0,
+  rememberRuns: false,
   pluginMaxBytes: 32 * MiB,
   pluginMaxTotalBytes: 64 * MiB,
   pluginTimeoutMs: 5_000,

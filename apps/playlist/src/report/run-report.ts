@@ -3,6 +3,7 @@ import {
   formatCleanupSummary,
   formatCleanupTable,
   formatReport,
+  type PipelineMode,
   type PipelineReport,
 } from 'plimsoll/pipeline';
 import type { Problem } from './problem-log.ts';
@@ -35,6 +36,13 @@ export interface GuideTally {
   /** How many places are malformed, and the first of them: byte offset in the decompressed guide, and a line for people. */
   readonly damageCount: number;
   readonly damage: readonly { readonly byteOffset: number; readonly message: string }[];
+}
+
+/** How the run was begun, by what so many earlier ones took. */
+export interface RunAhead {
+  readonly mode: PipelineMode;
+  readonly batchBytes: number;
+  readonly runs: number;
 }
 
 /** What one plugin did. */
@@ -70,6 +78,8 @@ export interface RunReport {
     readonly peakDiskBytes: number;
     readonly leftoversRemoved: number;
   };
+  /** Absent while too few runs are known, or none are remembered. */
+  readonly ahead?: RunAhead;
   readonly plugins: readonly PluginTally[];
   readonly dryRun: boolean;
   readonly sources: readonly { readonly name: string; readonly entries: number }[];
@@ -121,6 +131,7 @@ export function formatRunReport(report: RunReport, pipeline: PipelineReport): st
     ...pluginLines(report),
     ...cleanupLines(report),
     ...spillLines(report),
+    ...aheadLines(report),
     peakLine(report),
     ...report.files.map((file) => `wrote ${file}`),
   ];
@@ -216,6 +227,12 @@ function spillLines({ spill }: RunReport): string[] {
   if (leftoversRemoved > 0)
     lines.push(`removed ${counted(leftoversRemoved, 'spill folder')} that killed runs had left`);
   return lines;
+}
+
+function aheadLines({ ahead }: RunReport): string[] {
+  if (ahead === undefined) return [];
+  const { mode, batchBytes, runs } = ahead;
+  return [`begun in mode ${mode} with batches of ${Math.round(batchBytes / 1024)} KiB, by ${runs} earlier runs`];
 }
 
 const indented = (text: string): string[] => text.split('\n').map((line) => `  ${line}`);

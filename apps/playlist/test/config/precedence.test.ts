@@ -101,6 +101,13 @@ const ROWS: readonly Row[] = [
     prefixed: ['true', true],
   },
   {
+    key: 'memory.remember_runs',
+    of: ({ memory }) => memory.rememberRuns,
+    byDefault: false,
+    file: ['remember_runs = true', true],
+    prefixed: ['false', false],
+  },
+  {
     key: 'memory.collection_interval',
     of: ({ memory }) => memory.collectEveryMs,
     byDefault: undefined,

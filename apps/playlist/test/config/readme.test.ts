@@ -47,6 +47,7 @@ describe('README.md', () => {
       'cleanupBetweenStages',
       'collectEveryMs',
       'preallocateBytes',
+      'rememberRuns',
     ] as const)
       expect(said.memory[key], key).toEqual(bare.memory[key]);
     expect(said.memory.spill.maxBytes).toBe(bare.memory.spill.maxBytes);

@@ -5,7 +5,7 @@ import { createGovernor, type Governor, type Meter, type PressureLevel } from 'p
 import type { PipelineMode, PluginRunner } from 'plimsoll/pipeline';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { generate } from '../../src/generate.ts';
-import type { RunReport } from '../../src/report/run-report.ts';
+import { formatRunReport, type RunReport } from '../../src/report/run-report.ts';
 import { generateM3u } from '../../src/sample/generate-m3u.ts';
 import { generateXmltv } from '../../src/sample/generate-xmltv.ts';
 
@@ -23,9 +23,14 @@ export interface JobOptions {
   readonly batchBytes?: number;
   /** Default: all that come with the program. */
   readonly pluginDir?: string;
+  /** Further lines of `[memory]`. */
+  readonly memory?: string;
   /** TOML for which the others leave room: tables of their own. */
   readonly settings?: string;
   readonly mode?: 'auto' | PipelineMode;
+  readonly dryRun?: boolean;
+  /** What the process takes, as the pipeline sees it. Default 100 MiB. */
+  readonly rssBytes?: number;
   /** The level at the nth look of the pipeline. Default `optimal`. */
   readonly levelAt?: (look: number) => PressureLevel;
   /** Whether the nth asking for bytes, from 1, is refused. Default: none is. */
@@ -38,6 +43,8 @@ export interface JobOptions {
 export interface JobOutcome {
   readonly error: unknown;
   readonly report: RunReport | undefined;
+  /** What the user is shown of it. */
+  readonly shown: string;
   /** How often bytes were asked for. */
   readonly askings: number;
   /** What is still reserved. */
@@ -87,7 +94,7 @@ export class JobFolder {
 
   async run(edition: 1 | 2, options: JobOptions): Promise<JobOutcome> {
     const { sort, plugins = false, batchBytes, selection = 'memory-efficient', signal } = options;
-    const { pluginDir = PLUGIN_DIR, settings = '' } = options;
+    const { pluginDir = PLUGIN_DIR, settings = '', memory = '' } = options;
     const guide = join(this.dir, `guide-${edition}.xml`);
     const lines = [
       `[[source]]\nname = "list"\npath = "list-${edition}.m3u"`,
@@ -97,7 +104,7 @@ export class JobFolder {
       settings,
       '[mapping]\ntidy_names = true',
       '[cache]\nshrink_limit = 0',
-      `[memory]\n${batchBytes === undefined ? '' : `batch_size = "${Math.ceil(batchBytes / 1024)}KiB"`}`,
+      `[memory]\n${memory}\n${batchBytes === undefined ? '' : `batch_size = "${Math.ceil(batchBytes / 1024)}KiB"`}`,
       `[plugins]\nenabled = ${plugins}\ndir = ${JSON.stringify(pluginDir)}\nselection = "${selection}"\ntimeout = "60s"\nmax_total_memory = "128MiB"`,
       `[output]\nname = "job"\nsort = "${sort}"`,
     ];
@@ -115,16 +122,16 @@ export class JobFolder {
     });
     gate.governor = governor;
     let look = 0;
-    const outcome = { error: undefined as unknown, report: undefined as RunReport | undefined };
+    const outcome = { error: undefined as unknown, report: undefined as RunReport | undefined, shown: '' };
     try {
-      const { report } = await generate(config, {
+      const { report, pipeline } = await generate(config, {
         governor,
-        dryRun: false,
+        dryRun: options.dryRun ?? false,
         signal: signal ?? new AbortController().signal,
         mode: options.mode ?? 'auto',
         probe: {
           sample: () => ({
-            rssBytes: 100 * MIB,
+            rssBytes: options.rssBytes ?? 100 * MIB,
             ledgerBytes: governor.heldBytes,
             level: options.levelAt?.(look++) ?? 'optimal',
           }),
@@ -133,6 +140,7 @@ export class JobFolder {
         ...(options.beforePluginStart && { beforePluginStart: options.beforePluginStart }),
       });
       outcome.report = report;
+      outcome.shown = formatRunReport(report, pipeline);
     } catch (error) {
       outcome.error = error;
     }
