@@ -19,7 +19,6 @@ const SCRIPT = join(import.meta.dirname, '../../bench/subjects/operator-records.
 export const operatorsGate: Gate = {
   name: 'operators',
   promise: `sort, distinct, group and join of ${MANY} records within ${mib(MAX_BYTES)} take no more than a tenth of them does, and give the bytes that they give in memory`,
-  patient: true,
   async run(say) {
     const parent = mkdtempSync(join(process.env.PLIMSOLL_TEST_DISK ?? tmpdir(), 'operators-'));
     const figures: string[] = [];

@@ -101,7 +101,6 @@ export const millionSortedGate: Gate = {
   name: 'million-sorted',
   promise:
     '1,000,000 channels, made distinct, sorted by name and numbered by a plugin, finish in 128 MiB; order, numbers and that none is there twice are checked from outside',
-  patient: true,
   async run() {
     const whyNot = await whyNoLimits();
     if (whyNot !== undefined) throw new GateSkipped(whyNot);

@@ -87,7 +87,6 @@ export const survivalGate: Gate = {
   name: 'survival',
   promise:
     '1,000,000 channels and a 1 GB guide finish in 192 MiB, 100,000 and 100 MB in 96 MiB; whole-file scripts are killed there',
-  patient: true,
   async run(say) {
     const whyNot = await whyNoLimits();
     if (whyNot !== undefined) throw new GateSkipped(whyNot);
