@@ -1,6 +1,5 @@
 import type uPlot from 'uplot';
-import type { MeterName } from '../src/governor/index.ts';
-import { DEFAULT_THRESHOLDS } from '../src/governor/pressure.ts';
+import type { MeterName, PressureThresholds } from '../src/governor/index.ts';
 import type { Observation } from '../src/observe/observation.ts';
 import { Chart, type ChartSeries } from './chart.ts';
 import { DataTable } from './data-table.ts';
@@ -8,10 +7,7 @@ import { byId, element, setText, svgElement } from './element.ts';
 import type { PointHistory } from './point-history.ts';
 import { bytesText, percentText, signedBytesText } from './wording.ts';
 
-/** Where the levels begin unless they are set, as parts of the limit. */
-const BANDS = (['moderate', 'high', 'critical', 'emergency'] as const).map(
-  (level) => [DEFAULT_THRESHOLDS[level], level] as const,
-);
+const LEVELS = ['moderate', 'high', 'critical', 'emergency'] as const;
 
 const METERS: readonly (readonly [MeterName, string])[] = [
   ['cgroup', '--s5'],
@@ -25,6 +21,8 @@ const BAR_WIDTH = 1_000;
 interface MeterView {
   readonly root: HTMLElement;
   readonly fill: SVGElement;
+  /** Where the levels begin. */
+  readonly ticks: readonly SVGElement[];
   readonly bar: SVGElement;
   readonly share: HTMLElement;
   readonly figure: HTMLElement;
@@ -37,6 +35,8 @@ export class MemoryPanel {
   readonly #meters = new Map<string, MeterView>();
   readonly #drift: DataTable<Observation['snapshot']['drift'][number]>;
   #isZoomed = false;
+  /** Where the levels begin, as parts of the limit. */
+  #bands: readonly (readonly [number, string])[] = [];
 
   constructor(history: PointHistory) {
     this.#history = history;
@@ -72,6 +72,7 @@ export class MemoryPanel {
   }
 
   show({ snapshot }: Observation): void {
+    this.#bands = bandsOf(snapshot.thresholds);
     for (const { name, bytes, limitBytes, ratio, off } of snapshot.meters) {
       const view = this.#meters.get(name) ?? this.#makeMeter(name);
       const said = off ? 'not readable' : `${bytesText(bytes)} of ${bytesText(limitBytes)}`;
@@ -80,7 +81,8 @@ export class MemoryPanel {
       view.root.title = `${name}: ${said}`;
       view.fill.setAttribute('width', String(Math.round(Math.min(1, off ? 0 : ratio) * BAR_WIDTH)));
       view.bar.setAttribute('aria-label', `${name}: ${said}`);
-      view.root.dataset.level = levelOf(ratio);
+      view.root.dataset.level = this.#levelOf(ratio);
+      for (const [i, [from]] of this.#bands.entries()) placeTick(view.ticks[i]!, from);
     }
     this.#drift.show(snapshot.drift);
     this.showChart();
@@ -115,9 +117,9 @@ export class MemoryPanel {
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    for (const [i, [from, level]] of BANDS.entries()) {
+    for (const [i, [from, level]] of this.#bands.entries()) {
       const low = valToPos(from * limit, 'y', true);
-      const high = valToPos((BANDS[i + 1]?.[0] ?? 1) * limit, 'y', true);
+      const high = valToPos((this.#bands[i + 1]?.[0] ?? 1) * limit, 'y', true);
       ctx.fillStyle = colour(`--band-${level}`);
       ctx.fillRect(bbox.left, high, bbox.width, low - high);
     }
@@ -132,9 +134,9 @@ export class MemoryPanel {
     ctx.font = `${Math.round(11 * devicePixelRatio)}px system-ui, sans-serif`;
     ctx.textBaseline = 'middle';
     ctx.textAlign = 'left';
-    for (const [i, [from, level]] of BANDS.entries()) {
+    for (const [i, [from, level]] of this.#bands.entries()) {
       const low = valToPos(from * limit, 'y', true);
-      const high = valToPos((BANDS[i + 1]?.[0] ?? 1) * limit, 'y', true);
+      const high = valToPos((this.#bands[i + 1]?.[0] ?? 1) * limit, 'y', true);
       const middle = (low + high) / 2;
       if (middle < bbox.top || middle > bbox.top + bbox.height) continue;
       ctx.fillStyle = colour(`--${level}`);
@@ -145,15 +147,8 @@ export class MemoryPanel {
 
   #makeMeter(name: string): MeterView {
     const fill = svgElement('rect', { class: 'fill', height: 10, width: 0 });
-    const ticks = BANDS.map(([at]) =>
-      svgElement('line', {
-        class: 'tick',
-        x1: at * BAR_WIDTH,
-        x2: at * BAR_WIDTH,
-        y1: 0,
-        y2: 10,
-        'vector-effect': 'non-scaling-stroke',
-      }),
+    const ticks = LEVELS.map(() =>
+      svgElement('line', { class: 'tick', y1: 0, y2: 10, 'vector-effect': 'non-scaling-stroke' }),
     );
     const back = svgElement('rect', { class: 'back', width: BAR_WIDTH, height: 10 });
     const bar = svgElement(
@@ -167,12 +162,20 @@ export class MemoryPanel {
     const figure = element('span', { class: 'figure' });
     const root = element('div', { class: 'meter' }, element('span', {}, name), bar, share, figure);
     byId('meters').append(root);
-    const view = { root, fill, bar, share, figure };
+    const view = { root, fill, ticks, bar, share, figure };
     this.#meters.set(name, view);
     return view;
   }
+
+  #levelOf(ratio: number): string {
+    return this.#bands.findLast(([from]) => ratio >= from)?.[1] ?? 'optimal';
+  }
 }
 
-function levelOf(ratio: number): string {
-  return BANDS.findLast(([from]) => ratio >= from)?.[1] ?? 'optimal';
+function bandsOf(thresholds: PressureThresholds): [number, string][] {
+  return LEVELS.map((level) => [thresholds[level], level]);
+}
+
+function placeTick(tick: SVGElement, at: number): void {
+  for (const side of ['x1', 'x2']) tick.setAttribute(side, String(at * BAR_WIDTH));
 }

@@ -65,6 +65,7 @@ export async function benchOperations(): Promise<void> {
     [
       { name: 'an empty module', args: [join(BENCH_DIR, 'subjects', 'governor-import.mjs'), './empty.mjs'] },
       { name: "import 'plimsoll'", args: [join(BENCH_DIR, 'subjects', 'governor-import.mjs'), 'plimsoll'] },
+      { name: "import 'plimsoll/auto'", args: [join(BENCH_DIR, 'subjects', 'governor-import.mjs'), 'plimsoll/auto'] },
     ],
     IMPORT_ROUNDS,
   );

@@ -1,7 +1,7 @@
 /**
  * What a report shows, as plain data: reports make pages, and the terminal (`render.ts`), the web page (`render-html.ts`) and nobody else make pictures of them.
  */
-import { DEFAULT_THRESHOLDS } from '../governor/index.ts';
+import { DEFAULT_THRESHOLDS, type PressureThresholds } from '../governor/index.ts';
 
 /** What a text means, for whoever has colours. */
 export type Tone = 'plain' | 'strong' | 'dim' | 'good' | 'warn' | 'bad';
@@ -75,9 +75,11 @@ const TONES: ReadonlyMap<string, Tone> = new Map([
 /** How a pressure level is shown; one that is not known, plain. */
 export const toneOfLevel = (level: string): Tone => TONES.get(level) ?? 'plain';
 
-/** How a share of a limit is shown: by where pressure begins unless somebody has set it otherwise. */
-export const toneOfRatio = (ratio: number): Tone =>
-  ratio >= DEFAULT_THRESHOLDS.critical ? 'bad' : ratio >= DEFAULT_THRESHOLDS.high ? 'warn' : 'good';
+/** How a share of a limit is shown: by where pressure begins, or begins unless somebody has set it otherwise. */
+export const toneOfRatio = (
+  ratio: number,
+  { high, critical }: Pick<PressureThresholds, 'high' | 'critical'> = DEFAULT_THRESHOLDS,
+): Tone => (ratio >= critical ? 'bad' : ratio >= high ? 'warn' : 'good');
 
 /** `1 train`, `2 trains`. */
 export const counted = (count: number, one: string): string => `${count} ${one}${count === 1 ? '' : 's'}`;

@@ -82,7 +82,7 @@ function metersBlock({ snapshot }: Observation): Block {
         label: name,
         value: `${formatBytes(bytes)} of ${formatBytes(limitBytes)}`,
         ratio,
-        tone: toneOfRatio(ratio),
+        tone: toneOfRatio(ratio, snapshot.thresholds),
       })),
   };
 }

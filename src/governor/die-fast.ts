@@ -37,7 +37,8 @@ export interface DieFastSettings {
  * - Books that are full are no emergency of this kind: a governor that refuses does its work.
  * - Time is counted in steps of bounded length, so that a clock that jumps (a suspended machine, a stopped container) and a single long pause kill
  *   nobody.
- * - When no train has run since the emergency began, it waits three times as long.
+ * - When no train has run since the emergency began, nor ended within `afterMs` before, it waits three times as long. One that ended so shortly before and helped too
+ *   little keeps the next one waiting, and a leak does not wait for that.
  */
 export class DieFast {
   readonly #settings: DieFastSettings;
@@ -46,6 +47,11 @@ export class DieFast {
   #countedMs = 0;
   #lastMs = 0;
   #trainsBefore = 0;
+  /** Of those that ended shortly before it began: 0 or 1. */
+  #trainsAhead = 0;
+  /** As last seen, and when there was one more. */
+  #trainCount = Number.POSITIVE_INFINITY;
+  #trainedAtMs = Number.NEGATIVE_INFINITY;
   #inside = false;
   #dead = false;
 
@@ -71,6 +77,7 @@ export class DieFast {
    */
   note(level: PressureLevel, byLedger: boolean, trainCount: number, nowMs: number, heapIsFull = false): void {
     if (this.#dead) return;
+    this.#noteTrains(trainCount, nowMs);
     if (level !== 'emergency' || byLedger) {
       this.#inside = false;
       this.#countedMs = 0;
@@ -79,16 +86,28 @@ export class DieFast {
     if (!this.#inside) {
       this.#inside = true;
       this.#trainsBefore = trainCount;
+      this.#trainsAhead = this.#hasJustTrained(nowMs) ? 1 : 0;
     } else {
       const stepMs = nowMs - this.#lastMs;
       if (stepMs > 0) this.#countedMs += Math.min(stepMs, this.#longestStepMs);
     }
     this.#lastMs = nowMs;
     const { afterMs } = this.#settings;
-    const dueMs = trainCount > this.#trainsBefore ? afterMs : afterMs * WITHOUT_HELP;
-    const trains = trainCount - this.#trainsBefore;
-    if (this.#countedMs >= dueMs || (heapIsFull && trains > 0 && this.#countedMs > 0))
-      this.#die(trainCount - this.#trainsBefore);
+    const inside = trainCount - this.#trainsBefore;
+    const trains = inside + this.#trainsAhead;
+    const dueMs = trains > 0 ? afterMs : afterMs * WITHOUT_HELP;
+    if (this.#countedMs >= dueMs || (heapIsFull && inside > 0 && this.#countedMs > 0)) this.#die(trains);
+  }
+
+  #noteTrains(trainCount: number, nowMs: number): void {
+    if (trainCount > this.#trainCount) this.#trainedAtMs = nowMs;
+    this.#trainCount = trainCount;
+  }
+
+  /** A clock that went back tells nothing. */
+  #hasJustTrained(nowMs: number): boolean {
+    const sinceMs = nowMs - this.#trainedAtMs;
+    return sinceMs >= 0 && sinceMs < this.#settings.afterMs;
   }
 
   #die(trains: number): void {

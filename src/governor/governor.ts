@@ -275,7 +275,9 @@ export class Governor implements Disposable {
 
   /** The picture of memory as the last sample had it. Costs about 1 µs a consumer. */
   snapshot(): Snapshot {
-    const own = { takenAt: this.#options.clock.wall(), mode: this.mode, strategy: this.#strategy };
+    const { mode } = this;
+    const thresholds = { ...this.#thresholds };
+    const own = { takenAt: this.#options.clock.wall(), mode, strategy: this.#strategy, thresholds };
     return this.#parts.scopes.outside(() => takeSnapshot(this.#parts, own, this.#warnings()));
   }
 

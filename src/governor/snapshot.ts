@@ -15,6 +15,7 @@ import type { Ledger } from './ledger.ts';
 import type { LimitSource } from './limits.ts';
 import type { ShedRow } from './load-shed.ts';
 import type { MeterName } from './meters.ts';
+import type { PressureThresholds } from './pressure.ts';
 import type { PriceRow } from './prices.ts';
 import type { PsiReading } from './psi.ts';
 import type { Reclaimers } from './reclaimers.ts';
@@ -60,6 +61,8 @@ export interface Snapshot {
   readonly limitBytes: number;
   readonly limitFrom: LimitSource;
   readonly level: PressureLevel;
+  /** Where levels begin and end, as shares of a meter's limit. */
+  readonly thresholds: PressureThresholds;
   readonly decidingMeter: MeterName;
   readonly meters: readonly MeterRow[];
   /** Where the deciding meter is going; absent while no meter can be read. */
@@ -105,7 +108,7 @@ export interface Snapshot {
 /** Reads the parts, and changes none of them. */
 export function takeSnapshot(
   parts: GovernorParts,
-  own: Pick<Snapshot, 'takenAt' | 'mode' | 'strategy'>,
+  own: Pick<Snapshot, 'takenAt' | 'mode' | 'strategy' | 'thresholds'>,
   warnings: readonly string[],
 ): Snapshot {
   const { ledger, line, sampler, reclaimers, collector, allocator, scopes, breaker } = parts;

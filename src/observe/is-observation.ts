@@ -17,9 +17,11 @@ export function isObservation(value: unknown): value is Observation {
 function isSnapshot(value: unknown): boolean {
   if (!hasTexts(value, ['level', 'mode', 'limitFrom', 'decidingMeter'])) return false;
   if (!hasFigures(value, ['limitBytes', 'reservedBytes', 'waiting', 'refusals'])) return false;
-  const { level, meters, consumers, faults, warnings, trains, psi } = value;
+  const { level, thresholds, meters, consumers, faults, warnings, trains, psi } = value;
   return (
     PRESSURE_LEVELS.some((each) => each === level) &&
+    isFields(thresholds) &&
+    hasFigures(thresholds, ['moderate', 'high', 'critical', 'emergency']) &&
     eachIs(meters, isMeter) &&
     eachIs(consumers, isConsumer) &&
     eachIs(faults, isFault) &&

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { type Clock, systemClock } from 'plimsoll';
+import { type Clock, type PressureThresholds, systemClock } from 'plimsoll';
 import { FeedFile, type Observation } from 'plimsoll/observe';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { runCommandLine } from '../../src/cli/command-line.ts';
@@ -119,6 +119,18 @@ consumer  kind    own   peak  at most  to be had  refused
 rows      heap  30MiB  30MiB    90MiB         0B        0
 runtime   heap     0B     0B        -         0B        0
 `);
+  });
+
+  it('has meters in the colours of the levels that the governor has', () => {
+    const [look] = looksOf([{ rss: 75 }]);
+    const recorder = new RunRecorder(42);
+    recorder.note(look!);
+    const toneWith = (thresholds: Partial<PressureThresholds>) => {
+      const snapshot = { ...look!.snapshot, thresholds: { ...look!.snapshot.thresholds, ...thresholds } };
+      const { blocks } = topPage({ ...look!, snapshot }, recorder, 'app.js');
+      return blocks.flatMap((block) => (block.kind === 'bars' ? [block.rows[0]!.tone] : []))[0];
+    };
+    expect([toneWith({}), toneWith({ high: 0.8 }), toneWith({ critical: 0.75 })]).toEqual(['warn', 'good', 'bad']);
   });
 
   it('has what was given back by both figures, in whole words', () => {

@@ -12,6 +12,7 @@ interface Browserish {
       readonly width: number;
       readonly height: number;
       readonly textContent: string | null;
+      getAttribute(name: string): string | null;
       closest(selector: string): { readonly id: string } | null;
       getContext(kind: string): {
         getImageData(x: number, y: number, w: number, h: number): { readonly data: Uint8ClampedArray };
@@ -66,6 +67,17 @@ export async function axeFaults(page: Page): Promise<string[]> {
 
 export function widthOf(page: Page): Promise<number> {
   return page.evaluate(() => (globalThis as unknown as Browserish).document.documentElement.scrollWidth);
+}
+
+/** An attribute of each that fits a selector. */
+export function attributesOf(page: Page, selector: string, name: string): Promise<string[]> {
+  return page.evaluate(
+    ({ wanted, named }) => {
+      const { document } = globalThis as unknown as Browserish;
+      return [...document.querySelectorAll(wanted)].map((found) => found.getAttribute(named) ?? '');
+    },
+    { wanted: selector, named: name },
+  );
 }
 
 /** The texts of what fits a selector. */

@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { findBrowser, openBrowser } from '../dashboard/browser.ts';
 import { CutProxy } from '../dashboard/cut-proxy.ts';
 import { DashboardChild } from '../dashboard/dashboard-child.ts';
-import { axeFaults, canvasesOf, textsOf, widthOf } from '../dashboard/page-checks.ts';
+import { attributesOf, axeFaults, canvasesOf, textsOf, widthOf } from '../dashboard/page-checks.ts';
 import { demand, type Gate, GateSkipped } from './gate.ts';
 
 const MiB = 2 ** 20;
@@ -42,6 +42,7 @@ export const dashboardGate: Gate = {
       const points = await keepsHistory(page, proxy, child);
       say(`${points} points without a gap across a lost connection`);
       await chartsDraw(page);
+      await levelsAreTheGovernors(page);
       const waveMs = await waveShows(page, child);
       say(`a wave shows after ${waveMs.toFixed(0)} ms`);
       await keyboardWorks(page);
@@ -128,6 +129,15 @@ async function chartsDraw(page: Page): Promise<void> {
       `${chart} is empty: ${drawn} of ${pixels} pixels in ${colours} colours`,
     );
   }
+}
+
+/** Marks on each meter, in thousandths of its limit. */
+async function levelsAreTheGovernors(page: Page): Promise<void> {
+  const marks = await attributesOf(page, '#meters .tick', 'x1');
+  demand(
+    marks.length >= 16 && marks.every((mark, i) => Number(mark) === [400, 700, 850, 950][i % 4]),
+    `the levels of the meters begin at ${marks.join(', ')}`,
+  );
 }
 
 /** From the moment at which the process holds more to the word in the head of the page. */

@@ -64,6 +64,23 @@ describe('dying fast', () => {
     expect(exits).toEqual([75]);
   });
 
+  it('waits no longer for one that ended shortly before and helped too little, but for a heap that is full it has to run within', () => {
+    for (const [endedMs, isShort] of [
+      [1, true],
+      [999, true],
+      [1_000, false],
+    ] as const) {
+      const { dieFast, exits, lines } = make(1_000);
+      dieFast.note('critical', false, 1, 0);
+      dieFast.note('critical', false, 2, 10);
+      for (let now = 10 + endedMs; now < 1_010 + endedMs; now += 50) dieFast.note('emergency', false, 2, now, true);
+      expect(exits).toEqual([]);
+      dieFast.note('emergency', false, 2, 1_010 + endedMs);
+      expect(exits).toEqual(isShort ? [75] : []);
+      if (isShort) expect(lines[0]).toMatch(/for 1\.0 s and 1 train did not help/);
+    }
+  });
+
   it('is not fooled by a clock that jumps: a machine that was asleep for a week lives on', () => {
     const { dieFast, exits } = make(10_000);
     dieFast.note('emergency', false, 0, 0);
@@ -111,10 +128,15 @@ describe('dying fast', () => {
         const { dieFast, exits } = make(afterMs);
         const run = { ms: 0, samples: 0, trains: 0, calm: 0 };
         let trainCount = 0;
+        let trainedAt = Number.NEGATIVE_INFINITY;
         let now = 0;
+        dieFast.note('optimal', false, 0, 0);
         for (const { level, byLedger, train, stepMs } of steps) {
           now += stepMs;
-          if (train) trainCount++;
+          if (train) {
+            trainCount++;
+            trainedAt = now;
+          }
           const isLost = level === 'emergency' && !byLedger;
           if (!isLost) Object.assign(run, { ms: 0, samples: 0, trains: 0, calm: 0 });
           else {
@@ -122,7 +144,7 @@ describe('dying fast', () => {
               run.ms += Math.max(0, stepMs);
               run.calm += Math.min(Math.max(0, stepMs), afterMs / 4);
               if (train) run.trains++;
-            }
+            } else if (now >= trainedAt && now - trainedAt < afterMs) run.trains++;
             run.samples++;
           }
           dieFast.note(level, byLedger, trainCount, now);

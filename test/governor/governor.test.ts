@@ -1,4 +1,11 @@
-import { createGovernor, type GovernorOptions, ManualClock, type PressureLevel, type Reservation } from 'plimsoll';
+import {
+  createGovernor,
+  DEFAULT_THRESHOLDS,
+  type GovernorOptions,
+  ManualClock,
+  type PressureLevel,
+  type Reservation,
+} from 'plimsoll';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FakeMachine, mountV2 } from './fake-machine.ts';
 import { FakeMeter, MIB, setUp } from './fake-meter.ts';
@@ -329,6 +336,15 @@ describe('the snapshot', () => {
       { name: 'images', heldBytes: 3 * MIB, ownBytes: 2 * MIB, maxBytes: 10 * MIB, importance: 3 },
       { name: 'thumbnails', parent: 'images', heldBytes: MIB, ownBytes: MIB, refusals: 0, reclaimableBytes: 0 },
     ]);
+  });
+
+  it('says where levels begin, also after they were set anew', () => {
+    const { governor } = setUp({ thresholds: { moderate: 0.4 } });
+    const { thresholds } = governor.snapshot();
+    expect(thresholds).toEqual({ ...DEFAULT_THRESHOLDS, moderate: 0.4 });
+    governor.tune({ thresholds: { high: 0.6 } });
+    expect(governor.snapshot().thresholds).toEqual({ ...thresholds, high: 0.6 });
+    expect(thresholds.high).toBe(DEFAULT_THRESHOLDS.high);
   });
 
   it('of a real process reads all that the platform has', () => {

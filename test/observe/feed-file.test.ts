@@ -252,6 +252,8 @@ describe('a look', () => {
       'x',
       { ...look, version: 2 },
       { ...look, snapshot: null },
+      { ...look, snapshot: { ...look.snapshot, thresholds: undefined } },
+      { ...look, snapshot: { ...look.snapshot, thresholds: { ...look.snapshot.thresholds, high: 'x' } } },
       { ...look, events: {} },
       { ...look, at: 'x' },
       { ...look, feed: 1 },
