@@ -75,6 +75,7 @@ export const untouchedProgramsGate: Gate = {
   name: 'untouched-programs',
   promise:
     'a bundler, a test run and a static server print, write, answer and exit the same with `plimsoll/auto`, in observe and in on',
+  patient: true,
   async run(say) {
     const shelf = await installShelf(say);
     mkdirSync(UNTOUCHED_DIR, { recursive: true });
