@@ -65,7 +65,7 @@ export async function benchObserving(): Promise<void> {
   writeSection({
     id: 'observe-cost',
     title: 'What observing costs',
-    command: 'npm run bench -- observe',
+    command: 'npm run bench -- observe cost',
     body: `Medians of ${ROUNDS} fresh processes in turn, with least and most. An event is a stage with three figures, made for the call, which is in its time and bytes; where it is handed to a
 sink, 500 go at a time. Bytes are what a call allocates in the heap, what it keeps included. A sample and a take stand for those between which nothing was collected.
 

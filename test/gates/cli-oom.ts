@@ -21,6 +21,7 @@ export const cliOomGate: Gate = {
   name: 'cli-oom',
   promise:
     'a process that the kernel killed for its memory leaves a flight recording and a termination log that `plimsoll report` shows; `plimsoll run` says why a program was killed, and dies as it did',
+  patient: true,
   async run(say) {
     const whyNot = await whyNoLimits();
     if (whyNot !== undefined) throw new GateSkipped(whyNot);

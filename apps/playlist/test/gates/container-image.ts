@@ -20,6 +20,7 @@ export const containerImageGate: Gate = {
   name: 'image',
   promise:
     "the Dockerfile's steps, followed without an engine, make a program that runs in 128 MiB, writes to its volume only, gets healthy and ends when told to",
+  patient: true,
   async run(say) {
     const reason = await whyNoLimits();
     if (reason !== undefined) throw new GateSkipped(reason);
