@@ -1,12 +1,7 @@
 import { judgeDrift, judgeGoverned, judgeUngoverned } from '../cgroup/loads/judge-load.ts';
-import { LOADS, type Load, type LoadRun, runLoad } from '../cgroup/loads/run-load.ts';
+import { LOADS, type Load, runLoad } from '../cgroup/loads/run-load.ts';
 import { whyNoLimits } from '../cgroup/memory-group.ts';
 import { type Gate, GateFailure, GateSkipped } from './gate.ts';
-
-interface Pair {
-  readonly load: Load;
-  readonly limitMib: number;
-}
 
 const LIMITS_MIB = [64, 128, 256, 512] as const;
 /** What a program compiles while it runs is a megabyte, and nobody reserves it. */
@@ -22,32 +17,20 @@ export const governorLimitsGate: Gate = {
     if (whyNot !== undefined) throw new GateSkipped(whyNot);
     const wrong: string[] = [];
     let alive = 0;
-    const pairs = LIMITS_MIB.flatMap((limitMib) => LOADS.map((load) => ({ load, limitMib })));
-    const free = await runUngoverned(pairs);
-    for (const pair of pairs) {
-      const held = await judge(pair, free.get(pair)!, say);
-      if (held.length === 0) alive++;
-      wrong.push(...held);
+    for (const limitMib of LIMITS_MIB) {
+      for (const load of LOADS) {
+        const held = await judge(load, limitMib, say);
+        if (held.length === 0) alive++;
+        wrong.push(...held);
+      }
     }
     if (wrong.length > 0) throw new GateFailure(wrong.join('\n     '));
     return `${alive} pairs of load and limit: without the governor all killed (oom_kill), with it none; drift within 15% (external, wasm) and 25% (heap)`;
   },
 };
 
-/** Two at a time: whether the kernel kills them does not hang on how fast they are. What is governed runs alone. */
-async function runUngoverned(pairs: readonly Pair[]): Promise<ReadonlyMap<Pair, LoadRun>> {
-  const runs = new Map<Pair, LoadRun>();
-  const waiting = [...pairs];
-  const lane = async () => {
-    for (let pair = waiting.shift(); pair !== undefined; pair = waiting.shift())
-      runs.set(pair, await runLoad({ ...pair, governed: false }));
-  };
-  await Promise.all([lane(), lane()]);
-  return runs;
-}
-
 /** What did not hold; empty when all did. */
-async function judge({ load, limitMib }: Pair, free: LoadRun, say: (line: string) => void): Promise<string[]> {
+async function judge(load: Load, limitMib: number, say: (line: string) => void): Promise<string[]> {
   const wrong: string[] = [];
   const attempt = (what: () => string): string => {
     try {
@@ -58,6 +41,7 @@ async function judge({ load, limitMib }: Pair, free: LoadRun, say: (line: string
       return `NOT HELD: ${error.message}`;
     }
   };
+  const free = await runLoad({ load, limitMib, governed: false });
   const without = attempt(() => judgeUngoverned(load, limitMib, free));
   const governed = await runLoad({ load, limitMib, governed: true });
   const withIt = attempt(() => judgeGoverned(load, limitMib, governed));
