@@ -32,6 +32,8 @@ export interface RunPrediction {
 
 /** Two points make a line, the third says how far off it is. */
 const LEAST_RUNS = 3;
+/** Batches are not halved below that: it would cost much and save nothing. */
+const LEAST_HALF_BYTES = 16_384;
 
 interface Point {
   readonly items: number;
@@ -109,7 +111,7 @@ function peakAt(points: readonly Point[], items: number): PredictedBytes | undef
   return { expected, low: Math.max(0, expected - half), high: expected + half };
 }
 
-/** The size that did most items in its time, of those with which a run in this mode found room; half of the smallest where none did. */
+/** The size that did most items in its time, of those with which a run in this mode found room; half of the smallest where none did, within bounds. */
 function batchOf(runs: readonly RunRecord[], mode: PipelineMode, roomBytes: number): number {
   const speeds = new Map<number, number[]>();
   for (const run of runs) {
@@ -125,5 +127,5 @@ function batchOf(runs: readonly RunRecord[], mode: PipelineMode, roomBytes: numb
   if (best !== undefined) return best.batchBytes;
   const smallest = Math.min(...runs.map((run) => run.batchBytes));
   const wasTried = runs.some((run) => run.mode === mode);
-  return wasTried ? Math.max(1, Math.floor(smallest / 2)) : smallest;
+  return wasTried ? Math.min(smallest, Math.max(LEAST_HALF_BYTES, Math.floor(smallest / 2))) : smallest;
 }

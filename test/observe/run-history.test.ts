@@ -217,6 +217,15 @@ describe('a prediction', () => {
     expect(at(left, 1_000)!.mode).toBe('spill');
   });
 
+  it('halves batches that found no room, and not below 16 KiB: run after run there would be none left', () => {
+    const after = (batchBytes: number) =>
+      at(
+        [98, 99, 97].map((peak) => run({ mode: 'spill', modeSwitches: 3, peakBytes: peak * MB, batchBytes })),
+        1_000,
+      )!.batchBytes;
+    expect([65_536, 32_768, 20_000, 16_384, 1_000, 1].map(after)).toEqual([32_768, 16_384, 16_384, 16_384, 1_000, 1]);
+  });
+
   it('has the batch size that did most in its time, of those that found room', () => {
     const sized = (batchBytes: number, durationMs: number, peak: number) =>
       [0, 1, 2].map((more) => run({ batchBytes, durationMs: durationMs + more, peakBytes: peak * MB }));

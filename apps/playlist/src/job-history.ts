@@ -24,7 +24,7 @@ export class JobHistory {
   readonly #job: string;
   readonly #dir: string;
   readonly #limitBytes: number;
-  /** Of the next run: as configured, or less. What an entry may be as long as goes by the configuration alone. */
+  /** Of the next run: as configured, or less. How long an entry may be goes by the configuration alone. */
   readonly batchBytes: number;
 
   /** A file that is no history is passed over, and replaced at the end of the run. */
