@@ -115,7 +115,17 @@ export class ExternalSort implements AsyncDisposable {
 
   /** Gives up memory for another record. Where there is nothing to give up, the next `add` throws what a refused reservation throws. */
   async makeRoom(): Promise<void> {
-    if (!(await this.giveUp())) this.#isLast = true;
+    if (!(await this.giveUp())) this.insist();
+  }
+
+  /** Nobody has anything more to give up: the next `add` throws what a refused reservation throws. */
+  insist(): void {
+    this.#isLast = true;
+  }
+
+  /** After the last record: writes all of it, where some of it is on the disk already or it is frugal, so that others have the room. */
+  async stepAside(): Promise<void> {
+    if (this.isSpilled || this.frugal) while (await this.giveUp());
   }
 
   /** Writes what it holds to the disk, or lets go of what it keeps for later. False where neither can be. */

@@ -80,9 +80,10 @@ export function joinRecords(given: JoinOptions): Stage<RecordBatch, RecordBatch>
         await using group = new JoinGroup(run);
         await using rightSort = run.openSort(half);
         await using leftSort = run.openSort({ ...half, keepsKey: true });
-        await run.feed(rightSort, right.open(context), rightKey, [group]);
+        await run.feed(rightSort, right.open(context), rightKey, { rooms: [group] });
+        await rightSort.stepAside();
+        await run.feed(leftSort, input, options.key, { beside: rightSort });
         const rightSorted = await rightSort.finish();
-        await run.feed(leftSort, input, options.key);
         const join = new Join(run, group, new RecordWriter(maxResultBytes), options);
         yield* join.run(await leftSort.finish(), rightSorted, leftSort.lastKey!);
       });

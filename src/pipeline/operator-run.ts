@@ -98,25 +98,27 @@ export class OperatorRun implements AsyncDisposable {
     return new ExternalSort({ memory, sizes, spill, signal, tick: () => context.advance({}), ...more });
   }
 
-  /** Puts all records of `input` into a sort, each large one after those who need room for it have it. */
+  /** Puts all records of `input` into a sort. */
   async feed(
     sort: ExternalSort,
     input: AsyncIterable<RecordBatch>,
     key: RecordKey,
-    rooms: readonly LargeRoom[] = [],
+    { rooms = [], beside }: FeedOptions = {},
   ): Promise<void> {
     const { key: into, sizes } = this;
     const large = Math.min(sizes.batchBytes, sizes.blockBytes);
+    const giveUp = async () => (await sort.giveUp()) || (await beside?.giveUp()) === true;
     for await (const batch of input) {
       await this.settle(sort);
+      if (beside !== undefined) await this.settle(beside);
       const { count, bytes } = batch;
       for (let index = 0; index < count; index++) {
-        if (!this.tryKey(key, batch, index)) await this.keyAnyway(key, batch, index, () => sort.giveUp());
+        if (!this.tryKey(key, batch, index)) await this.keyAnyway(key, batch, index, giveUp);
         const start = batch.start(index);
         const end = batch.end(index);
         this.checkSize(end - start);
-        if (end - start > large) await prepare(rooms, sort, end - start);
-        while (!sort.add(into, bytes, start, end)) await sort.makeRoom();
+        if (end - start > large) await prepare(rooms, giveUp, end - start);
+        while (!sort.add(into, bytes, start, end)) if (!(await giveUp())) sort.insist();
       }
     }
     sort.frugal = this.isFrugal;
@@ -187,6 +189,13 @@ export class OperatorRun implements AsyncDisposable {
   }
 }
 
+export interface FeedOptions {
+  /** Who needs room for large records, and has it before the sort. */
+  readonly rooms?: readonly LargeRoom[];
+  /** Another sort, which has all of its records: it gives up its memory where the one that is fed has nothing more to give up. */
+  readonly beside?: ExternalSort;
+}
+
 /** Room for large records, which is taken when they come in: later there may be none, and nothing to give up for it. */
 export interface LargeRoom {
   /** Whether there is room for one of so many bytes. */
@@ -195,6 +204,6 @@ export interface LargeRoom {
   prepare(bytes: number): void;
 }
 
-async function prepare(rooms: readonly LargeRoom[], sort: ExternalSort, bytes: number): Promise<void> {
-  for (const room of rooms) while (!room.tryPrepare(bytes)) if (!(await sort.giveUp())) room.prepare(bytes);
+async function prepare(rooms: readonly LargeRoom[], giveUp: () => Promise<boolean>, bytes: number): Promise<void> {
+  for (const room of rooms) while (!room.tryPrepare(bytes)) if (!(await giveUp())) room.prepare(bytes);
 }

@@ -36,7 +36,7 @@ export function sortRecords(given: SortOptions): Stage<RecordBatch, RecordBatch>
       const maxFiles = ExternalSort.maxFiles(sizes);
       return runOperator({ context, options, sizes, partBytes, maxFiles }, async function* (run) {
         await using sort = run.openSort();
-        await run.feed(sort, input, options.key, [run.output]);
+        await run.feed(sort, input, options.key, { rooms: [run.output] });
         yield* run.handOn(await sort.finish());
       });
     },

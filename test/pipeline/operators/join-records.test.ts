@@ -12,7 +12,7 @@ import { tempParents } from '../../spill/temp-parent.ts';
 import { FakeConsumer, FakeMachine } from '../fake-machine.ts';
 import { checkOperator } from './check-operator.ts';
 import { keyPart, writeKey } from './operator-cases.ts';
-import { recordsFrom, runRecords, texts } from './record-flow.ts';
+import { leastBytes, recordsFrom, runRecords, texts } from './record-flow.ts';
 
 const parent = tempParents();
 const openFolder = () => SpillFolder.open(parent(), { maxBytes: 2 ** 28, allowMemoryBacked: true });
@@ -106,6 +106,20 @@ it('a group that does not fit is read from the disk for each record of the left,
   expect(out.map(String)).toEqual(joined(left, right, 'left').map(String));
   expect(machine.consumers.find(({ name }) => name === 'Joining')!.peakBytes).toBeLessThanOrEqual(200_000);
   expect(most).toBeGreaterThan(0);
+  expect(folder.stats.runFileCount).toBe(0);
+});
+
+it('a right side in memory goes to the disk where a large record of the left has no room beside it', async () => {
+  await using folder = await openFolder();
+  const key = (i: number) => String(i).padStart(4, '0');
+  const right = texts(...Array.from({ length: 200 }, (_, i) => `${key(i)}|${'r'.repeat(30)}`));
+  const left = texts(...Array.from({ length: 9 }, (_, i) => `${key(20 * i)}|${'l'.repeat(700 * (i + 1))}`));
+  const make = (options: RecordOperatorOptions) =>
+    joinRecords({ ...options, right: recordsFrom(right), type: 'inner', write });
+  const options = { name: 'Joining', spill: folder, fanIn: 2, blockBytes: 512, batchBytes: 1_024, key: writeKey };
+  const memory = { maxBytes: 24_000 + leastBytes(make, { ...options, memory: { maxBytes: 1 } }) };
+  const { out } = await runRecords(left, make({ ...options, memory }));
+  expect(out.map(String)).toEqual(joined(left, right, 'inner').map(String));
   expect(folder.stats.runFileCount).toBe(0);
 });
 
