@@ -6,6 +6,7 @@ import { storedWeight } from '../../src/adopt/stored-weight.ts';
 import { breakable } from '../contract/broken-governor.ts';
 import { reclaimerContract } from '../contract/reclaimer.ts';
 import { MIB, setUp } from '../governor/fake-meter.ts';
+import { settledMemory } from '../settled-memory.ts';
 
 const KIB = 1024;
 
@@ -348,31 +349,27 @@ describe('a weight', () => {
     expect(store.stats.unweighed).toBe(2);
   });
 
-  it('of a table counts its names, of records it does not', () => {
+  it('of a table counts its names, of records it does not', async () => {
     const names = Array.from({ length: 2_000 }, (_, i) => `visitor-${i}`);
     const table = (from: number) => Object.fromEntries(names.map((name, i) => [`${name}-${from}`, i]));
     const kept: object[] = [];
-    globalThis.gc!();
-    const before = process.memoryUsage().heapUsed;
+    const before = await settledMemory();
     for (let i = 0; i < 20; i++) kept.push(table(i));
-    globalThis.gc!();
-    const seen = (process.memoryUsage().heapUsed - before) / kept.length;
+    const seen = ((await settledMemory()).heapBytes - before.heapBytes) / kept.length;
     expect(storedWeight(kept[0])!.heapBytes / seen).toBeGreaterThan(0.75);
     expect(storedWeight(kept[0])!.heapBytes / seen).toBeLessThan(1.6);
     const record = () => Object.fromEntries(names.slice(0, 30).map((name, i) => [name, i]));
     expect(storedWeight([record(), record()])!.heapBytes - storedWeight([record()])!.heapBytes).toBeLessThan(300);
   });
 
-  it('of 20,000 entries is what V8 says, within a tenth', () => {
+  it('of 20,000 entries is what V8 says, within a tenth', async () => {
     const { store } = open({ maxBytes: 64 * MIB });
     const value = (i: number) => JSON.parse(`{"id":${i},"name":"${'n'.repeat(40)}","tags":["a","b"],"open":true}`);
-    globalThis.gc!();
-    const before = process.memoryUsage().heapUsed;
+    const before = await settledMemory();
     for (let i = 0; i < 20_000; i++) store.set(`/pages/${i}`, value(i));
-    globalThis.gc!();
-    const seen = process.memoryUsage().heapUsed - before;
-    expect(store.stats.heapBytes / seen).toBeGreaterThan(0.9);
-    expect(store.stats.heapBytes / seen).toBeLessThan(1.15);
+    const seen = (await settledMemory()).heapBytes - before.heapBytes;
+    expect(store.stats.heapBytes / seen).toBeGreaterThan(0.95);
+    expect(store.stats.heapBytes / seen).toBeLessThan(1.1);
   });
 });
 

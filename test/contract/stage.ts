@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import {
   type Batch,
   type Flow,
@@ -17,6 +16,7 @@ import {
 import { SpillFolder } from 'plimsoll/spill';
 import { describe, it } from 'vitest';
 import { FakeMachine } from '../pipeline/fake-machine.ts';
+import { settledMemory } from '../settled-memory.ts';
 
 /** The parts of a flow, each of which is held to the contract. */
 export interface FlowParts {
@@ -249,16 +249,7 @@ function causes(error: unknown): unknown[] {
   return chain;
 }
 
-/** Heap and buffers after a collection. Freed buffers are swept beside the main thread, so it collects until the figure stands. */
 async function realBytes(): Promise<number> {
-  if (globalThis.gc === undefined) throw new Error('run with --expose-gc');
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 5; i++) {
-    globalThis.gc();
-    await setImmediate();
-    const { heapUsed, external } = process.memoryUsage();
-    if (least - (heapUsed + external) < 16 * 1024 && i > 0) return Math.min(least, heapUsed + external);
-    least = Math.min(least, heapUsed + external);
-  }
-  return least;
+  const { heapBytes, externalBytes } = await settledMemory();
+  return heapBytes + externalBytes;
 }
