@@ -125,7 +125,7 @@ function levelsText({ peakLevel, levels }: ProcessReport): string {
   return times.length === 0 ? peakLevel : `${peakLevel} (${times.join(', ')})`;
 }
 
-function peaksBlock({ meters }: ProcessReport): Block {
+function peaksBlock({ meters, thresholds }: ProcessReport): Block {
   const known = METER_NAMES.flatMap((name) => meters.find((meter) => meter.name === name) ?? []);
   return {
     kind: 'bars',
@@ -134,7 +134,7 @@ function peaksBlock({ meters }: ProcessReport): Block {
       label: name,
       value: `${formatBytes(peakBytes)} of ${formatBytes(limitBytes)}`,
       ratio: limitBytes > 0 ? peakBytes / limitBytes : 0,
-      tone: toneOfRatio(limitBytes > 0 ? peakBytes / limitBytes : 0),
+      tone: toneOfRatio(limitBytes > 0 ? peakBytes / limitBytes : 0, thresholds),
     })),
   };
 }

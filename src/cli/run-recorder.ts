@@ -94,6 +94,7 @@ export class RunRecorder {
       mode: snapshot.mode,
       limitBytes: snapshot.limitBytes,
       limitFrom: snapshot.limitFrom,
+      thresholds: snapshot.thresholds,
       peakLevel: this.#peakLevel,
       meters: [...this.#meters.values()],
       collections: this.#freedIsKnown ? { ...collections, freedBytes } : collections,

@@ -1,4 +1,11 @@
-import type { GovernorMode, LimitSource, MemoryKind, MeterName, PressureLevel } from '../governor/index.ts';
+import type {
+  GovernorMode,
+  LimitSource,
+  MemoryKind,
+  MeterName,
+  PressureLevel,
+  PressureThresholds,
+} from '../governor/index.ts';
 import type { MonitorEvent, ObservationPoint } from '../observe/index.ts';
 import type { RunEnding } from './run-ending.ts';
 
@@ -45,6 +52,8 @@ export interface ProcessReport {
   readonly mode: GovernorMode;
   readonly limitBytes: number;
   readonly limitFrom: LimitSource;
+  /** Where its levels began. */
+  readonly thresholds: PressureThresholds;
   readonly peakLevel: PressureLevel;
   readonly meters: readonly RunMeter[];
   readonly collections: {

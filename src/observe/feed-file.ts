@@ -44,6 +44,7 @@ export interface FeedFileOptions {
 const OPTIONS = ['folder', 'maxBytes', 'header'] as const;
 const LEAST_BYTES = 65_536;
 const FEED_NAME = /^([1-9]\d{0,9})\.feed$/;
+const PIECE_NAME = /^([1-9]\d{0,9})\.feed(?:\.old)?$/;
 /** Files of processes that are gone which are kept: their last looks may be wanted. */
 const KEPT_OF_GONE = 16;
 
@@ -84,11 +85,13 @@ export function checkFeedFolder(folder: string): void {
 
 /** Processes with a feed in the folder, whether they are there or not. Empty where there is no such folder. */
 export function feedsIn(folder: string): readonly number[] {
+  return pidsIn(folder, FEED_NAME);
+}
+
+function pidsIn(folder: string, pattern: RegExp): readonly number[] {
   try {
-    return readdirSync(folder).flatMap((name) => {
-      const pid = FEED_NAME.exec(name)?.[1];
-      return pid === undefined ? [] : [Number(pid)];
-    });
+    const pids = readdirSync(folder).flatMap((name) => pattern.exec(name)?.[1] ?? []);
+    return [...new Set(pids)].map(Number);
   } catch {
     return [];
   }
@@ -104,9 +107,9 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-/** Removes feeds of processes that are gone, but for the sixteen that were written last. Never throws. */
+/** Removes feeds of processes that are gone, but for the sixteen that were written last, and pieces whose newer one is missing. Never throws. */
 export function sweepFeeds(folder: string): void {
-  const gone = feedsIn(folder)
+  const gone = pidsIn(folder, PIECE_NAME)
     .filter((pid) => !isRunning(pid))
     .map((pid) => feedPath(folder, pid));
   const byAge = gone

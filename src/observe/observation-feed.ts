@@ -155,7 +155,9 @@ export class ObservationFeed implements Disposable {
 
   #look(): Observation {
     const { source, alerts, clock } = this.#options;
+    // What throws is asked first: collections and events are told once, and a look that fails would lose them.
     const snapshot = source.snapshot();
+    const rows = alerts?.rows() ?? [];
     const { events, droppedEvents } = this.#events();
     const observation: Observation = {
       version: 1,
@@ -164,7 +166,7 @@ export class ObservationFeed implements Disposable {
       pid: process.pid,
       snapshot,
       collections: this.#watch?.take() ?? NO_COLLECTIONS,
-      alerts: alerts?.rows() ?? [],
+      alerts: rows,
       ...{ events, droppedEvents },
     };
     this.#keep(pointOf(observation, this.#last));

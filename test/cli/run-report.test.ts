@@ -1,3 +1,4 @@
+import type { PressureThresholds } from 'plimsoll';
 import { describe, expect, it } from 'vitest';
 import { renderPage } from '../../src/cli/render.ts';
 import { type EndingFacts, endingOf } from '../../src/cli/run-ending.ts';
@@ -29,6 +30,19 @@ const reportOf = (recorder: RunRecorder): RunReport => ({
 });
 
 describe('the report of a run', () => {
+  it('has peaks in the colours of the levels that the governor had', () => {
+    const toneWith = (thresholds: Partial<PressureThresholds>) => {
+      const [look] = looksOf([{ rss: 75 }]);
+      const recorder = new RunRecorder(42);
+      const snapshot = { ...look!.snapshot, thresholds: { ...look!.snapshot.thresholds, ...thresholds } };
+      recorder.note({ ...look!, snapshot });
+      const { blocks } = runPage(reportOf(recorder));
+      const bars = blocks.flatMap((block) => (block.kind === 'bars' ? block.rows : []));
+      return bars.find(({ label }) => label === 'rss')!.tone;
+    };
+    expect([toneWith({}), toneWith({ high: 0.8 }), toneWith({ critical: 0.75 })]).toEqual(['warn', 'good', 'bad']);
+  });
+
   it('has peaks by meter, collections, levels, the timeline and who held what, at 80 columns', () => {
     const pressure = {
       kind: 'pressure',

@@ -224,11 +224,14 @@ describe('the folder of feeds', () => {
     utimesSync(feedPath(folder, process.pid), 1, 1);
     writeFileSync(join(folder, 'other.feed'), '');
     writeFileSync(olderFeedPath(feedPath(folder, gone[0]!)), '');
+    const left = olderFeedPath(feedPath(folder, 4_000_000_050));
+    writeFileSync(left, '');
     const endless = feedPath(folder, 4_000_000_100);
     symlinkSync(endless, endless);
     sweepFeeds(folder);
     expect([...feedsIn(folder)].sort()).toEqual([process.pid, ...gone.slice(5), 4_000_000_100].sort());
     expect(existsSync(olderFeedPath(feedPath(folder, gone[0]!)))).toBe(false);
+    expect(existsSync(left)).toBe(false);
     expect(feedsIn(join(folder, 'nowhere'))).toEqual([]);
   });
 });

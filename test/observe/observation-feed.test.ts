@@ -43,6 +43,24 @@ it('looks at its interval, tells who listens until they have enough, and keeps t
   governor[Symbol.dispose]();
 });
 
+it('loses nothing of a look that fails for its alerts', async () => {
+  await using monitor = new Monitor({ channels: false, clock: new ManualClock() });
+  let isBroken = true;
+  const alerts = {
+    rows: () => {
+      if (isBroken) throw new Error('alerts');
+      return [];
+    },
+  } as unknown as Alerts;
+  const { governor, feed } = make({ everyMs: 0, monitor, alerts });
+  monitor.record({ kind: 'stage', source: 's', durationMs: 1 });
+  expect(() => feed.look()).toThrow('alerts');
+  isBroken = false;
+  expect(feed.look()).toMatchObject({ number: 1, events: [{ source: 's' }] });
+  feed[Symbol.dispose]();
+  governor[Symbol.dispose]();
+});
+
 it('has each event in one look, and says how many it left out', async () => {
   await using monitor = new Monitor({ channels: false, clock: new ManualClock() });
   monitor.record({ kind: 'stage', source: 'before', durationMs: 1 });
