@@ -45,7 +45,7 @@ export interface BudgetRefusal {
   readonly reason: RefusalReason;
   /** The consumer, or for `scope` the scope, whose bound was met; for `limit` this is `the whole`, for `machine` and `emergency` it is `the machine`. */
   readonly boundBy: string;
-  /** Room left under that bound; for `machine` what the meters have left below `emergency`, for `emergency` 0. */
+  /** Room left under that bound; for `machine` what the meters have left below `emergency` (of one that waits: below where those are let in), for `emergency` 0. */
   readonly availableBytes: number;
   /** The effective limit of the process, the runtime's own share included. */
   readonly limitBytes: number;
@@ -223,7 +223,7 @@ function describeObstacle({ reason, boundBy, availableBytes, limitBytes }: Budge
     case 'share':
       return `${boundBy} has had its fair share`;
     case 'machine':
-      return `the machine has ${left} left before it is at emergency, whatever is reserved`;
+      return `the machine has ${left} left to grant before it is near the line, whatever is reserved`;
     case 'emergency':
       return 'memory is past the line, whatever is reserved, and giving back has not helped';
     case 'queue':

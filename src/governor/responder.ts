@@ -143,15 +143,15 @@ export class Responder {
 
   /**
    * Whether the machine has room for so much, as of the last sample: asked before one that waits is granted what the books have. When not, the next
-   * sample has it made. While others that were let in have not shown what they need, half of what lies between `critical` and `emergency` is kept for
-   * what they need beside it: bursts that were granted all up to the line, and then took a socket and a few objects each, were killed in small containers.
+   * sample has it made. Something is kept for what they need beside it: bursts that were granted all up to the line, and then took a socket and a few objects
+   * each, were killed in small containers. While others that were let in have not shown what they need, that is half of what lies between `critical` and
+   * `emergency`, and else no more of that than a collection needs.
    */
   fits(bytes: number): boolean {
     if (this.#off || this.#options.mode() !== 'on') return true;
-    const { roomBytes, outstandingBytes, unseenBytes, thresholds } = this.#options;
-    const { critical, emergency } = thresholds();
-    const share = unseenBytes() > 0 ? (critical + emergency) / 2 : emergency;
-    const fits = !this.#blocked && bytes <= roomBytes(share) - outstandingBytes();
+    const { roomBytes, outstandingBytes, unseenBytes } = this.#options;
+    const room = unseenBytes() > 0 ? roomBytes(this.#crowdedShare) : this.#spared(roomBytes);
+    const fits = !this.#blocked && bytes <= room - outstandingBytes();
     if (!fits) this.#wantedBytes = Math.max(this.#wantedBytes, bytes);
     return fits;
   }
@@ -162,9 +162,22 @@ export class Responder {
     return roomBytes(thresholds().emergency) - outstandingBytes();
   }
 
-  /** The most that the machine could ever have room for, Node itself included. `Infinity` when nobody would keep to it. */
+  /** The most that one who waits could ever be let in with, Node itself included. `Infinity` when nobody would keep to it. */
   get mostBytes(): number {
-    return this.#off ? Number.POSITIVE_INFINITY : this.#options.mostBytes(this.#options.thresholds().emergency);
+    return this.#off ? Number.POSITIVE_INFINITY : this.#spared(this.#options.mostBytes);
+  }
+
+  get #crowdedShare(): number {
+    const { critical, emergency } = this.#options.thresholds();
+    return (critical + emergency) / 2;
+  }
+
+  /** Below `emergency` by what a collection needs, which in a small limit is no more than half of what lies between that and `critical`. */
+  #spared(bytesBelow: (share: number) => number): number {
+    return Math.max(
+      bytesBelow(this.#crowdedShare),
+      bytesBelow(this.#options.thresholds().emergency) - ROOM_TO_WORK_BYTES,
+    );
   }
 
   /** While it is blocked: whether so much has been given back since that it is worth finding out if that still holds. */

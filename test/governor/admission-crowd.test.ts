@@ -22,10 +22,32 @@ describe('what the machine could never have room for', () => {
       code: 'PLIMSOLL_BUDGET_EXCEEDED',
       reason: 'machine',
       boundBy: 'the machine',
-      availableBytes: 75 * MIB,
+      availableBytes: 70 * MIB - 1,
     });
     expect(governor.snapshot().waiting).toBe(0);
     expect((await job.admit(60 * MIB)).bytes).toBe(60 * MIB);
+  });
+
+  it('leaves what a collection needs, in a small limit half of what lies between `critical` and `emergency`', async () => {
+    for (const [limit, most] of [
+      [100, 90],
+      [1_000, 938],
+    ] as const) {
+      const { governor, rss, clock } = setUp({ limitBytes: limit * MIB, runtimeBytes: 20 * MIB });
+      rss.bytes = (most - 20) * MIB;
+      rss.limitBytes = limit * MIB;
+      governor.sample();
+      const job = governor.consumer({ ...WIDE, name: 'job' });
+      const late = job.admit(21 * MIB, { timeoutMs: 50 }).catch((cause: { code: string }) => cause.code);
+      expect(job.tryReserve(21 * MIB)?.bytes).toBe(21 * MIB);
+      clock.advance(50);
+      expect(await late).toBe('PLIMSOLL_ADMISSION_TIMEOUT');
+      const { governor: other, rss: seen } = setUp({ limitBytes: limit * MIB, runtimeBytes: 20 * MIB });
+      seen.bytes = (most - 20) * MIB;
+      seen.limitBytes = limit * MIB;
+      other.sample();
+      expect((await other.consumer({ ...WIDE, name: 'job' }).admit(19 * MIB)).bytes).toBe(19 * MIB);
+    }
   });
 
   it('is less while others that were let in have not shown what they need', async () => {

@@ -117,7 +117,7 @@ describe('the machine has no room for what is coming', () => {
         boundBy: 'the machine',
         availableBytes: 60 * MIB,
         message:
-          'job asked for 62MiB and holds 0B: the machine has 60MiB left before it is at emergency, whatever is reserved',
+          'job asked for 62MiB and holds 0B: the machine has 60MiB left to grant before it is near the line, whatever is reserved',
       }),
     );
     expect(job.reserve(60 * MIB).bytes).toBe(60 * MIB);
